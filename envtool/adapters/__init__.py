@@ -1,0 +1,1 @@
+"""The only doors to the outside: processes, files, the network, the platform."""

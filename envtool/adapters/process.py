@@ -1,0 +1,99 @@
+"""Run child processes: a clean environment, bounded time, and no orphan when envtool is interrupted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from envtool.errors import EnvtoolError
+from envtool.models import Completed
+
+# Ambient settings that would change what gets resolved or where it goes. What only says how to reach the network or
+# where a cache lies (UV_CACHE_DIR, UV_HTTP_TIMEOUT, proxies, SSL_CERT_FILE) stays.
+_KEEP_UV = frozenset(
+    {
+        "UV_CACHE_DIR",
+        "UV_CONCURRENT_BUILDS",
+        "UV_CONCURRENT_DOWNLOADS",
+        "UV_CONCURRENT_INSTALLS",
+        "UV_HTTP_RETRIES",
+        "UV_HTTP_TIMEOUT",
+        "UV_INSECURE_HOST",
+        "UV_KEYRING_PROVIDER",
+        "UV_LINK_MODE",
+        "UV_NATIVE_TLS",
+        "UV_NO_CACHE",
+        "UV_NO_PROGRESS",
+        "UV_OFFLINE",
+        "UV_PYTHON_DOWNLOADS",
+        "UV_PYTHON_INSTALL_DIR",
+        "UV_SYSTEM_CERTS",
+    }
+)
+_DROP = frozenset(
+    {
+        "VIRTUAL_ENV",
+        "CONDA_PREFIX",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PYTHONSTARTUP",
+        "PYTHONDONTWRITEBYTECODE",
+        "__PYVENV_LAUNCHER__",
+    }
+)
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for a child: ours without ambient PIP_*, UV_*, VIRTUAL_ENV and PYTHONPATH, plus ``extra``."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in _DROP and not key.startswith("PIP_") and (not key.startswith("UV_") or key in _KEEP_UV)
+    }
+    # pip's users set their corporate certificate once, as PIP_CERT; uv reads SSL_CERT_FILE.
+    if "PIP_CERT" in os.environ:
+        kept.setdefault("SSL_CERT_FILE", os.environ["PIP_CERT"])
+    return {**kept, **(extra or {})}
+
+
+def run(
+    args: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = None,
+    show_stderr: bool = False,
+) -> Completed:
+    """Run a program to its end and return what it printed. Never raises for a non-zero exit status.
+
+    ``env`` is the whole environment (default: :func:`clean_environment`). With ``show_stderr`` the child's stderr goes
+    straight to ours, so that its own progress bars stay visible. ``timeout`` is in seconds.
+
+    Raises EnvtoolError (``process.missing``, ``process.timeout``) when the program cannot start or does not end.
+    """
+    words = [os.fspath(arg) for arg in args]
+    try:
+        done = subprocess.run(
+            words,
+            env=dict(env) if env is not None else clean_environment(),
+            cwd=cwd,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=None if show_stderr else subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise EnvtoolError("process.missing", f"cannot run {words[0]}: {error.strerror}", "Is it installed?") from error
+    except OSError as error:
+        raise EnvtoolError("process.missing", f"cannot run {words[0]}: {error.strerror}", "") from error
+    except subprocess.TimeoutExpired as error:
+        message = f"{Path(words[0]).name} did not end within {timeout:.0f} s"
+        raise EnvtoolError("process.timeout", message, "Try again, or raise the limit.") from error
+    sys.stderr.flush()
+    return Completed(args=tuple(words), returncode=done.returncode, stdout=done.stdout or "", stderr=done.stderr or "")

@@ -1,0 +1,1 @@
+"""Audit a project for what CPU-only torch will break."""

@@ -1,0 +1,1 @@
+"""Frozen apps: PyInstaller specs, hooks, bundles."""

@@ -1,0 +1,1 @@
+"""Environments: generations, install, probe, verify."""

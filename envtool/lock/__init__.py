@@ -1,0 +1,1 @@
+"""Requirements in, torch step, rest step, lock text out."""

@@ -1,0 +1,237 @@
+"""The dataclasses that pass between stages. No I/O here, and no imports from other rooms but errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+SUPPORTED_PYTHONS: tuple[str, ...] = ("3.10", "3.11", "3.12", "3.13", "3.14")
+"""Minor versions of Python that envtool and its environments support."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """Something a user should know, which changed what envtool did. ``code`` is stable and dotted."""
+
+    code: str
+    message: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The note as JSON."""
+        return {"code": self.code, "message": self.message}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a command gives back to the CLI: data for ``--json``, text for a person, and how it ends.
+
+    ``error`` is set when ``exit_code`` is not 0: ``(code, message, hint)``.
+    """
+
+    result: Mapping[str, Any]
+    text: str = ""
+    exit_code: int = 0
+    error: tuple[str, str, str] | None = None
+
+
+class Reporter(Protocol):
+    """Progress and remarks of a running stage; always on stderr, never on stdout."""
+
+    def phase(self, name: str, detail: str = "") -> None:
+        """A new phase begins: lock, plan, stage, probe, verify, check, activate."""
+
+    def note(self, message: str) -> None:
+        """Worth knowing; nothing went wrong."""
+
+    def warn(self, message: str) -> None:
+        """Something a user should look at; work goes on."""
+
+    @property
+    def passthrough(self) -> bool:
+        """True when a child's own progress (uv's bars) may go straight to the terminal."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Requested:
+    """One requirement and where it was written (``requirements.txt:3``, ``pyproject.toml``, ``command line``)."""
+
+    requirement: Requirement
+    origin: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """Another index that the project's own files name. ``url`` never holds credentials."""
+
+    name: str
+    url: str
+    kind: Literal["index", "default-index", "find-links"] = "index"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalProject:
+    """A local folder with a build system that is part of the environment. ``path`` is relative to the project root."""
+
+    path: str
+    name: str | None
+    editable: bool
+    extras: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What the project asks for, read and normalised; the input of the lock."""
+
+    requirements: tuple[Requested, ...]
+    constraints: tuple[Requested, ...]
+    python: SpecifierSet
+    source: str
+    files: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
+    projects: tuple[LocalProject, ...] = ()
+    notes: tuple[Note, ...] = ()
+    credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """One locked requirement: a name, an exact version, an optional marker, and its sha256 digests (hex, sorted)."""
+
+    name: str
+    version: Version
+    marker: str | None = None
+    hashes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockFile:
+    """One lock text: which backend it belongs to (None: all) and its pins, sorted by name."""
+
+    filename: str
+    backend: str | None
+    pins: tuple[Pin, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lock:
+    """All of ``lockfiles/``: the torch file of each backend, the shared rest, and what lock.toml says."""
+
+    torch: Mapping[str, LockFile]
+    rest: LockFile
+    inputs: str
+    python: str
+    pythons: tuple[str, ...]
+    targets: tuple[str, ...]
+    routes: tuple[Route, ...] = ()
+    projects: tuple[LocalProject, ...] = ()
+    gaps: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    resolver: str = "uv"
+    tools: Mapping[str, str] = field(default_factory=dict)
+
+
+# --- environments -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Distribution:
+    """One installed distribution, as its metadata says. ``name`` is normalised (PEP 503)."""
+
+    name: str
+    version: str
+    editable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckResult:
+    """One check over the evidence. ``found``, ``why`` and ``fix`` are sentences; ``fix`` is empty on pass."""
+
+    id: str
+    status: Literal["pass", "fail", "skip"]
+    found: str
+    why: str = ""
+    fix: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """The check as JSON."""
+        return {"id": self.id, "status": self.status, "found": self.found, "why": self.why, "fix": self.fix}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifyReport:
+    """All checks over one environment. ``torch`` is the installed version, ``backend`` what the build is."""
+
+    torch: str | None
+    backend: str | None
+    python: str | None
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when no check failed."""
+        return all(check.status != "fail" for check in self.checks)
+
+    @property
+    def failures(self) -> tuple[CheckResult, ...]:
+        """The checks that failed."""
+        return tuple(check for check in self.checks if check.status == "fail")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Generation:
+    """The record of one generation (``.envtool/generations/N.json``), written last: the commit marker.
+
+    ``kind``: ``built`` by envtool, ``adopted`` (the user's own ``.venv``) or ``plain`` (a real directory at ``.venv``).
+    ``installed`` is the sorted tuple of ``(name, version)`` found in the environment when it was recorded.
+    """
+
+    id: int
+    backend: str
+    torch: str | None
+    python: str
+    created: str
+    kind: Literal["built", "adopted", "plain"]
+    healthy: bool
+    checks: tuple[CheckResult, ...] = ()
+    installed: tuple[tuple[str, str], ...] = ()
+    lock_digest: str | None = None
+    satisfied: Mapping[str, str] = field(default_factory=dict)
+    python_path: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """Where the environment and its generations live. All paths absolute."""
+
+    root: Path
+    venv: Path
+
+    @property
+    def state(self) -> Path:
+        """The ``.envtool`` folder."""
+        return self.root / ".envtool"
+
+    @property
+    def generations(self) -> Path:
+        """The folder of all generations."""
+        return self.state / "generations"
+
+    def generation(self, number: int) -> Path:
+        """The folder of generation ``number``."""
+        return self.generations / str(number)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """A child process that ended: exit status, and what it printed where that was captured (else empty)."""
+
+    args: Sequence[str]
+    returncode: int
+    stdout: str
+    stderr: str

@@ -1,0 +1,1 @@
+"""Reports to text: terminal, JSON, JUnit, GitHub annotations, SARIF, Markdown, HTML."""

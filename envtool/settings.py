@@ -1,0 +1,1 @@
+"""``[tool.envtool]`` and ``ENVTOOL_*`` to Settings."""
