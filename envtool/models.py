@@ -235,3 +235,62 @@ class Completed:
     returncode: int
     stdout: str
     stderr: str
+
+
+# --- resolution -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexAccess:
+    """Where everything but the torch family comes from. URLs may hold credentials: never print, never write them.
+
+    ``default_index`` None means the default index of the installer. ``routes`` are (name, URL) of further indexes.
+    """
+
+    default_index: str | None = field(default=None, repr=False)
+    find_links: tuple[str, ...] = field(default=(), repr=False)
+    routes: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """What a resolver is asked: requirement texts, which names live on the family's index, and what is given.
+
+    ``family_index`` is a URL, or a folder when ``family_is_flat``. ``environments`` are markers, one a target.
+    ``stand_ins`` are names that an empty wheel stands in for: they stay visible, and bring nothing.
+    """
+
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...]
+    python: str
+    python_version: str
+    environments: tuple[str, ...]
+    access: IndexAccess
+    interpreter: str
+    family: tuple[str, ...] = ()
+    family_index: str | None = field(default=None, repr=False)
+    family_is_flat: bool = False
+    stand_ins: tuple[str, ...] = ()
+    preferences: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact:
+    """One file of a resolved package."""
+
+    filename: str
+    url: str
+    sha256: str | None
+    size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolved:
+    """One resolved package: exact version, marker (None: everywhere), and its files."""
+
+    name: str
+    version: Version
+    marker: str | None
+    artifacts: tuple[Artifact, ...]
+    stand_in: bool = False
+    via: tuple[str, ...] = ()

@@ -14,9 +14,6 @@ from packaging.version import Version
 from envtool.errors import UsageError
 from envtool.torch.targets import Target
 
-TORCH_INDEX = "https://download.pytorch.org/whl"
-"""Base of the PyTorch index; the name of a backend is appended."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backend:

@@ -1,0 +1,297 @@
+"""uv, as a program: it resolves and installs. Only documented options and formats; never its internals."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import tomli
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from envtool.adapters.http import credentials, redact
+from envtool.adapters.process import clean_environment, run
+from envtool.errors import InstallError, ResolutionError
+from envtool.models import Artifact, Completed, IndexAccess, Problem, Resolved
+
+MINIMUM = Version("0.9.0")
+"""The oldest uv whose ``pip compile --format pylock.toml`` and ``[[tool.uv.index]]`` are used as written here."""
+
+
+class UnsatisfiableError(ResolutionError):
+    """The resolver found no solution; ``report`` is its own explanation."""
+
+    def __init__(self, report: str) -> None:
+        super().__init__("resolve.unsatisfiable", _explanation(report), _advice(report))
+        self.report = report
+
+
+@lru_cache(maxsize=1)
+def find_uv() -> Path:
+    """The uv program that came with envtool. Raises InstallError (``uv.missing``)."""
+    from uv import find_uv_bin
+
+    try:
+        return Path(find_uv_bin())
+    except FileNotFoundError as error:
+        raise InstallError("uv.missing", "the uv program is not installed beside envtool", "pip install uv") from error
+
+
+@lru_cache(maxsize=1)
+def uv_version() -> Version:
+    """uv's version. Raises InstallError (``uv.too-old``) below :data:`MINIMUM`."""
+    from importlib.metadata import version
+
+    found = Version(version("uv"))
+    if found < MINIMUM:
+        raise InstallError("uv.too-old", f"uv {found} is older than {MINIMUM}", "pip install --upgrade uv")
+    return found
+
+
+def access_environment(access: IndexAccess) -> dict[str, str]:
+    """Indexes as variables for a child: never on a command line, where other users could read credentials."""
+    extra: dict[str, str] = {}
+    if access.default_index:
+        extra["UV_DEFAULT_INDEX"] = access.default_index
+    if access.find_links:
+        # uv splits UV_FIND_LINKS at commas.
+        extra["UV_FIND_LINKS"] = ",".join(access.find_links)
+    if access.routes:
+        extra["UV_INDEX"] = " ".join(f"{name}={url}" for name, url in access.routes)
+    return extra
+
+
+def run_uv(
+    args: list[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    show_stderr: bool = False,
+) -> Completed:
+    """Run uv with a clean environment plus ``env``. No user or project configuration of uv's is read."""
+    uv_version()
+    extra = dict(env or {})
+    if "XDG_CONFIG_DIRS" not in extra:
+        # A uv.toml of the user's could add an index; what envtool takes from it, it reads itself.
+        extra["UV_NO_CONFIG"] = "1"
+    if not show_stderr:
+        extra["UV_NO_PROGRESS"] = "1"
+    whole = clean_environment(extra)
+    return run([find_uv(), *args], env=whole, cwd=cwd, show_stderr=show_stderr)
+
+
+def find_python(request: str) -> Path:
+    """The interpreter for ``3.11``, a path, or a name. Raises InstallError (``python.missing``)."""
+    done = run_uv(["python", "find", "--no-python-downloads", "--no-project", "--", request])
+    if done.returncode != 0:
+        message = f"no Python {request} found on this machine"
+        hint = "Install it, name another one with --python, or: uv python install " + request
+        raise InstallError("python.missing", message, hint)
+    return Path(done.stdout.strip())
+
+
+def _stand_in(folder: Path, name: str) -> str:
+    """An empty wheel that stands in for a package which must not come in; it keeps its place in the graph."""
+    stem = f"{name.replace('-', '_')}-0+envtool.left.out"
+    path = folder / f"{stem}-py3-none-any.whl"
+    info = f"{stem}.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 0+envtool.left.out\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: envtool\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    return f"{name} @ {path.as_uri()}"
+
+
+def _project(problem: Problem) -> dict[str, Any]:
+    project: dict[str, Any] = {
+        "name": "envtool-request",
+        "version": "0",
+        "requires-python": problem.python,
+        "dependencies": list(problem.requirements),
+    }
+    uv: dict[str, Any] = {"environments": list(problem.environments)}
+    if problem.family_index is not None:
+        index: dict[str, Any] = {"name": "torch-family", "url": redact(problem.family_index), "explicit": True}
+        if problem.family_is_flat:
+            index["format"] = "flat"
+        else:
+            # The PyTorch index answers 403 for what it does not have; uv forgives that for its own host name only.
+            index["ignore-error-codes"] = [403]
+        uv["index"] = [index]
+        uv["sources"] = {name: {"index": "torch-family"} for name in problem.family}
+    return {"project": project, "tool": {"uv": uv}}
+
+
+def resolve(problem: Problem) -> tuple[Resolved, ...]:
+    """Resolve with ``uv pip compile --universal``.
+
+    Raises UnsatisfiableError where there is no solution; InstallError (``network.unreachable``) or ResolutionError
+    (``resolve.*``) when uv fails otherwise.
+    """
+    import tomli_w
+
+    with tempfile.TemporaryDirectory(prefix="envtool-") as name:
+        folder = Path(name)
+        (folder / "pyproject.toml").write_bytes(tomli_w.dumps(_project(problem)).encode())
+        (folder / "constraints.txt").write_text("\n".join(problem.constraints) + "\n", encoding="utf-8")
+        stand_ins = [_stand_in(folder, item) for item in problem.stand_ins]
+        (folder / "overrides.txt").write_text("\n".join(stand_ins) + "\n", encoding="utf-8")
+        output = folder / "pylock.result.toml"
+        if problem.preferences:
+            output.write_bytes(tomli_w.dumps(_preferences(problem.preferences)).encode())
+        arguments: list[str | Path] = [
+            "pip",
+            "compile",
+            "--universal",
+            "pyproject.toml",
+            "--quiet",
+            "--no-python-downloads",
+        ]
+        arguments += ["--python", problem.interpreter, "--python-version", problem.python_version]
+        arguments += ["-c", "constraints.txt", "--overrides", "overrides.txt"]
+        # Targets are read from [tool.uv] only where uv looks for configuration at all: so hide the user's instead.
+        hidden = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "APPDATA", "PROGRAMDATA"), str(folder / "no"))
+        environment = {**access_environment(problem.access), **hidden}
+        secret = credentials(problem.family_index or "")
+        if secret is not None:
+            environment["UV_INDEX_TORCH_FAMILY_USERNAME"], environment["UV_INDEX_TORCH_FAMILY_PASSWORD"] = secret
+        done = run_uv(
+            [*arguments, "--format", "pylock.toml", "-o", output.name, "--no-header"], env=environment, cwd=folder
+        )
+        _check(done)
+        packages = _read_pylock(output.read_text(encoding="utf-8"))
+        if any(package.stand_in for package in packages):
+            listed = run_uv([*arguments, "--annotation-style", "line", "--no-header"], env=environment, cwd=folder)
+            packages = _with_via(packages, listed.stdout)
+        return packages
+
+
+def _preferences(pins: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    # uv prefers the versions of an existing output file; it wants each package to have a source, and reads none of it.
+    packages = []
+    for name, version in pins:
+        filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+        packages.append(
+            {
+                "name": name,
+                "version": version,
+                "wheels": [{"name": filename, "path": filename, "hashes": {"sha256": "0" * 64}}],
+            }
+        )
+    return {"lock-version": "1.0", "created-by": "envtool", "packages": packages}
+
+
+def _read_pylock(text: str) -> tuple[Resolved, ...]:
+    found = []
+    for package in tomli.loads(text).get("packages", []):
+        version = package.get("version")
+        if version is None:
+            continue  # a local project: it is installed, not locked
+        files = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
+        archive = package.get("archive")
+        stand_in = archive is not None and "left.out" in str(version)
+        found.append(
+            Resolved(
+                name=canonicalize_name(package["name"]),
+                version=Version(version),
+                marker=package.get("marker"),
+                artifacts=tuple(_artifact(file) for file in files),
+                stand_in=stand_in,
+            )
+        )
+    return tuple(found)
+
+
+def _artifact(file: Mapping[str, Any]) -> Artifact:
+    location = str(file.get("url") or file.get("path") or "")
+    filename = str(file.get("name") or unquote(urlsplit(location).path.rsplit("/", 1)[-1]))
+    return Artifact(
+        filename=filename, url=location, sha256=(file.get("hashes") or {}).get("sha256"), size=file.get("size")
+    )
+
+
+def _with_via(packages: tuple[Resolved, ...], listing: str) -> tuple[Resolved, ...]:
+    from dataclasses import replace
+
+    via: dict[str, tuple[str, ...]] = {}
+    for line in listing.splitlines():
+        match = re.match(r"^(?P<name>[A-Za-z0-9._-]+) @ .*# via (?P<via>.+)$", line)
+        if match:
+            names = [name.strip() for name in match["via"].split(",")]
+            plain = [name for name in names if re.fullmatch(r"[A-Za-z0-9._-]+", name) and name != "overrides.txt"]
+            via[canonicalize_name(match["name"])] = tuple(sorted(plain))
+    return tuple(replace(item, via=via.get(item.name, ())) if item.stand_in else item for item in packages)
+
+
+def _check(done: Completed) -> None:
+    if done.returncode == 0:
+        return
+    text = _clean(done.stderr)
+    if done.returncode == 1 and re.search(r"No solution found|requirements are unsatisfiable", text):
+        raise UnsatisfiableError(text)
+    if re.search(r"Failed to (fetch|query)|error sending request|client error|Could not connect|timed out", text):
+        raise InstallError("network.unreachable", f"an index cannot be reached: {_last(text)}", _advice(text))
+    if re.search(
+        r"Failed to (build|download and build)|Build backend|Git operation failed|Failed to read metadata", text
+    ):
+        raise ResolutionError("resolve.build", f"a package could not be read: {_explanation(text)}", _advice(text))
+    raise ResolutionError("resolve.failed", f"uv could not resolve: {_explanation(text)}", _advice(text))
+
+
+_URL = re.compile(r"https?://[^\s`'\")]+")
+
+
+def _clean(text: str) -> str:
+    """uv's words without credentials, colours and the name of the temporary project."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    text = _URL.sub(lambda match: redact(match[0]), text)
+    return text.replace("envtool-request", "your project")
+
+
+def _explanation(text: str) -> str:
+    """uv's derivation as one paragraph: its own words are better than a summary of ours."""
+    kept = []
+    for line in text.splitlines():
+        bare = re.sub(r"^[\s│├╰─▶×✗|`-]+", "", line).strip()
+        if bare.startswith("hint:"):
+            break
+        if bare and not bare.startswith(("No solution found", "error: Failed to resolve")):
+            kept.append(bare.removeprefix("error: ").removeprefix("cause: "))
+    joined = " ".join(kept)
+    return joined if len(joined) <= 1200 else joined[:1200].rsplit(" ", 1)[0] + " …"
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[:3]) if lines else "no answer"
+
+
+def _advice(text: str) -> str:
+    hints = re.findall(r"hint: (.+)", text)
+    return hints[0].strip() if hints else ""
+
+
+def raise_install_failure(done: Completed, what: str) -> None:
+    """Turn a failed uv install into an error: a hash mismatch is the lock's (5), the rest the install's (6).
+
+    Raises LockError or EnvtoolError; returns when uv succeeded.
+    """
+    if done.returncode == 0:
+        return
+    from envtool.errors import LockError
+
+    text = _clean(done.stderr)
+    if "Hash mismatch" in text or "hash mismatch" in text:
+        hint = "A file was replaced on its index: compare with envtool lock --upgrade --diff before you trust it."
+        raise LockError("install.hash-mismatch", f"{what}: {_explanation(text)}", hint)
+    if "No space left" in text or "os error 28" in text:
+        raise InstallError("install.disk-full", f"{what}: the disk is full", "Free some space and run it again.")
+    raise InstallError("install.failed", f"{what}: {_explanation(text)}", _advice(text))

@@ -1,0 +1,201 @@
+"""Read requirements files as they are found in the wild: every encoding, nested files, options, CUDA pins.
+
+``pip-requirements-parser`` (pip's own reader, extracted) does the reading; envtool follows nested files itself, because
+a missing one needs an error that names the line, and takes options off a requirement's line, where pip ignores them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from envtool.errors import UsageError
+
+_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_INDEX_OPTIONS = {
+    "index_url": "default-index",
+    "extra_index_urls": "index",
+    "find_links": "find-links",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One line of a file: one of ``requirement``, ``url`` (a direct reference) and ``local`` (a path) is set."""
+
+    origin: str
+    name: str | None = None
+    requirement: Requirement | None = None
+    url: str | None = None
+    local: str | None = None
+    editable: bool = False
+    extras: tuple[str, ...] = ()
+    marker: str | None = None
+    hashed: bool = False
+
+
+@dataclass
+class FileContent:
+    """What a requirements file and all its nested files hold. ``options``: (kind, value, origin)."""
+
+    lines: list[Line] = field(default_factory=list)
+    constraints: list[Line] = field(default_factory=list)
+    options: list[tuple[str, str, str]] = field(default_factory=list)
+    ignored: list[tuple[str, str]] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+
+def decode(data: bytes) -> str:
+    """Text of a requirements file: by its byte order mark, its coding comment, UTF-8, and at last Latin-1."""
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return data.decode(encoding, errors="replace")
+    for row in data.split(b"\n", 2)[:2]:
+        match = _CODING.match(row)
+        if match:
+            try:
+                return data.decode(match[1].decode("ascii"))
+            except (LookupError, UnicodeDecodeError):
+                break
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _expand(text: str, environ: Mapping[str, str]) -> str:
+    # pip expands ${UPPER_CASE} only, and leaves what is not set as it is.
+    return re.sub(r"\$\{([A-Z0-9_]+)\}", lambda match: environ.get(match[1], match[0]), text)
+
+
+def _parse(text: str) -> Any:
+    from pip_requirements_parser import RequirementsFile
+
+    # RequirementsFile.from_string of version 32.0.1 raises NameError: it takes files only, and reads them as UTF-8.
+    with tempfile.TemporaryDirectory(prefix="envtool-") as folder:
+        copy = Path(folder) / "requirements.txt"
+        copy.write_text(text, encoding="utf-8")
+        return RequirementsFile.from_file(str(copy), include_nested=False)
+
+
+def read_requirements_file(
+    path: Path, root: Path, environ: Mapping[str, str] = os.environ, *, constraint: bool = False
+) -> FileContent:
+    """Read a requirements (or constraints) file with all files that it names.
+
+    Origins are relative to ``root`` (``requirements/base.txt:3``). Raises UsageError (``requirements.missing``,
+    ``requirements.invalid``, ``requirements.unreadable``) with file and line.
+    """
+    reader = _Reader(root=root, environ=environ)
+    reader.read(path, constraint=constraint, origin="")
+    return reader.content
+
+
+@dataclass
+class _Reader:
+    root: Path
+    environ: Mapping[str, str]
+    content: FileContent = field(default_factory=FileContent)
+
+    def name(self, path: Path) -> str:
+        try:
+            return path.resolve().relative_to(self.root.resolve()).as_posix()
+        except ValueError:
+            return path.name
+
+    def text(self, path: Path, origin: str) -> str:
+        shown = self.name(path)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            named = f" (named in {origin})" if origin else ""
+            hint = "Create it, or take the line out."
+            raise UsageError("requirements.missing", f"requirements file {shown} does not exist{named}", hint) from None
+        except OSError as error:
+            message = f"requirements file {shown} cannot be read: {error.strerror}"
+            raise UsageError("requirements.unreadable", message) from error
+        if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            message = f"requirements file {shown} is not a text file"
+            raise UsageError("requirements.unreadable", message, "Save it as UTF-8.")
+        return _expand(decode(data).replace("\r\n", "\n").replace("\r", "\n"), self.environ)
+
+    def read(self, path: Path, *, constraint: bool, origin: str) -> None:
+        if path.resolve() in self.content.files:
+            return
+        shown = self.name(path)
+        parsed = _parse(self.text(path, origin))
+        self.content.files.append(path.resolve())
+        into = self.content.constraints if constraint else self.content.lines
+        for item in parsed.requirements:
+            into.append(_line(item, f"{shown}:{item.requirement_line.line_number}"))
+        for item in parsed.invalid_lines:
+            into.append(_salvage(item.line.strip(), f"{shown}:{item.line_number}", self.content, item.error_message))
+        for item in parsed.options:
+            where = f"{shown}:{item.requirement_line.line_number}"
+            for kind, value in item.options.items():
+                for one in value if isinstance(value, list) else [value]:
+                    self.option(kind, str(one), where, path, constraint=constraint)
+
+    def option(self, kind: str, value: str, where: str, path: Path, *, constraint: bool) -> None:
+        if kind in ("requirements", "constraints"):
+            self.read(path.parent / value, constraint=constraint or kind == "constraints", origin=where)
+        elif kind in _INDEX_OPTIONS:
+            self.content.options.append((_INDEX_OPTIONS[kind], value, where))
+        elif kind != "trusted_hosts":
+            self.content.ignored.append((f"--{kind.replace('_', '-')}", where))
+
+
+def _line(item: Any, where: str) -> Line:
+    extras = tuple(sorted(item.extras or ()))
+    marker = str(item.marker) if item.marker else None
+    url = item.link.url if item.link is not None else None
+    if url is not None and (url.startswith("file:") or "://" not in url):
+        return Line(origin=where, local=url, editable=item.is_editable, extras=extras, marker=marker)
+    if url is not None:
+        return Line(origin=where, name=item.name, url=url, editable=item.is_editable, extras=extras, marker=marker)
+    brackets = f"[{','.join(extras)}]" if extras else ""
+    text = f"{item.name}{brackets}{item.specifier or ''}{f' ; {marker}' if marker else ''}"
+    return Line(origin=where, name=item.name, requirement=Requirement(text), hashed=bool(item.hash_options))
+
+
+def _salvage(text: str, where: str, content: FileContent, reason: str) -> Line:
+    """A line that pip's reader refuses: options behind a requirement, or a path that it takes for something else."""
+    words = re.split(r"\s+(?=-)", text, maxsplit=1)
+    if len(words) == 2:
+        try:
+            requirement = Requirement(words[0])
+        except InvalidRequirement:
+            pass
+        else:
+            _inline_options(words[1], where, content)
+            return Line(origin=where, name=requirement.name, requirement=requirement)
+    if re.match(r"^(\.{1,2}[\\/]|[\\/]|[A-Za-z]:\\)", text):
+        return Line(origin=where, local=text)
+    first = " ".join(reason.split("\n", maxsplit=1)[0].split())
+    hint = "Write it as pip reads it: name, extras, version, marker."
+    raise UsageError("requirements.invalid", f"{where}: cannot read {text!r}: {first}", hint)
+
+
+def _inline_options(text: str, where: str, content: FileContent) -> None:
+    kinds = {
+        "--index-url": "default-index",
+        "-i": "default-index",
+        "--extra-index-url": "index",
+        "--find-links": "find-links",
+        "-f": "find-links",
+    }
+    words = shlex.split(text.replace("=http", " http"))
+    for position, word in enumerate(words):
+        if word in kinds and position + 1 < len(words):
+            content.options.append((kinds[word], words[position + 1], where))
+        elif word.startswith("-") and word not in kinds and word not in ("--hash", "--trusted-host"):
+            content.ignored.append((word, where))

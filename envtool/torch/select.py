@@ -1,0 +1,301 @@
+"""The torch step: from what an index offers to exact pins of the family, per target and Python. Pure.
+
+A *cell* is one (target, Python) pair. The newest torch whose wheels cover every cell is chosen, so that a release that
+is still being uploaded, or a build for one odd platform, never becomes the pin; when no version covers them all, the
+newest one that covers the Python in use on all targets; then the newest that covers this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from envtool.errors import ResolutionError
+from envtool.torch.backends import Backend
+from envtool.torch.index import Candidate
+from envtool.torch.targets import Target
+
+Cell = tuple[str, str]
+"""(target name, Python minor version)."""
+
+RequiresTorch = Callable[[str, Version], SpecifierSet | None]
+"""The torch that a family member's version asks for, or None if it does not say."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """The cells that a lock is asked to cover. ``primary`` is the Python in use; ``host`` this machine's target."""
+
+    targets: tuple[Target, ...]
+    pythons: tuple[str, ...]
+    primary: str
+    host: str | None
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells, targets first."""
+        return tuple((target.name, python) for target in self.targets for python in self.pythons)
+
+    def levels(self) -> tuple[frozenset[Cell], ...]:
+        """What a version must cover, from the whole grid down to this machine alone."""
+        now = frozenset((target.name, self.primary) for target in self.targets)
+        here = frozenset({(self.host, self.primary)} & now) if self.host else frozenset()
+        return tuple(dict.fromkeys(level for level in (frozenset(self.cells), now, here) if level))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FamilyPin:
+    """One family member at one exact version: the cells it serves and all files of that version."""
+
+    name: str
+    version: Version
+    cells: frozenset[Cell]
+    files: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TorchPins:
+    """The result of the torch step. ``gaps`` are cells that were asked for and have no build."""
+
+    pins: tuple[FamilyPin, ...]
+    cells: frozenset[Cell]
+    gaps: tuple[tuple[str, Cell], ...]
+    skipped: tuple[str, ...] = ()
+
+    def public(self, name: str) -> tuple[str, ...]:
+        """The public versions pinned for a member, sorted."""
+        return tuple(sorted({pin.version.public for pin in self.pins if pin.name == name}))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Release:
+    """One public version of a member: which exact build serves which cell."""
+
+    public: Version
+    builds: Mapping[Cell, Version]
+
+    def covers(self, cells: Iterable[Cell]) -> bool:
+        return all(cell in self.builds for cell in cells)
+
+
+def releases(candidates: Sequence[Candidate], backend: Backend, grid: Grid) -> tuple[_Release, ...]:
+    """Public versions, newest first, with the builds that ``backend`` accepts in each cell of the grid."""
+    by_public: dict[Version, list[Candidate]] = {}
+    for candidate in candidates:
+        by_public.setdefault(Version(candidate.version.public), []).append(candidate)
+    found = []
+    for public, files in by_public.items():
+        builds: dict[Cell, Version] = {}
+        for target in grid.targets:
+            platform = {file.version for file in files if any(target.accepts(file.tags, p) for p in grid.pythons)}
+            has_local = any(version.local == backend.local for version in platform)
+            for python in grid.pythons:
+                fitting = [
+                    file.version
+                    for file in files
+                    if target.accepts(file.tags, python) and backend.accepts(file.version, target, has_local=has_local)
+                ]
+                if fitting:
+                    builds[(target.name, python)] = max(fitting)
+        found.append(_Release(public=public, builds=builds))
+    return tuple(sorted(found, key=lambda release: release.public, reverse=True))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FamilyRequest:
+    """What is asked of one family member: requirements with markers, from the project and from others."""
+
+    name: str
+    requirements: tuple[Requirement, ...]
+
+    def specifier(self, target: Target, python: str) -> SpecifierSet | None:
+        """The specifier that holds in a cell; None where no requirement applies (the member is not wanted there)."""
+        environment = target.environment(python)
+        applying = [r for r in self.requirements if r.marker is None or r.marker.evaluate(environment)]
+        if not applying:
+            return None
+        combined = SpecifierSet()
+        for requirement in applying:
+            combined &= requirement.specifier
+        return combined
+
+
+def _allowed(specifier: SpecifierSet, found: Sequence[_Release]) -> list[_Release]:
+    # A specifier may name the local version (==2.13.0+cpu); compare with the builds, not only with the public version.
+    kept = []
+    for release in found:
+        versions = {release.public, *release.builds.values()}
+        pre = specifier.prereleases or None
+        if any(specifier.contains(version, prereleases=pre) for version in versions):
+            kept.append(release)
+    return kept
+
+
+def _by_coverage(found: Sequence[_Release], levels: Sequence[frozenset[Cell]]) -> list[_Release]:
+    """Releases that cover at least the last level: those that cover more first, newer ones first among equals."""
+    rank = {
+        release.public: next((place for place, level in enumerate(levels) if release.covers(level)), None)
+        for release in found
+    }
+    kept = [(place, release) for release in found if (place := rank[release.public]) is not None]
+    return [release for _, release in sorted(kept, key=lambda pair: pair[0])]  # stable: newest first stays
+
+
+def _select_group(
+    cells: frozenset[Cell],
+    specifiers: Mapping[str, SpecifierSet],
+    offers: Mapping[str, Sequence[_Release]],
+    requires_torch: RequiresTorch,
+    levels: Sequence[frozenset[Cell]],
+) -> dict[str, _Release] | None:
+    """One version per member for cells that ask for the same things."""
+    own = [level & cells for level in levels]
+    levels = tuple(dict.fromkeys(level for level in own if level)) or (cells,)
+    allowed = {name: _allowed(specifier, offers[name]) for name, specifier in specifiers.items()}
+    for level_rank in range(len(levels)):
+        for torch in allowed["torch"]:
+            if not torch.covers(levels[level_rank]):
+                continue
+            chosen = {"torch": torch}
+            for name in sorted(set(specifiers) - {"torch"}):
+                for partner in _by_coverage(allowed[name], levels):
+                    wanted = requires_torch(name, partner.public)
+                    if wanted is None or wanted.contains(torch.public, prereleases=True):
+                        chosen[name] = partner
+                        break
+                else:
+                    break
+            if len(chosen) == len(specifiers):
+                return chosen
+    return None
+
+
+def _group_cells(
+    by_name: Mapping[str, FamilyRequest], grid: Grid
+) -> list[tuple[frozenset[Cell], dict[str, SpecifierSet]]]:
+    """Cells that ask for the same versions, with what they ask for: mostly one group, more where markers differ."""
+    groups: dict[tuple[tuple[str, str], ...], set[Cell]] = {}
+    specifiers: dict[tuple[tuple[str, str], ...], dict[str, SpecifierSet]] = {}
+    for target in grid.targets:
+        for python in grid.pythons:
+            wanted = {name: request.specifier(target, python) for name, request in by_name.items()}
+            present = {name: specifier for name, specifier in wanted.items() if specifier is not None}
+            if present:
+                # A partner without torch beside it still runs on torch.
+                present.setdefault("torch", SpecifierSet())
+                key = tuple(sorted((name, str(specifier)) for name, specifier in present.items()))
+                groups.setdefault(key, set()).add((target.name, python))
+                specifiers[key] = present
+    return [(frozenset(cells), specifiers[key]) for key, cells in groups.items()]
+
+
+def select(
+    requests: Sequence[FamilyRequest],
+    offers: Mapping[str, Sequence[Candidate]],
+    backend: Backend,
+    grid: Grid,
+    requires_torch: RequiresTorch,
+) -> TorchPins:
+    """Choose exact versions of the family for every cell of the grid.
+
+    Raises ResolutionError (``resolve.no-version``, ``resolve.no-build``, ``resolve.family``) that names what there is.
+    """
+    by_name = {request.name: request for request in requests}
+    found = {name: releases(offers.get(name, ()), backend, grid) for name in {*by_name, "torch"}}
+    pins: dict[tuple[str, Version], set[Cell]] = {}
+    gaps: list[tuple[str, Cell]] = []
+    skipped: list[str] = []
+    for cells, specifiers in _group_cells(by_name, grid):
+        chosen = _select_group(cells, specifiers, found, requires_torch, grid.levels())
+        if chosen is None:
+            raise _explain(cells, specifiers, found, backend, grid)
+        newest = _allowed(specifiers["torch"], found["torch"])[0]
+        if newest.public != chosen["torch"].public:
+            skipped.append(_why_not(newest, chosen["torch"], cells))
+        served = {cell for cell in cells if cell in chosen["torch"].builds}
+        for name, release in chosen.items():
+            for cell in cells:
+                if cell in release.builds and cell in served:
+                    pins.setdefault((name, release.builds[cell]), set()).add(cell)
+                elif cell not in release.builds:
+                    gaps.append((f"{name} {release.public}", cell))
+    result = tuple(
+        FamilyPin(
+            name=name,
+            version=version,
+            cells=frozenset(cells),
+            files=tuple(file for file in offers[name] if file.version == version),
+        )
+        for (name, version), cells in sorted(pins.items())
+    )
+    covered = frozenset(cell for pin in result if pin.name == "torch" for cell in pin.cells)
+    return TorchPins(pins=result, cells=covered, gaps=tuple(gaps), skipped=tuple(dict.fromkeys(skipped)))
+
+
+def _why_not(newest: _Release, chosen: _Release, cells: frozenset[Cell]) -> str:
+    missing = sorted(cell for cell in cells if cell not in newest.builds)
+    if missing:
+        return f"torch {newest.public} has no build for {describe_cells(missing)}; torch {chosen.public} is used"
+    return f"no partner fits torch {newest.public}; torch {chosen.public} is used"
+
+
+def describe_cells(cells: Iterable[Cell]) -> str:
+    """Cells as words: ``Python 3.10, 3.14 on windows-amd64``; several targets are joined by ``; ``."""
+    by_target: dict[str, list[str]] = {}
+    for target, python in cells:
+        by_target.setdefault(target, []).append(python)
+    by_pythons: dict[tuple[str, ...], list[str]] = {}
+    for target, pythons in by_target.items():
+        by_pythons.setdefault(tuple(sorted(set(pythons), key=Version)), []).append(target)
+    return "; ".join(f"Python {', '.join(pythons)} on {', '.join(names)}" for pythons, names in by_pythons.items())
+
+
+def _nearest(found: Sequence[_Release], specifier: SpecifierSet) -> str:
+    versions = [release.public for release in found if release.builds]
+    if not versions:
+        return ""
+    wanted = [Version(item.version.removesuffix(".*")) for item in specifier if item.operator not in ("!=", "===")]
+    if not wanted:
+        return f"The newest is {versions[0]}."
+    below = next((version for version in versions if version <= wanted[0]), None)
+    above = next((version for version in reversed(versions) if version > wanted[0]), None)
+    names = " and ".join(str(version) for version in (below, above) if version is not None)
+    return f"The nearest are {names}; the newest is {versions[0]}."
+
+
+def _explain(
+    cells: frozenset[Cell],
+    specifiers: Mapping[str, SpecifierSet],
+    found: Mapping[str, Sequence[_Release]],
+    backend: Backend,
+    grid: Grid,
+) -> ResolutionError:
+    """Why nothing fits: no such version, no such build, or members that exclude each other."""
+    floor = min((level & cells for level in grid.levels() if level & cells), key=len, default=cells)
+    for name, specifier in sorted(specifiers.items(), key=lambda item: item[0] != "torch"):
+        asked = f"{name}{specifier}" if str(specifier) else name
+        if not any(release.builds for release in found[name]):
+            message = f"the {backend.name} index has no build of {name} for {describe_cells(cells)}"
+            return ResolutionError("resolve.no-build", message, f"Use another Python or target, or leave {name} out.")
+        allowed = _allowed(specifier, found[name])
+        if not allowed:
+            message = f"no {backend.name} build of {asked} exists on the {backend.name} index"
+            return ResolutionError("resolve.no-version", message, _nearest(found[name], specifier))
+        if not any(release.covers(floor) for release in allowed):
+            message = f"{asked} has no {backend.name} build for {describe_cells(floor)}"
+            has = max(allowed, key=lambda release: len(release.builds))
+            others = [r.public for r in found[name] if r.covers(floor)]
+            hint = f"{name} {has.public} has builds for {describe_cells(has.builds)}." if has.builds else ""
+            if others:
+                hint += f" For {describe_cells(floor)} there are {name} {others[-1]} to {others[0]}."
+            return ResolutionError("resolve.no-build", message, hint.strip() or "Use another Python or target.")
+    asked = ", ".join(f"{name}{specifier}" for name, specifier in sorted(specifiers.items()))
+    return ResolutionError(
+        "resolve.family",
+        f"no versions of {asked} fit each other on the {backend.name} index",
+        "torchvision 0.N belongs to torch 2.(N-15): loosen one of the pins.",
+    )
