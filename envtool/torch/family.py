@@ -56,6 +56,34 @@ _GPU_PATTERNS: tuple[str, ...] = (
     "xformers",
 )
 
+# Names that a resolution must not even look at: some have no build without a GPU, and would fail it.
+GPU_STAND_INS: tuple[str, ...] = (
+    "apex",
+    "bitsandbytes",
+    "cupy",
+    "cupy-cuda11x",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+    "deepspeed",
+    "flash-attn",
+    "nvidia-cublas-cu11",
+    "nvidia-cublas-cu12",
+    "nvidia-cuda-nvrtc-cu12",
+    "nvidia-cuda-runtime-cu12",
+    "nvidia-cudnn-cu11",
+    "nvidia-cudnn-cu12",
+    "nvidia-nccl-cu12",
+    "onnxruntime-gpu",
+    "pycuda",
+    "pytorch-triton",
+    "tensorflow-gpu",
+    "tensorrt",
+    "torch-tensorrt",
+    "triton",
+    "triton-windows",
+    "xformers",
+)
+
 # Bindings and monitors without payload: they import and answer "no driver" on a machine without a GPU.
 _HELPERS: frozenset[str] = frozenset(
     {"gpustat", "nvidia-ml-py", "nvidia-ml-py3", "nvitop", "pynvml", "nvidia-smi", "nvidia-modelopt"}

@@ -1,0 +1,61 @@
+"""Where the user's own uv and pip configuration says that packages come from: the default index and find-links.
+
+uv ignores pip's configuration and pip ignores uv's; a team sets one of them once and expects every tool to follow. An
+ambient *extra* index is left out on purpose: it must never decide where a package comes from that it also happens to
+list (the way torchtriton was attacked in December 2022).
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import tomli
+
+from envtool.adapters.process import run
+from envtool.models import IndexAccess
+
+
+def read_ambient(environ: Mapping[str, str] = os.environ) -> IndexAccess:
+    """Default index and find-links: UV_* variables first, then uv.toml, then pip's variables and configuration."""
+    pip = _pip_settings(environ)
+    uv_index, uv_links = _uv_toml(environ)
+    default = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL") or uv_index or pip.get("index-url")
+    links = [part.strip() for part in environ.get("UV_FIND_LINKS", "").split(",") if part.strip()]
+    links = links or uv_links or pip.get("find-links", "").split()
+    return IndexAccess(default_index=default or None, find_links=tuple(dict.fromkeys(links)))
+
+
+def _uv_toml(environ: Mapping[str, str]) -> tuple[str | None, list[str]]:
+    base = environ.get("APPDATA") if sys.platform == "win32" else environ.get("XDG_CONFIG_HOME")
+    folder = Path(base) if base else Path(environ.get("HOME", "")) / ".config"
+    try:
+        table = tomli.loads((folder / "uv" / "uv.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None, []
+    listed = [item for item in table.get("index", []) if isinstance(item, dict) and item.get("default")]
+    default = (listed[0].get("url") if listed else None) or table.get("index-url")
+    links = table.get("find-links", [])
+    return (str(default) if default else None), [str(link) for link in links if isinstance(link, str)]
+
+
+def _pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """pip's own view of its configuration (``pip config list``): files, in pip's order, and PIP_* variables."""
+    done = run([sys.executable, "-m", "pip", "config", "list"], env=dict(environ), timeout=60)
+    found: dict[str, tuple[int, str]] = {}
+    for line in done.stdout.splitlines():
+        key, _, value = line.partition("=")
+        section, _, name = key.strip().rpartition(".")
+        rank = {"global": 0, "install": 1, ":env:": 2}.get(section)
+        if rank is None or name not in ("index-url", "find-links"):
+            continue
+        try:
+            text = str(ast.literal_eval(value.strip()))
+        except (ValueError, SyntaxError):
+            continue
+        if name not in found or rank >= found[name][0]:
+            found[name] = (rank, text)
+    return {name: text for name, (_, text) in found.items()}

@@ -1,0 +1,49 @@
+"""What becomes of GPU packages in a cpu lock. Pure.
+
+By default, what comes in only through another package is left out with a note that names who asked, and what the
+project names itself is an error with its fix: leaving out silently what somebody wrote down would hide a mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from envtool.errors import ResolutionError
+from envtool.models import Note, Requested, Resolved
+from envtool.torch.family import is_gpu_payload
+
+_CPU_NAMES = {"onnxruntime-gpu": "onnxruntime", "tensorflow-gpu": "tensorflow", "faiss-gpu": "faiss-cpu"}
+
+
+def split_direct(requirements: Sequence[Requested], policy: str) -> tuple[tuple[Requested, ...], tuple[Note, ...]]:
+    """The requirements that go on to the resolver, and notes. Raises ResolutionError (``gpu.direct``)."""
+    if policy == "keep":
+        return tuple(requirements), ()
+    kept = tuple(item for item in requirements if not is_gpu_payload(item.requirement.name))
+    named = [item for item in requirements if is_gpu_payload(item.requirement.name)]
+    if named and policy != "drop":
+        listed = ", ".join(f"{item.requirement.name} ({item.origin})" for item in named)
+        message = f"a cpu lock has no place for GPU packages, and the project itself names {listed}"
+        swaps = [
+            f"{a} by {_CPU_NAMES[a]}" for a in sorted({item.requirement.name for item in named}) if a in _CPU_NAMES
+        ]
+        fix = f"Replace {', '.join(swaps)}; take" if swaps else "Take"
+        hint = f'{fix} the line out, move it to an extra, or leave it out of cpu locks: gpu-packages = "drop".'
+        raise ResolutionError("gpu.direct", message, hint)
+    notes = tuple(
+        Note(code="gpu.dropped", message=f"{item.requirement.name} left out of the cpu lock (named in {item.origin})")
+        for item in named
+    )
+    return kept, notes
+
+
+def judge_transitive(left_out: Sequence[Resolved], policy: str) -> tuple[Note, ...]:
+    """Notes on what a stand-in kept out. Raises ResolutionError (``gpu.transitive``) under ``refuse``."""
+    notes = []
+    for item in left_out:
+        who = ", ".join(item.via) or "another package"
+        if policy == "refuse":
+            message = f"{who} asks for {item.name}, which carries GPU code"
+            raise ResolutionError("gpu.transitive", message, 'gpu-packages = "default" leaves it out with a note.')
+        notes.append(Note(code="gpu.left-out", message=f"{item.name} left out of the cpu lock: {who} asked for it"))
+    return tuple(sorted(set(notes), key=lambda note: note.message))

@@ -1,0 +1,485 @@
+"""Make a lock: torch step, rest step, one set of pins for all backends.
+
+The torch step pins the family from the backend's index alone. The rest step resolves everything else on the default
+index alone, with these pins given. Where another package forbids the newest torch, both are solved together once, and
+the torch step is repeated with the version that came out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from envtool import __version__
+from envtool.adapters import uv
+from envtool.errors import LockError, NoInputsError, ResolutionError, UsageError
+from envtool.lock import gpu_policy
+from envtool.lock.markers import marker_for, shorten
+from envtool.lock.text import REST, torch_filename
+from envtool.lock.torch_step import FamilySource, digests, gap_sentences, pin_family
+from envtool.models import (
+    SUPPORTED_PYTHONS,
+    IndexAccess,
+    Lock,
+    LockFile,
+    Note,
+    Pin,
+    Problem,
+    Reporter,
+    Request,
+    Resolved,
+)
+from envtool.torch.backends import Backend
+from envtool.torch.family import GPU_STAND_INS, is_family, is_gpu_payload
+from envtool.torch.offers import hash_file
+from envtool.torch.select import Cell, FamilyPin, FamilyRequest, Grid, TorchPins, releases
+from envtool.torch.targets import TARGETS, host_target
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockOptions:
+    """How to lock. ``primary`` is the Python in use (``3.11``), ``interpreter`` its path."""
+
+    backends: tuple[Backend, ...]
+    torch_index: str
+    access: IndexAccess
+    folders: tuple[Path, ...]
+    targets: tuple[str, ...]
+    gpu_packages: str
+    primary: str
+    interpreter: str
+    resolver: str = "uv"
+    upgrade: bool = False
+    upgrade_packages: tuple[str, ...] = ()
+
+
+def inputs_digest(request: Request, targets: Sequence[str], gpu_packages: str) -> str:
+    """One digest over all that decides what a lock holds, whatever index it was made from."""
+    table = {
+        "requirements": requirement_lines(request),
+        "constraints": constraint_lines(request),
+        "python": str(request.python),
+        "targets": list(targets),
+        "gpu-packages": gpu_packages,
+        "projects": [[project.path, list(project.extras), project.editable] for project in request.projects],
+        "routes": [[route.kind, route.url] for route in request.routes],
+    }
+    return "sha256:" + hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+
+def requirement_lines(request: Request) -> list[str]:
+    """The requirements as sorted texts."""
+    return sorted({str(item.requirement) for item in request.requirements})
+
+
+def constraint_lines(request: Request) -> list[str]:
+    """The constraints as sorted texts."""
+    return sorted({str(item.requirement) for item in request.constraints})
+
+
+def minor_versions(python: SpecifierSet) -> tuple[str, ...]:
+    """The supported minor versions that a requires-python admits in some patch release."""
+    return tuple(
+        minor
+        for minor in SUPPORTED_PYTHONS
+        if any(python.contains(f"{minor}.{patch}", prereleases=True) for patch in range(100))
+    )
+
+
+def make_lock(request: Request, options: LockOptions, previous: Lock | None, reporter: Reporter) -> Lock:
+    """Lock a request for all its backends.
+
+    Raises ResolutionError (4), LockError (5), InstallError (6, an index cannot be reached), NoInputsError (3).
+    """
+    return _Locker(request, options, previous, reporter).run()
+
+
+class _Locker:
+    """The steps of one lock. State: the notes so far, and the pins that later backends must share."""
+
+    def __init__(self, request: Request, options: LockOptions, previous: Lock | None, reporter: Reporter) -> None:
+        self.request = request
+        self.options = options
+        self.previous = previous
+        self.reporter = reporter
+        self.notes: list[Note] = list(request.notes)
+        self.gaps: list[str] = []
+        self.targets: tuple[str, ...] = options.targets
+        self.public: dict[str, tuple[str, ...]] = {}
+
+    def run(self) -> Lock:
+        pythons = minor_versions(self.request.python)
+        if self.options.primary not in pythons:
+            message = f"Python {self.options.primary} is not in requires-python {self.request.python}"
+            if not pythons:
+                message = f"requires-python {self.request.python} admits none of Python {', '.join(SUPPORTED_PYTHONS)}"
+            raise UsageError("lock.python", message, "Choose another one with --python, or change requires-python.")
+        backends = sorted(self.options.backends, key=lambda backend: (not backend.is_cpu, backend.local is None))
+        files: dict[str, LockFile] = {}
+        rest: tuple[Pin, ...] | None = None
+        cells: frozenset[Cell] = frozenset()
+        for backend in backends:
+            torch_pins, others, covered = self.backend(backend, pythons, rest)
+            if rest is None:
+                rest, cells = others, covered
+                self.targets = tuple(name for name in self.options.targets if any(t == name for t, _ in cells))
+                pythons = tuple(python for python in pythons if any(p == python for _, p in cells))
+            files[backend.name] = LockFile(filename=torch_filename(backend.name), backend=backend.name, pins=torch_pins)
+        return Lock(
+            torch=files,
+            rest=LockFile(filename=REST, backend=None, pins=rest or ()),
+            inputs=inputs_digest(self.request, self.options.targets, self.options.gpu_packages),
+            requirements=tuple(requirement_lines(self.request)),
+            constraints=tuple(constraint_lines(self.request)),
+            gpu_packages=self.options.gpu_packages,
+            python=str(self.request.python),
+            pythons=pythons,
+            targets=self.targets,
+            routes=self.request.routes,
+            projects=self.request.projects,
+            gaps=tuple(dict.fromkeys(self.gaps)),
+            notes=tuple(dict.fromkeys(self.notes)),
+            resolver=self.options.resolver,
+            tools={"envtool": __version__, "uv": str(uv.uv_version())},
+        )
+
+    # --- one backend ---
+
+    def backend(
+        self, backend: Backend, pythons: tuple[str, ...], rest: tuple[Pin, ...] | None
+    ) -> tuple[tuple[Pin, ...], tuple[Pin, ...], frozenset[Cell]]:
+        """The torch file's pins, the rest's pins, and the cells covered."""
+        host = host_target()
+        grid = Grid(
+            targets=tuple(TARGETS[name] for name in self.targets),
+            pythons=pythons,
+            primary=self.options.primary,
+            host=host.name if host is not None and host.name in self.targets else None,
+        )
+        index = backend.index_url(self.options.torch_index)
+        if index is None:
+            return self.full(grid, rest)
+        source = FamilySource(backend=backend, index=index, folders=self.options.folders, grid=grid)
+        return self.indexed(source, rest)
+
+    def indexed(
+        self, source: FamilySource, rest: tuple[Pin, ...] | None
+    ) -> tuple[tuple[Pin, ...], tuple[Pin, ...], frozenset[Cell]]:
+        """A backend with an index of its own: cpu, cu126, …"""
+        direct = [*self.request.requirements]
+        if source.backend.is_cpu:
+            kept, notes = gpu_policy.split_direct(direct, self.options.gpu_packages)
+            direct = list(kept)
+            self.notes += notes
+        wanted = self.family_requests()
+        pins: TorchPins | None = None
+        for _ in range(8):
+            if wanted:
+                self.reporter.phase("torch", f"look up {', '.join(r.name for r in wanted)} on {source.backend.name}")
+                pins = pin_family(source, wanted, self.prefer(), self.reporter)
+            self.reporter.phase("resolve", f"everything else, beside {_pinned(pins)}" if pins else "everything else")
+            try:
+                resolved = self.rest_step(source, direct, pins, rest)
+            except uv.UnsatisfiableError as error:
+                if pins is None:
+                    raise
+                wanted = self.solve_together(source, direct, pins, wanted, error)
+                continue
+            members = {item.name for item in resolved if is_family(item.name)}
+            new = sorted(members - {request.name for request in wanted})
+            if not new:
+                break
+            wanted = [*wanted, *(FamilyRequest(name=name, requirements=(Requirement(name),)) for name in new)]
+        else:
+            raise ResolutionError("resolve.unstable", "the torch family and the rest do not settle on one solution")
+        if pins is None:
+            message = f"nothing in {self.request.source} needs torch, directly or through another package"
+            raise NoInputsError("lock.no-torch", message, "Name it: envtool setup --cpu torch …, or -r FILE.")
+        return self.collect(source, pins, resolved, rest)
+
+    def collect(
+        self, source: FamilySource, pins: TorchPins, resolved: Sequence[Resolved], rest: tuple[Pin, ...] | None
+    ) -> tuple[tuple[Pin, ...], tuple[Pin, ...], frozenset[Cell]]:
+        cells = pins.cells
+        left_out = [item for item in resolved if item.stand_in]
+        if source.backend.is_cpu:
+            self.notes += gpu_policy.judge_transitive(left_out, self.options.gpu_packages)
+            if self.options.gpu_packages != "keep":
+                _refuse_payload(resolved)
+        self.notes += source.notes
+        self.notes += [Note(code="torch.not-newest", message=sentence) for sentence in pins.skipped]
+        self.gaps += gap_sentences(pins)
+        for name in {pin.name for pin in pins.pins}:
+            self.public.setdefault(name, pins.public(name))
+        family = [self.family_pin(source, pin, cells) for pin in pins.pins]
+        others = [
+            pin
+            for item in resolved
+            if not item.stand_in and not is_family(item.name)
+            for pin in [_make_pin(item, cells)]
+            if pin is not None
+        ]
+        if rest is None:
+            return tuple(family), tuple(others), cells
+        known = {pin.name for pin in rest}
+        return (*family, *(pin for pin in others if pin.name not in known)), rest, cells
+
+    def family_pin(self, source: FamilySource, pin: FamilyPin, cells: frozenset[Cell]) -> Pin:
+        found = digests(source, pin, self.reporter)
+        return Pin(name=pin.name, version=pin.version, marker=marker_for(pin.cells, cells), hashes=found)
+
+    def family_requests(self) -> list[FamilyRequest]:
+        """What the project itself (and its constraints) asks of the family."""
+        named: dict[str, list[Requirement]] = {}
+        for item in self.request.requirements:
+            name = canonicalize_name(item.requirement.name)
+            if is_family(name):
+                named.setdefault(name, []).append(item.requirement)
+        for item in self.request.constraints:
+            name = canonicalize_name(item.requirement.name)
+            if name in named:
+                named[name].append(item.requirement)
+        return [FamilyRequest(name=name, requirements=tuple(items)) for name, items in sorted(named.items())]
+
+    def prefer(self) -> Mapping[str, Sequence[str]]:
+        """Versions to keep: those of a backend locked before in this run, else those of the earlier lock."""
+        if self.public:
+            return self.public
+        if self.previous is None or self.options.upgrade:
+            return {}
+        kept: dict[str, set[str]] = {}
+        for file in self.previous.torch.values():
+            for pin in file.pins:
+                if is_family(pin.name) and pin.name not in self.options.upgrade_packages:
+                    kept.setdefault(pin.name, set()).add(pin.version.public)
+        return {name: tuple(sorted(versions)) for name, versions in kept.items()}
+
+    # --- the rest step ---
+
+    def rest_step(
+        self, source: FamilySource, direct: Sequence[object], pins: TorchPins | None, rest: tuple[Pin, ...] | None
+    ) -> tuple[Resolved, ...]:
+        cells = pins.cells if pins is not None else frozenset(source.grid.cells)
+        lines = [str(getattr(item, "requirement", item)) for item in direct]
+        members: tuple[str, ...] = ()
+        if pins is not None:
+            members = tuple(sorted({pin.name for pin in pins.pins}))
+            lines += [_line(pin.name, f"=={pin.version}", marker_for(pin.cells, cells)) for pin in pins.pins]
+        return uv.resolve(self.problem(source, lines, cells, members, _constraints(rest)))
+
+    def problem(
+        self,
+        source: FamilySource | None,
+        lines: Sequence[str],
+        cells: frozenset[Cell],
+        members: tuple[str, ...],
+        constraints: Iterable[str],
+    ) -> Problem:
+        pythons = sorted({python for _, python in cells}, key=SUPPORTED_PYTHONS.index)
+        bounds = SpecifierSet(f">={pythons[0]}") & SpecifierSet(f"<{_after(pythons[-1])}") & self.request.python
+        keep_gpu = self.options.gpu_packages == "keep" or source is None or not source.backend.is_cpu
+        index, flat = None, False
+        if source is not None and members:
+            flat = source.flat
+            index = _flat_folder(source) if flat else source.index
+        return Problem(
+            requirements=tuple(dict.fromkeys(lines)),
+            constraints=(*constraint_lines(self.request), *constraints),
+            python=str(bounds),
+            python_version=pythons[0],
+            environments=_environments(cells),
+            access=self.options.access,
+            interpreter=self.options.interpreter,
+            family=members,
+            family_index=index,
+            family_is_flat=flat,
+            stand_ins=() if keep_gpu else GPU_STAND_INS,
+            preferences=self.preferences(),
+        )
+
+    def preferences(self) -> tuple[tuple[str, str], ...]:
+        """Pins of the earlier lock that the resolver should keep where it can; one version a name is all it takes."""
+        if self.previous is None or self.options.upgrade:
+            return ()
+        kept: dict[str, set[str]] = {}
+        for pin in self.previous.rest.pins:
+            if pin.name not in self.options.upgrade_packages:
+                kept.setdefault(pin.name, set()).add(str(pin.version))
+        return tuple(sorted((name, version) for name, versions in kept.items() for version in versions))
+
+    def solve_together(
+        self,
+        source: FamilySource,
+        direct: Sequence[object],
+        pins: TorchPins,
+        wanted: Sequence[FamilyRequest],
+        error: uv.UnsatisfiableError,
+    ) -> list[FamilyRequest]:
+        """Another package forbids the pins: let the resolver choose among the builds that cover this machine."""
+        self.reporter.phase("torch", "another package forbids these versions: go back")
+        constraints = []
+        for request in wanted:
+            level = source.grid.levels()[-1]
+            for release in releases(source.offers(request.name), source.backend, source.grid):
+                if not release.covers(level):
+                    constraints.append(f"{request.name}!={release.public}")
+        names = {"torch", *(request.name for request in wanted)}
+        members = tuple(sorted(names))
+        lines = [str(getattr(item, "requirement", item)) for item in direct] + list(members)
+        try:
+            resolved = uv.resolve(self.problem(source, lines, pins.cells, members, constraints))
+        except uv.UnsatisfiableError as second:
+            raise ResolutionError("resolve.unsatisfiable", second.message, second.hint) from error
+        chosen: dict[str, set[str]] = {}
+        for item in resolved:
+            if is_family(item.name):
+                chosen.setdefault(item.name, set()).add(item.version.public)
+        changed = {name: next(iter(versions)) for name, versions in chosen.items() if len(versions) == 1}
+        if all(changed.get(pin.name) == pin.version.public for pin in pins.pins):
+            raise ResolutionError("resolve.unsatisfiable", error.message, error.hint) from error
+        self.notes.append(_going_back(pins, changed, error))
+        known = {request.name: request for request in wanted}
+        return [
+            replace(
+                known.get(name, FamilyRequest(name=name, requirements=())),
+                requirements=(*known[name].requirements, exact) if name in known else (exact,),
+            )
+            for name, version in sorted(changed.items())
+            for exact in [Requirement(f"{name}=={version}")]
+        ]
+
+    # --- full torch ---
+
+    def full(
+        self, grid: Grid, rest: tuple[Pin, ...] | None
+    ) -> tuple[tuple[Pin, ...], tuple[Pin, ...], frozenset[Cell]]:
+        """The default index's own build of torch, at the version of the other backends where it exists."""
+        self.reporter.phase("resolve", "full torch from the default index, with the same pins for the rest")
+        cells = frozenset(grid.cells)
+        requested = [str(item.requirement) for item in self.request.requirements]
+        # === : == would also match a +cpu wheel that a find-links folder holds.
+        exact = [f"{name}==={versions[0]}" for name, versions in sorted(self.public.items()) if len(versions) == 1]
+        try:
+            resolved = uv.resolve(self.problem(None, requested + exact, cells, (), _constraints(rest)))
+        except uv.UnsatisfiableError as error:
+            if not exact:
+                raise
+            self.reporter.phase("resolve", "full torch at another version")
+            resolved = uv.resolve(self.problem(None, [*requested, *self.public], cells, (), _constraints(rest)))
+            message = f"full torch has another version than the cpu build, because {error.message}"
+            self.notes.append(Note(code="full.other-version", message=message))
+        if not any(item.name == "torch" for item in resolved):
+            message = f"nothing in {self.request.source} needs torch, directly or through another package"
+            raise NoInputsError("lock.no-torch", message, "Name it: envtool setup --full torch …, or -r FILE.")
+        local = sorted(
+            {f"{item.name} {item.version}" for item in resolved if is_family(item.name) and item.version.local}
+        )
+        if local:
+            message = f"full torch resolved to {', '.join(local)}, which is no build of the default index"
+            raise ResolutionError("full.local", message, "Take the folder with that wheel out of find-links.")
+        known = {pin.name for pin in rest or ()}
+        pins = [pin for item in resolved for pin in [_make_pin(item, cells)] if pin is not None]
+        if rest is None:
+            closure = {pin.name for pin in pins if is_family(pin.name) or is_gpu_payload(pin.name)}
+            return (
+                tuple(pin for pin in pins if pin.name in closure),
+                tuple(pin for pin in pins if pin.name not in closure),
+                cells,
+            )
+        return tuple(pin for pin in pins if pin.name not in known), rest, cells
+
+
+def _pinned(pins: TorchPins) -> str:
+    return ", ".join(sorted({f"{pin.name} {pin.version}" for pin in pins.pins}))
+
+
+def _line(name: str, specifier: str, marker: str | None) -> str:
+    return f"{name}{specifier}{f' ; {marker}' if marker else ''}"
+
+
+def _constraints(rest: tuple[Pin, ...] | None) -> list[str]:
+    return [_line(pin.name, f"=={pin.version}", pin.marker) for pin in rest or ()]
+
+
+def _after(python: str) -> str:
+    major, minor = python.split(".")
+    return f"{major}.{int(minor) + 1}"
+
+
+def _environments(cells: frozenset[Cell]) -> tuple[str, ...]:
+    found = []
+    everywhere = {python for _, python in cells}
+    for target in sorted({target for target, _ in cells}):
+        pythons = {python for name, python in cells if name == target}
+        marker = TARGETS[target].marker
+        if pythons != everywhere:
+            listed = " or ".join(f"python_version == '{python}'" for python in sorted(pythons))
+            marker = f"({listed}) and {marker}"
+        found.append(marker)
+    return tuple(found)
+
+
+def _flat_folder(source: FamilySource) -> str:
+    # One folder is the rule. With several, the one that torch lies in decides.
+    from urllib.parse import unquote, urlsplit
+
+    first = source.offers("torch")[0]
+    return str(Path(unquote(urlsplit(first.url).path)).parent)
+
+
+def _make_pin(item: Resolved, cells: frozenset[Cell]) -> Pin | None:
+    """A pin of a resolved package; None where its marker holds in no cell. Raises LockError (``lock.no-hash``)."""
+    marker, holding = shorten(item.marker, cells)
+    if not holding:
+        return None
+    found = []
+    for artifact in item.artifacts:
+        digest = artifact.sha256
+        if digest is None:
+            path = Path(artifact.url)
+            if not path.is_file():
+                message = f"{artifact.filename} has no advertised sha256, and its bytes cannot be had to compute one"
+                raise LockError("lock.no-hash", message, "Use an index that advertises digests for it.")
+            digest = hash_file(path)
+        found.append(digest)
+    if not found:
+        message = f"{item.name} {item.version} has no files to hash"
+        raise LockError("lock.no-hash", message, "Name a release from an index: a source checkout cannot be pinned.")
+    return Pin(name=item.name, version=item.version, marker=marker, hashes=tuple(sorted(set(found))))
+
+
+def _refuse_payload(resolved: Sequence[Resolved]) -> None:
+    named = sorted(
+        {f"{item.name} {item.version}" for item in resolved if not item.stand_in and is_gpu_payload(item.name)}
+    )
+    if named:
+        message = f"GPU packages would come into the cpu lock: {', '.join(named)}"
+        raise ResolutionError(
+            "gpu.closure", message, 'Allow them with gpu-packages = "keep", or ask for another version.'
+        )
+
+
+def _going_back(pins: TorchPins, changed: Mapping[str, str], error: uv.UnsatisfiableError) -> Note:
+    before = sorted(
+        {f"{pin.name} {pin.version.public}" for pin in pins.pins if changed.get(pin.name) != pin.version.public}
+    )
+    after = [f"{name} {version}" for name, version in sorted(changed.items())]
+    pattern = r"([A-Za-z0-9._-]+(?:\[[\w,-]+\])?(?:[=<>!~][^\s]*)?) depends on (\S+)"
+    blames = [f"{who} needs {what}" for who, what in re.findall(pattern, error.message) if _is_family_text(what)]
+    others = [blame for blame in dict.fromkeys(blames) if not blame.startswith("your project")]
+    why = "; ".join(others[:4]) or error.message
+    return Note(
+        code="torch.older", message=f"{', '.join(before)} not possible: {why.rstrip(',')}. Using {', '.join(after)}"
+    )
+
+
+def _is_family_text(what: str) -> bool:
+    return is_family(re.split(r"[=<>!~\[;,]", what, maxsplit=1)[0])

@@ -1,0 +1,97 @@
+"""What a backend's index, or a folder of wheels, offers of the torch family: pages, metadata, digests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import canonicalize_name
+
+from envtool.adapters.http import UnreachableError, credentials, fetch_page, redact, sha256_of_url
+from envtool.torch.index import ACCEPT, Candidate, make_candidate, parse_project_page
+
+
+def with_credentials(url: str, secret: tuple[str, str] | None) -> str:
+    """The URL with user name and password put in."""
+    if secret is None:
+        return url
+    parts = urlsplit(redact(url))
+    return parts._replace(netloc=f"{secret[0]}:{secret[1]}@{parts.netloc}").geturl()
+
+
+def read_project(index: str, name: str) -> tuple[Candidate, ...]:
+    """The wheels that an index lists for a project; none if it does not have the project.
+
+    Raises UnreachableError when the index does not answer.
+    """
+    page = fetch_page(f"{index.rstrip('/')}/{canonicalize_name(name)}/", ACCEPT)
+    if page is None:
+        return ()
+    secret = credentials(index)
+    found = parse_project_page(page.text, page.url, page.content_type, name)
+    if secret is None:
+        return found
+    host = urlsplit(index).hostname
+    return tuple(_authenticated(item, secret) if urlsplit(item.url).hostname == host else item for item in found)
+
+
+def _authenticated(candidate: Candidate, secret: tuple[str, str]) -> Candidate:
+    from dataclasses import replace
+
+    return replace(candidate, url=with_credentials(candidate.url, secret))
+
+
+def read_metadata(candidate: Candidate) -> bytes | None:
+    """Core metadata of a wheel by PEP 658, or None if the index serves none."""
+    if not candidate.has_metadata:
+        return None
+    try:
+        page = fetch_page(candidate.url + ".metadata", "*/*")
+    except UnreachableError:
+        return None
+    return page.text.encode() if page is not None else None
+
+
+def hash_candidate(candidate: Candidate) -> str | None:
+    """The sha256 of a wheel's bytes, from disk or from the network; None if the bytes cannot be had."""
+    if candidate.url.startswith("file:"):
+        return hash_file(Path(unquote(urlsplit(candidate.url).path)))
+    return sha256_of_url(candidate.url)
+
+
+def hash_file(path: Path) -> str:
+    """The sha256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def local_folders(find_links: Iterable[str], root: Path) -> tuple[Path, ...]:
+    """The find-links entries that are folders on this machine."""
+    folders = []
+    for link in find_links:
+        if link.startswith("file:"):
+            path = Path(unquote(urlsplit(link).path))
+        elif "://" in link:
+            continue
+        else:
+            path = root / Path(link).expanduser()
+        if path.is_dir():
+            folders.append(path)
+    return tuple(dict.fromkeys(folders))
+
+
+def read_folders(folders: Iterable[Path], name: str) -> tuple[Candidate, ...]:
+    """The wheels of a project in folders, each without a digest: the bytes are hashed when one is chosen."""
+    wanted = canonicalize_name(name)
+    found = []
+    for folder in folders:
+        for path in sorted(folder.glob("*.whl")):
+            candidate = make_candidate(path.name, path.resolve().as_uri(), None)
+            if candidate is not None and candidate.name == wanted:
+                found.append(candidate)
+    return tuple(found)
