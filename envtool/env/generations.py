@@ -284,9 +284,9 @@ def _as_it_was(layout: Layout) -> Iterator[None]:
 # --- the way back -----------------------------------------------------------------------------------------------------
 
 
-def is_sound(layout: Layout, generation: Generation) -> bool:
-    """Whether a generation can be made current: its record says healthy, and its interpreter is there."""
-    folder = layout.generation(generation.id)
+def is_sound(layout: Layout, generation: Generation, home: Path | None = None) -> bool:
+    """Whether an environment (``home``: where it lies, default its slot) is healthy and has its interpreter."""
+    folder = home or layout.generation(generation.id)
     return generation.healthy and platform.is_folder(folder) and platform.interpreter(folder).exists()
 
 
