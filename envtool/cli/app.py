@@ -5,6 +5,9 @@ from __future__ import annotations
 import typer
 
 from envtool import __version__
+from envtool.cli.prune import prune
+from envtool.cli.run import run
+from envtool.cli.status import status
 
 app = typer.Typer(
     name="envtool",
@@ -26,3 +29,8 @@ def _root(
     version: bool = typer.Option(False, "--version", "-V", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     """Reproducible CPU-only PyTorch environments: lock, prove, switch, and roll back."""
+
+
+app.command()(status)
+app.command()(prune)
+app.command(context_settings={"allow_interspersed_args": False})(run)

@@ -1,0 +1,72 @@
+"""Write a file whole or not at all, and remove a tree that resists."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+from envtool.adapters import platform
+
+TEMPORARY_SUFFIX = ".envtool-tmp"
+"""Ending of the name of a half-written file, so that the recovery knows it."""
+
+_ATTEMPTS = 4
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``path`` atomically and durably: a temporary file beside it, fsync, rename.
+
+    A reader sees the old content or the new one. Raises OSError; then ``path`` is as it was and no rest is left.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    platform.sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically, with line feeds on every platform. Raises OSError as :func:`write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents; one that is there is fine. Raises OSError."""
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file; nothing there is fine. Raises OSError."""
+    path.unlink(missing_ok=True)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder with all that is in it, read-only or not; a link is removed, not followed. Raises OSError.
+
+    Tries again when somebody still writes into it: the child of an envtool that was killed may live a little longer.
+    """
+    if platform.is_link(path):
+        platform.remove_link(path)
+        return
+    for attempt in range(_ATTEMPTS):
+        try:
+            shutil.rmtree(path)
+        except OSError:
+            if not platform.exists(path):
+                return
+            if attempt == _ATTEMPTS - 1:
+                raise
+            platform.make_writable(path)
+            time.sleep(0.1 * attempt)
+        else:
+            return

@@ -1,0 +1,84 @@
+"""``envtool prune``: remove old generations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envtool.cli.output import JsonOption, QuietOption, run_command
+
+if TYPE_CHECKING:
+    from envtool.env.pruning import Pruned
+    from envtool.models import Outcome, Reporter
+
+
+def prune(
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=0, metavar="N", help="Keep the N newest (default 2; 0 with --all).")
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Also the way back to full torch, and your own adopted environment.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and stop.")] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Remove old generations of this project's environment.
+
+    The current generation always stays. So do the way back to full torch and
+    the environment that you had before envtool, which nobody can build again:
+    --all takes those too.
+
+    \b
+    Examples:
+      envtool prune --dry-run   what would go, and how much that frees
+      envtool prune --keep 1    all but the newest and those that always stay
+      envtool prune --all       all but the current one
+    """
+
+    def stage(reporter: Reporter) -> Outcome:
+        from envtool.env.generations import exclusive, recover
+        from envtool.env.pruning import DEFAULT_KEEP
+        from envtool.env.pruning import prune as prune_generations
+        from envtool.env.records import layout_for
+        from envtool.models import Outcome
+
+        layout = layout_for(Path.cwd())
+        number = keep if keep is not None else 0 if all_ else DEFAULT_KEEP
+        if not layout.state.is_dir():
+            return Outcome(result=_result((), (), 0, dry_run=dry_run), text="There are no generations here.")
+        with exclusive(layout):
+            if not dry_run:
+                for sentence in recover(layout):
+                    reporter.note(sentence)
+            done = prune_generations(layout, keep=number, include_way_back=all_, dry_run=dry_run)
+        result = _result(
+            [one.id for one in done.removed],
+            [{"id": one.id, "reason": reason} for one, reason in done.kept],
+            done.freed,
+            dry_run=dry_run,
+        )
+        return Outcome(result=result, text=_text(done, dry_run=dry_run))
+
+    run_command("prune", stage, as_json=json, quiet=quiet)
+
+
+def _result(removed: object, kept: object, freed: int, *, dry_run: bool) -> dict[str, object]:
+    return {"removed": removed, "kept": kept, "freed": freed, "dry_run": dry_run}
+
+
+def _text(done: Pruned, *, dry_run: bool) -> str:
+    from envtool.reports.tables import clean, size
+
+    verb = "would remove" if dry_run else "removed"
+    lines = [
+        f"{verb} generation {one.id} ({clean(one.backend)}, torch {clean(one.torch or 'none')})" for one in done.removed
+    ]
+    lines += [f"kept generation {one.id}: {reason}" for one, reason in done.kept]
+    if done.removed:
+        lines.append(f"{'would free' if dry_run else 'freed'} {size(done.freed)}")
+    else:
+        lines.append("Nothing to remove.")
+    return "\n".join(lines)

@@ -1,0 +1,49 @@
+"""``envtool run``: a command in the current environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envtool.cli.output import run_command
+
+if TYPE_CHECKING:
+    from envtool.models import Outcome, Reporter
+
+
+def run(
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="The command, as you type it.")],
+) -> None:
+    """Run a command in the current environment.
+
+    As after activating it: its programs come first on PATH, VIRTUAL_ENV is
+    set and PYTHONHOME is not. The command takes envtool's place, so signals
+    and the exit status are its own; a command that is not found is 127, as in
+    a shell.
+
+    \b
+    Examples:
+      envtool run -- python -c "import torch; print(torch.__version__)"
+      envtool run -- pytest -q
+    """
+
+    def stage(_: Reporter) -> Outcome:
+        from envtool.env.records import layout_for
+        from envtool.env.running import NOT_FOUND, run_inside
+        from envtool.models import Outcome
+        from envtool.reports.tables import clean
+
+        status, started = run_inside(layout_for(Path.cwd()), command, os.environ)
+        error = None
+        if not started:
+            name = clean(command[0])
+            if status == NOT_FOUND:
+                error = ("run.not-found", f"command not found: {name}", "Is it installed in this environment?")
+            else:
+                error = ("run.not-executable", f"cannot execute {name}", "Is it a program for this machine?")
+        return Outcome(result={}, exit_code=status, error=error)
+
+    run_command("run", stage, as_json=False)

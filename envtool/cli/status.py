@@ -1,0 +1,123 @@
+"""``envtool status``: the generations, their sizes, what is current and how to go back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envtool.cli.output import JsonOption, QuietOption, run_command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from envtool.env.status import Row, Status
+    from envtool.models import Generation, Layout, Outcome, Reporter
+
+
+def status(json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """Show the environments of this project: which is current, how big, how healthy.
+
+    "size" is what the files of an environment add up to. "unique" is what
+    deleting it would free: files that uv's cache or another generation share
+    are not in it. Nothing is changed, and no environment is run.
+
+    \b
+    Examples:
+      envtool status
+      envtool status --json | jq '.result.generations[] | select(.current)'
+    """
+
+    def stage(_: Reporter) -> Outcome:
+        from envtool.env.records import layout_for
+        from envtool.env.status import read_status
+        from envtool.models import Outcome
+
+        layout = layout_for(Path.cwd())
+        found = read_status(layout, lambda generation: locked_versions(layout, generation))
+        return Outcome(result=_result(layout, found), text=_text(layout, found))
+
+    run_command("status", stage, as_json=json, quiet=quiet)
+
+
+def locked_versions(layout: Layout, generation: Generation) -> Mapping[str, str] | None:
+    """Names and versions that the lock holds for a generation's backend and Python; None: nothing to compare with."""
+    del layout, generation
+    return None
+
+
+def _result(layout: Layout, found: Status) -> dict[str, object]:
+    return {
+        "current": found.current,
+        "venv": layout.venv.relative_to(layout.root).as_posix(),
+        "mode": _MODES[found.occupant.kind],
+        "way_back": found.way_back,
+        "previous": found.previous,
+        "size": found.total.apparent,
+        "unique_size": found.total.unique,
+        "generations": [row.as_dict() for row in found.rows],
+    }
+
+
+_MODES = {
+    "absent": "none",
+    "generation": "chain",
+    "plain": "plain",
+    "directory": "own",
+    "empty": "none",
+    "link": "foreign",
+    "file": "foreign",
+}
+
+
+def _text(layout: Layout, found: Status) -> str:
+    from envtool.reports.tables import clean, size, table
+
+    lines: list[str] = []
+    if found.rows:
+        headings = ["", "id", "backend", "torch", "python", "created", "size", "unique", "state"]
+        lines.append(table(headings, [_cells(row) for row in found.rows], right=("id", "size", "unique")))
+        lines.append(f"together {size(found.total.apparent)}; deleting all would free {size(found.total.unique)}")
+    name = layout.venv.name
+    target = clean(str(found.occupant.target))
+    lines.append(
+        {
+            "absent": f"There is no {name} here. Make one: envtool setup --cpu",
+            "generation": f"{name} is generation {found.occupant.number}.",
+            "plain": f"{name} is a plain folder, made with --plain; it is not part of a chain.",
+            "directory": f"{name} is a folder of your own; envtool setup --cpu keeps it as a generation.",
+            "empty": f"{name} is an empty folder. Fill it: envtool setup --cpu",
+            "link": f"{name} is a link to {target}, which envtool did not make and will not touch.",
+            "file": f"{name} is no folder; envtool will not touch it.",
+        }[found.occupant.kind]
+    )
+    if found.occupant.kind == "generation" and found.current is None:
+        lines[-1] = f"{name} leads to generation {found.occupant.number}, which is not there. Run: envtool setup --cpu"
+    for row in found.rows:
+        if row.current and row.drift:
+            lines.append(f"It differs from the lock in {len(row.drift)}:")
+            lines.extend(f"  {clean(line)}" for line in row.drift)
+    if found.way_back is not None and found.way_back != found.current:
+        lines.append(f"Back to full torch (generation {found.way_back}): envtool rollback")
+    return "\n".join(lines)
+
+
+def _cells(row: Row) -> list[str]:
+    from envtool.reports.tables import size
+
+    one = row.generation
+    state = "healthy" if row.healthy else "broken"
+    if one.kind != "built":
+        state += f", {one.kind}"
+    if row.drift:
+        state += ", drifted"
+    return [
+        "*" if row.current else "",
+        str(one.id),
+        one.backend,
+        one.torch or "-",
+        one.python,
+        one.created[:16].replace("T", " "),
+        size(row.usage.apparent),
+        size(row.usage.unique),
+        state,
+    ]

@@ -1,0 +1,316 @@
+"""The chain: one writer at a time, one atomic step from one environment to the next, and the way back.
+
+::
+
+    with exclusive(layout):
+        recover(layout)
+        number = next_id(layout)
+        ...  # build and prove layout.generation(number)
+        write_record(layout, generation)
+        activate(layout, generation, adopt=record_of_the_users_own_venv)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from envtool.adapters import files, platform
+from envtool.env.occupant import Occupant, current, occupant
+from envtool.env.records import (
+    layout_for,
+    list_generations,
+    next_id,
+    prepare,
+    read_plain_record,
+    read_record,
+    record_path,
+    remember,
+    remembered_previous,
+    write_plain_record,
+    write_record,
+)
+from envtool.env.recovery import close_journal, open_journal, recover, staging
+from envtool.errors import BusyError, InstallError
+from envtool.models import Generation, Layout
+
+__all__ = [
+    "Occupant",
+    "activate",
+    "activate_plain",
+    "current",
+    "exclusive",
+    "is_sound",
+    "layout_for",
+    "list_generations",
+    "next_id",
+    "occupant",
+    "previous",
+    "read_record",
+    "recover",
+    "staging",
+    "way_back",
+    "write_record",
+]
+
+
+@contextlib.contextmanager
+def exclusive(layout: Layout, *, wait: float = 0) -> Iterator[None]:
+    """Hold the project's lock: one writer at a time. Creates ``.envtool/`` when it is not there.
+
+    The operating system frees the lock when its holder dies, however it dies. ``wait``: seconds to wait for another
+    envtool. Raises BusyError (``busy``) when it does not end in time, InstallError (``env.state``) when ``.envtool``
+    cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    prepare(layout)
+    lock = FileLock(layout.state / "lock", timeout=wait)
+    holder = layout.state / "lock.pid"
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise BusyError(
+            "busy",
+            f"another envtool{_holder(holder)} is working in {layout.root}",
+            "Wait until it has ended and run the command again; it holds .envtool/lock.",
+        ) from error
+    try:
+        with contextlib.suppress(OSError):
+            holder.write_text(f"{os.getpid()}\n", encoding="ascii")
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            holder.unlink()
+        lock.release()
+
+
+def _holder(path: Path) -> str:
+    with contextlib.suppress(OSError, ValueError):
+        return f" (process {int(path.read_text(encoding='ascii'))})"
+    return ""
+
+
+# --- activate ---------------------------------------------------------------------------------------------------------
+
+
+def activate(layout: Layout, generation: Generation, *, adopt: Generation | None = None) -> None:
+    """Make a generation current: ``.venv`` leads to it after one atomic step.
+
+    ``adopt`` is the record of what stands at ``.venv`` when that is the user's own folder (``occupant().kind ==
+    "directory"``): it becomes generation ``adopt.id`` in the same step, by rename, byte for byte. An environment made
+    by ``activate_plain`` is taken into the chain by the record that it carries; ``adopt`` may be left out.
+
+    Raises InstallError when the generation has no record (``env.no-record``), when ``.venv`` is something that envtool
+    will not replace (``env.foreign``, ``env.not-adopted``) or when the system refuses (``env.activate``). Then
+    ``.venv`` is as it was.
+    """
+    folder = layout.generation(generation.id)
+    if read_record(layout, generation.id) is None or not platform.is_folder(folder):
+        raise InstallError(
+            "env.no-record",
+            f"there is no generation {generation.id}",
+            "See which there are: envtool status",
+        )
+    found = _replaceable(layout)
+    if found.kind == "generation" and found.number == generation.id:
+        return
+    with _as_it_was(layout):
+        if found.kind in ("directory", "plain"):
+            _adopt_for_link(layout, folder, _adoption(layout, found, adopt))
+            return
+        if found.kind == "empty":
+            layout.venv.rmdir()
+        files.make_folder(layout.venv.parent)
+        _remember_live(layout, found)
+        platform.point(layout.venv, folder)
+
+
+def activate_plain(layout: Layout, staged: Path, generation: Generation, *, adopt: Generation | None = None) -> None:
+    """Put a finished folder at ``.venv``: a real directory, its record inside, without a chain.
+
+    ``staged`` is :func:`staging`'s folder, complete and proven. An earlier plain environment is deleted after the
+    step; a generation stays in the chain; the user's own folder becomes generation ``adopt.id``.
+
+    Raises InstallError as :func:`activate` does; then ``.venv`` is as it was.
+    """
+    found = _replaceable(layout)
+    if found.kind == "directory":
+        adopt = _adoption(layout, found, adopt)
+    with _as_it_was(layout):
+        write_plain_record(staged, generation)
+        remember(layout, used=generation.id)
+        if found.kind == "directory" and adopt is not None:
+            _adopt_for_folder(layout, staged, adopt)
+            return
+        _remember_live(layout, found)
+        if found.kind == "absent":
+            platform.rename(staged, layout.venv)
+        elif found.kind == "empty":
+            layout.venv.rmdir()
+            platform.rename(staged, layout.venv)
+        elif platform.exchange(staged, layout.venv):
+            _discard(staged)
+        else:
+            _discard(platform.step_aside(layout.venv, staged))
+
+
+def _replaceable(layout: Layout) -> Occupant:
+    try:
+        found = occupant(layout)
+    except OSError as error:
+        raise InstallError(
+            "env.foreign", f"cannot look at {layout.venv}: {error.strerror}", "Make it readable for this user."
+        ) from error
+    if found.kind == "link":
+        raise InstallError(
+            "env.foreign",
+            f"{layout.venv} is a link to {found.target}, which envtool did not make",
+            "Remove the link (what it leads to stays), or choose another place: venv in [tool.envtool].",
+        )
+    if found.kind == "file":
+        raise InstallError(
+            "env.foreign",
+            f"{layout.venv} is no folder",
+            "Move it away, or choose another place: venv in [tool.envtool].",
+        )
+    return found
+
+
+def _adoption(layout: Layout, found: Occupant, adopt: Generation | None) -> Generation:
+    if found.kind == "plain":
+        record = read_plain_record(layout.venv)
+        if record is not None:
+            return replace(record, id=next_id(layout), kind="built")
+    if adopt is None:
+        raise InstallError(
+            "env.not-adopted",
+            f"{layout.venv} is a folder that envtool did not make",
+            "Run envtool setup: it keeps the folder as a generation.",
+        )
+    if platform.exists(layout.generation(adopt.id)) or platform.exists(record_path(layout, adopt.id)):
+        raise InstallError("env.not-adopted", f"generation {adopt.id} exists already", "Run the command again.")
+    return adopt
+
+
+def _adopt_for_link(layout: Layout, folder: Path, adopt: Generation) -> None:
+    """``.venv``, a real folder, becomes ``adopt``'s; a link to ``folder`` takes its place."""
+    slot = layout.generation(adopt.id)
+    with _adopting(layout, adopt, None):
+        # The link waits in the slot with the text that is right at .venv; the exchange puts both where they belong.
+        platform.make_link(slot, folder, final=layout.venv)
+        if platform.exchange(layout.venv, slot):
+            return
+        platform.remove_link(slot)
+        platform.rename(layout.venv, slot)
+        _or_undo(lambda: platform.point(layout.venv, folder), lambda: platform.rename(slot, layout.venv))
+
+
+def _adopt_for_folder(layout: Layout, staged: Path, adopt: Generation) -> None:
+    """``.venv``, the user's folder, becomes ``adopt``'s; ``staged`` takes its place."""
+    slot = layout.generation(adopt.id)
+    with _adopting(layout, adopt, staged):
+        if platform.exchange(layout.venv, staged):
+            _or_undo(lambda: platform.rename(staged, slot), lambda: platform.exchange(layout.venv, staged))
+            return
+        platform.rename(layout.venv, slot)
+        _or_undo(lambda: platform.rename(staged, layout.venv), lambda: platform.rename(slot, layout.venv))
+
+
+@contextlib.contextmanager
+def _adopting(layout: Layout, adopt: Generation, staged: Path | None) -> Iterator[None]:
+    """Record and journal first, then the swap, then the journal goes; a failed swap takes both away again."""
+    files.make_folder(layout.generations)
+    open_journal(layout, slot=adopt.id, staged=staged)
+    try:
+        write_record(layout, adopt)
+        remember(layout, used=adopt.id, previous=adopt.id)
+        yield
+    except (OSError, InstallError):
+        # With the lock held this is just what the next command would do.
+        with contextlib.suppress(OSError, InstallError):
+            recover(layout)
+        raise
+    close_journal(layout)
+
+
+def _or_undo(step: Callable[[], object], undo: Callable[[], object]) -> None:
+    try:
+        step()
+    except OSError:
+        undo()
+        raise
+
+
+def _remember_live(layout: Layout, found: Occupant) -> None:
+    if found.number is not None:
+        remember(layout, previous=found.number)
+
+
+def _discard(path: Path) -> None:
+    # The new environment stands; an old one that resists is the next command's to sweep.
+    with contextlib.suppress(OSError):
+        files.remove_tree(path)
+
+
+_REASONS = {
+    errno.EXDEV: (
+        "it lies on another file system, or in a lower layer of a container image",
+        "Delete it, or set up where it was made; a container image is best served by envtool setup --plain.",
+    ),
+    errno.EBUSY: (
+        "it is a mount point, or in use",
+        "Mount the volume one level up, or choose another place: venv in [tool.envtool].",
+    ),
+    errno.ENOSPC: ("no space is left on the device", "Free some disk space (envtool prune) and run it again."),
+}
+
+
+@contextlib.contextmanager
+def _as_it_was(layout: Layout) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason, hint = _REASONS.get(
+            error.errno or 0, (error.strerror or str(error), "Close what uses the folder and run the command again.")
+        )
+        raise InstallError("env.activate", f"cannot switch {layout.venv}: {reason}", hint) from error
+
+
+# --- the way back -----------------------------------------------------------------------------------------------------
+
+
+def is_sound(layout: Layout, generation: Generation, home: Path | None = None) -> bool:
+    """Whether an environment (``home``: where it lies, default its slot) is healthy and has its interpreter."""
+    folder = home or layout.generation(generation.id)
+    return generation.healthy and platform.is_folder(folder) and platform.interpreter(folder).exists()
+
+
+def is_full(generation: Generation) -> bool:
+    """Whether a generation holds torch for something else than the CPU alone."""
+    return generation.torch is not None and generation.backend not in ("cpu", "none", "")
+
+
+def way_back(layout: Layout) -> Generation | None:
+    """The generation that ``rollback`` returns to: healthy, with full torch.
+
+    The user's own environment comes first if it is a full one, since that is what "back" means; else the newest. When
+    a full one is current already, it is that one: nothing to do.
+    """
+    full = [one for one in list_generations(layout) if is_full(one) and is_sound(layout, one)]
+    live = current(layout)
+    if live is not None and live in full:
+        return live
+    return max(full, key=lambda one: (one.kind == "adopted", one.id), default=None)
+
+
+def previous(layout: Layout) -> Generation | None:
+    """The generation that was current before this one, or, when that is gone, the newest healthy other one."""
+    live = current(layout)
+    others = [one for one in list_generations(layout) if one != live and is_sound(layout, one)]
+    before = remembered_previous(layout)
+    return next((one for one in others if one.id == before), others[-1] if others else None)

@@ -1,0 +1,63 @@
+"""Which generations may go, what that frees, and how they go: the record first, so that a kill leaves only garbage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from envtool.adapters import files, platform
+from envtool.env.generations import current, list_generations, way_back
+from envtool.env.records import record_path, remember
+from envtool.errors import InstallError
+from envtool.models import Generation, Layout
+
+DEFAULT_KEEP = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pruned:
+    """What ``prune`` removed (or would), what stays and why, and the bytes that this frees."""
+
+    removed: tuple[Generation, ...]
+    kept: tuple[tuple[Generation, str], ...]
+    freed: int
+
+
+def prune(layout: Layout, *, keep: int = DEFAULT_KEEP, include_way_back: bool = False, dry_run: bool = False) -> Pruned:
+    """Remove all but the ``keep`` newest generations; call it with the lock held and after ``recover``.
+
+    The current one always stays. The way back and the user's own adopted environment, which nobody can build again,
+    stay unless ``include_way_back``. Raises InstallError (``env.prune``) when one cannot be removed.
+    """
+    all_of_them = list_generations(layout)
+    live, back = current(layout), way_back(layout)
+    kept: list[tuple[Generation, str]] = []
+    removed: list[Generation] = []
+    for rank, one in enumerate(reversed(all_of_them)):
+        if one == live:
+            kept.append((one, "current"))
+        elif one == back and not include_way_back:
+            kept.append((one, "the way back"))
+        elif one.kind == "adopted" and not include_way_back:
+            kept.append((one, "your own environment"))
+        elif rank < keep:
+            kept.append((one, f"one of the {keep} newest"))
+        else:
+            removed.append(one)
+    freed = platform.disk_usage(layout.generation(one.id) for one in removed).unique
+    if not dry_run:
+        for one in removed:
+            _remove(layout, one)
+    return Pruned(removed=tuple(reversed(removed)), kept=tuple(reversed(kept)), freed=freed)
+
+
+def _remove(layout: Layout, generation: Generation) -> None:
+    remember(layout, used=generation.id)
+    try:
+        files.remove_file(record_path(layout, generation.id))
+        files.remove_tree(layout.generation(generation.id))
+    except OSError as error:
+        raise InstallError(
+            "env.prune",
+            f"cannot remove generation {generation.id}: {error.strerror or error}: {error.filename}",
+            "Close what uses it, or make it writable; the next command removes the rest.",
+        ) from error

@@ -1,0 +1,49 @@
+"""Run a program as if the environment were activated."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from envtool.adapters import platform
+from envtool.errors import UsageError
+from envtool.models import Layout
+
+NOT_FOUND = 127
+"""Exit status for a command that is not there, as in every POSIX shell."""
+NOT_EXECUTABLE = 126
+"""Exit status for a command that is there and cannot be started."""
+
+
+def activated(environment: Path, ambient: Mapping[str, str]) -> dict[str, str]:
+    """``ambient`` as the environment's own activate script would change it: PATH, VIRTUAL_ENV, no PYTHONHOME."""
+    inside = {name: value for name, value in ambient.items() if name not in ("PYTHONHOME", "__PYVENV_LAUNCHER__")}
+    path = ambient.get("PATH", os.defpath)
+    inside["PATH"] = os.pathsep.join([str(platform.scripts_folder(environment)), *([path] if path else [])])
+    inside["VIRTUAL_ENV"] = str(environment)
+    return inside
+
+
+def run_inside(layout: Layout, command: Sequence[str], ambient: Mapping[str, str]) -> tuple[int, bool]:
+    """Run ``command`` in the environment at ``.venv``: its exit status, and whether it was started at all.
+
+    On POSIX it takes our place, so that only a failure to start comes back. Raises UsageError when there is no
+    environment (``env.missing``).
+    """
+    if not platform.interpreter(layout.venv).exists():
+        raise UsageError(
+            "env.missing",
+            f"there is no environment at {layout.venv}",
+            "Make one: envtool setup --cpu. See what there is: envtool status",
+        )
+    inside = activated(layout.venv, ambient)
+    program = shutil.which(command[0], path=inside["PATH"])
+    if program is None:
+        # A path to something that is there but may not be executed is 126 in a shell, and everything else is 127.
+        return (NOT_EXECUTABLE if os.sep in command[0] and Path(command[0]).exists() else NOT_FOUND), False
+    try:
+        return platform.become(Path(program), command, inside), True
+    except OSError:
+        return NOT_EXECUTABLE, False

@@ -1,0 +1,33 @@
+"""Small things in text: a table, a size, and untrusted words without control characters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def clean(text: str) -> str:
+    """Text from outside, fit for a terminal: what is not printable (escape sequences, newlines) becomes ``?``."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def size(count: int) -> str:
+    """A number of bytes for a person, in decimal units as package indexes show them: ``7.2 MB``."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.95:
+            break
+        value, unit = value / 1000, larger
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
+    """A plain table, two spaces between columns; the columns named in ``right`` are aligned to the right."""
+    lines = [list(headings), *([clean(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if heading in right else cell.ljust(width)
+            for cell, width, heading in zip(line, widths, headings, strict=True)
+        ).rstrip()
+        for line in lines
+    )
