@@ -8,6 +8,7 @@ from envtool import __version__
 from envtool.cli.prune import prune
 from envtool.cli.run import run
 from envtool.cli.status import status
+from envtool.cli.verify import verify
 
 app = typer.Typer(
     name="envtool",
@@ -34,3 +35,4 @@ def _root(
 app.command()(status)
 app.command()(prune)
 app.command(context_settings={"allow_interspersed_args": False})(run)
+app.command()(verify)

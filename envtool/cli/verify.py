@@ -1,0 +1,183 @@
+"""``envtool verify``: is this environment what it should be?"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from envtool.cli.output import JsonOption, QuietOption, run_command
+from envtool.errors import ExitCode, UsageError
+from envtool.models import CheckResult, Lock, Outcome, Reporter, VerifyReport
+
+if TYPE_CHECKING:
+    from envtool.env.verify import VerifyOptions
+
+LOCK_FOLDER = Path("lockfiles")
+VENV = Path(".venv")
+
+PythonOption = Annotated[
+    Path | None,
+    typer.Option("--python", metavar="PATH", help="Interpreter (or folder) of the environment. Default: .venv"),
+]
+PathOption = Annotated[
+    Path | None,
+    typer.Option("--path", metavar="DIR", help="A site-packages folder: its files are read, nothing is run."),
+]
+BackendOption = Annotated[
+    str, typer.Option("--backend", metavar="NAME", help="What it should be: cpu, full, cu130, rocm6.4, …")
+]
+StaticOption = Annotated[bool, typer.Option("--static", help="Read files only: no interpreter, no import, quick.")]
+DeepOption = Annotated[bool, typer.Option("--deep", help="Read every file and compare its hash with RECORD.")]
+LockOption = Annotated[
+    Path | None,
+    typer.Option("--lock", metavar="DIR", help="Folder of the lock. Default: lockfiles, if it is there."),
+]
+NoLockOption = Annotated[bool, typer.Option("--no-lock", help="Compare with no lock.")]
+JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write a JUnit XML report.")]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Longest time that the environment may take.")
+]
+
+
+def verify(
+    *,
+    python: PythonOption = None,
+    path: PathOption = None,
+    backend: BackendOption = "cpu",
+    static: StaticOption = False,
+    deep: DeepOption = False,
+    lock: LockOption = None,
+    no_lock: NoLockOption = False,
+    junit: JunitOption = None,
+    timeout: TimeoutOption = 300,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Prove that an environment is the CPU-only torch that it should be.
+
+    Works on any environment, also one that envtool did not make, and changes
+    nothing in it. The build is judged by torch's own files and by what torch
+    does, for torch.cuda.is_available() is False for a CUDA build on a machine
+    without a GPU too. A failing check says what it found, why it matters and
+    how to mend it.
+
+    \b
+    Examples:
+      envtool verify                       the .venv of this folder
+      envtool verify --static              the same, from its files alone
+      envtool verify --deep                and read every byte of it
+      envtool verify --python /usr/bin/python3
+      envtool verify --backend full        is it the full build again?
+      envtool verify --junit verify.xml --json
+
+    Exit code 7 if a check fails.
+    """
+
+    def stage(reporter: Reporter) -> Outcome:
+        from envtool.env.verify import VerifyOptions, verify_environment
+        from envtool.reports.escape import printable
+        from envtool.torch.backends import parse_backend
+
+        options = VerifyOptions(
+            expected=parse_backend(backend),
+            lock=None if no_lock else _read_lock(lock),
+            deep=deep,
+            static=static,
+            timeout=timeout,
+        )
+        interpreter, folder = _target(python, path, static=static)
+        started = time.perf_counter()
+        if interpreter is not None and not static:
+            reporter.phase("probe", str(interpreter))
+        report = verify_environment(python=interpreter, site_packages=folder, options=options)
+        shown = printable((path or python or VENV).as_posix())
+        seconds = time.perf_counter() - started
+        if junit is not None:
+            _write_junit(junit, report, shown, seconds)
+        # Without --json the error line of the first failure is annotated where it is printed.
+        _annotate(report.failures if json else report.failures[1:])
+        return _outcome(report, options, shown, seconds=seconds, quiet=quiet)
+
+    run_command("verify", stage, as_json=json, quiet=quiet)
+
+
+def _target(python: Path | None, path: Path | None, *, static: bool) -> tuple[Path | None, Path | None]:
+    """The interpreter, or the site-packages folder, that the options name."""
+    from envtool.env.verify import locate_python, locate_site_packages
+
+    if python is not None and path is not None:
+        raise UsageError("verify.target", "--python and --path were both given", "Name the environment one way.")
+    if path is not None:
+        if not path.is_dir():
+            raise UsageError("verify.target", f"no folder {path}", "--path takes a site-packages folder.")
+        return None, locate_site_packages(path) if (path / "pyvenv.cfg").is_file() else path
+    if python is None and not VENV.is_dir():
+        # An activated environment is not taken for the project's: what it is depends on the shell.
+        active = os.environ.get("VIRTUAL_ENV")
+        hint = f"To verify the activated one: --python {active}" if active else "Name one with --python or --path."
+        raise UsageError("verify.target", "no .venv in this folder", f"{hint} Or make one: envtool setup --cpu")
+    place = python if python is not None else VENV
+    if not place.is_dir():
+        return place, None
+    return (None, locate_site_packages(place)) if static else (locate_python(place), None)
+
+
+def _read_lock(folder: Path | None) -> Lock | None:
+    if folder is None and not LOCK_FOLDER.is_dir():
+        return None
+    try:
+        from envtool.lock.text import read_lock  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    except ModuleNotFoundError:
+        return None
+    read: Lock = read_lock(folder if folder is not None else LOCK_FOLDER)
+    return read
+
+
+def _outcome(report: VerifyReport, options: VerifyOptions, environment: str, *, seconds: float, quiet: bool) -> Outcome:
+    from envtool.reports.verify import render_text, summary
+
+    result: Mapping[str, Any] = {
+        "torch": report.torch,
+        "backend": report.backend,
+        "expected": options.expected.name,
+        "python": report.python,
+        "environment": environment,
+        "static": options.static,
+        "deep": options.deep,
+        "summary": summary(report),
+        "seconds": round(seconds, 3),
+        "checks": [check.as_dict() for check in report.checks],
+    }
+    text = render_text(report, environment, seconds=seconds, quiet=quiet)
+    if report.ok:
+        return Outcome(result=result, text=text)
+    first, *others = report.failures
+    more = f" ({len(others)} more failed: {', '.join(check.id for check in others)})" if others else ""
+    error = (f"verify.{first.id}", f"{environment}: {first.found}{more}", first.fix)
+    return Outcome(result=result, text=text, exit_code=int(ExitCode.VERIFY), error=error)
+
+
+def _annotate(failures: tuple[CheckResult, ...]) -> None:
+    """One annotation per failing check on GitHub; on stderr, because stdout may be JSON."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    from envtool.reports.github import annotation
+
+    for check in failures:
+        message = f"{check.found}\n{check.why}\n{check.fix}"
+        typer.echo(annotation("error", message, title=f"verify.{check.id}"), err=True)
+
+
+def _write_junit(target: Path, report: VerifyReport, environment: str, seconds: float) -> None:
+    from envtool.reports.junit import render_junit
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(render_junit(report, environment, seconds=seconds))
+    except OSError as error:
+        raise UsageError("verify.junit", f"cannot write {target}: {error.strerror}", "Check --junit.") from error

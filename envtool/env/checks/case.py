@@ -1,0 +1,119 @@
+"""What a check gets, and how it answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from packaging.markers import Marker, default_environment
+from packaging.tags import parse_tag
+from packaging.utils import canonicalize_name
+
+from envtool.env.evidence import Evidence, Step
+from envtool.models import CheckResult, Lock, Pin
+from envtool.torch.backends import Backend
+from envtool.torch.targets import TARGETS
+
+REBUILD = (
+    "Run `envtool setup --{backend}`: it builds a clean environment beside this one and switches when it is proven."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """The evidence, and what is expected of it. ``deep``: whether every byte was read."""
+
+    evidence: Evidence
+    expected: Backend
+    lock: Lock | None = None
+    deep: bool = False
+
+    @property
+    def rebuild(self) -> str:
+        """The mend that always works."""
+        name = self.expected.name
+        return REBUILD.format(backend=name if name in ("cpu", "full") else f"backend {name}")
+
+    @cached_property
+    def environment(self) -> Mapping[str, str]:
+        """The PEP 508 marker environment of the target."""
+        if self.evidence.interpreter is not None:
+            return {**self.evidence.interpreter.markers, "extra": ""}
+        return static_environment(self.evidence)
+
+    @cached_property
+    def locked(self) -> Mapping[str, Pin]:
+        """The pins of the lock that hold for the expected backend on the target, by normalised name."""
+        if self.lock is None:
+            return {}
+        own = self.lock.torch.get(self.expected.name)
+        pins = (*(own.pins if own is not None else ()), *self.lock.rest.pins)
+        return {
+            canonicalize_name(pin.name): pin
+            for pin in pins
+            if pin.marker is None or Marker(pin.marker).evaluate(dict(self.environment))
+        }
+
+    def passed(self, check: str, found: str) -> CheckResult:
+        """The check holds."""
+        return CheckResult(id=check, status="pass", found=found)
+
+    def skipped(self, check: str, reason: str) -> CheckResult:
+        """The check does not apply, or could not be made."""
+        return CheckResult(id=check, status="skip", found=reason)
+
+    def failed(self, check: str, found: str, *, why: str, fix: str = "") -> CheckResult:
+        """The check does not hold. ``fix`` defaults to building the environment anew."""
+        return CheckResult(id=check, status="fail", found=found, why=why, fix=fix or self.rebuild)
+
+    def step(self, check: str, name: str) -> Step | CheckResult:
+        """A step of the probe, or the skipped check if it did not run."""
+        evidence = self.evidence
+        if evidence.torch is None and evidence.find("torch") is None:
+            return self.skipped(check, "torch is not installed")
+        if evidence.steps is None:
+            return self.skipped(check, "not run: no interpreter was started")
+        step = evidence.steps.get(name)
+        if step is not None:
+            return step
+        imported = evidence.steps.get("import-torch")
+        if imported is not None and not imported.ok:
+            return self.skipped(check, "not run: torch cannot be imported")
+        return self.skipped(check, "not run: the probe did not get this far")
+
+
+def static_environment(evidence: Evidence) -> dict[str, str]:
+    """The marker environment of a folder that no interpreter was asked about.
+
+    The tags of the installed torch wheel name its Python and platform; without them, the folder's name
+    (``lib/python3.11``) and this machine do.
+    """
+    environment = {**{key: str(value) for key, value in default_environment().items()}, "extra": ""}
+    torch = evidence.find("torch")
+    tags = [tag for text in (torch.tags if torch is not None else ()) for tag in parse_tag(text)]
+    named = [match[1] for path in evidence.paths if (match := re.search(r"python(3\.\d+)(?:[/\\]|$)", path))]
+    tagged = [f"3.{match[1]}" for tag in tags if (match := re.fullmatch(r"cp3(\d+)", tag.interpreter))]
+    python = next(iter([*named, *tagged]), environment["python_version"])
+    for target in TARGETS.values():
+        if any(re.fullmatch(target.wheel_platform, tag.platform) for tag in tags):
+            environment |= target.environment(python)
+    if environment["python_version"] != python:
+        environment |= {"python_version": python, "python_full_version": f"{python}.0"}
+    return environment
+
+
+def listing(items: Iterable[str], total: int | None = None, *, limit: int = 4) -> str:
+    """The first few items, and how many more there are."""
+    shown = list(items)
+    count = len(shown) if total is None else total
+    head = ", ".join(shown[:limit])
+    return f"{head} and {count - limit} more" if count > limit else head
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 file``, ``2 files``, ``2 libraries``."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"
