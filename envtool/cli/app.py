@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from envtool import __version__
+from envtool.cli.lock import lock
 from envtool.cli.prune import prune
 from envtool.cli.run import run
 from envtool.cli.status import status
@@ -32,6 +33,7 @@ def _root(
     """Reproducible CPU-only PyTorch environments: lock, prove, switch, and roll back."""
 
 
+app.command()(lock)
 app.command()(status)
 app.command()(prune)
 app.command(context_settings={"allow_interspersed_args": False})(run)

@@ -1,0 +1,90 @@
+"""``envtool lock``: write lockfiles/."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from envtool.cli import options as o
+from envtool.cli.output import JsonOption, QuietOption, run_command
+from envtool.models import Outcome, Reporter
+
+
+def lock(
+    specifiers: o.Specifiers = None,
+    requirement: o.RequirementFiles = None,
+    constraint: o.ConstraintFiles = None,
+    extra: o.Extras = None,
+    group: o.Groups = None,
+    script: o.Script = None,
+    no_install_project: o.NoInstallProject = False,
+    target: o.Targets = None,
+    gpu_packages: o.GpuPackages = None,
+    python: o.Python = None,
+    torch_index: o.TorchIndex = None,
+    find_links: o.FindLinks = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend", metavar="NAME", help="cpu, full, cu126, rocm6.4, xpu, … Repeatable. Default: cpu, full."
+        ),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 5 if the lock is stale.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what would change; write nothing.")] = False,
+    upgrade: Annotated[bool, typer.Option("--upgrade", "-U", help="Take the newest versions of everything.")] = False,
+    upgrade_package: Annotated[
+        list[str] | None, typer.Option("--upgrade-package", "-P", metavar="NAME", help="Take the newest of this one.")
+    ] = None,
+    resolver: Annotated[
+        str | None, typer.Option("--resolver", metavar="uv|pip-tools", help="Who resolves. Default: uv.")
+    ] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Lock the project: torch from the PyTorch index, the rest from the default one.
+
+    Writes lockfiles/: names, versions, markers and hashes, for four targets, with the
+    cpu build and the full build of torch at the same version. No URL goes into a lock
+    text, so one lock serves the public index, a mirror and a folder of wheels.
+
+    Examples:
+
+      envtool lock
+      envtool lock --check
+      envtool lock --upgrade-package numpy --diff
+      envtool lock --target linux-x86_64 --target windows-amd64
+    """
+
+    def stage(reporter: Reporter) -> Outcome:
+        from envtool.errors import UsageError
+        from envtool.lock.stage import LockRequest, check_lock, lock_outcome, lock_project, write_lock
+        from envtool.torch.backends import parse_backend
+
+        if resolver not in (None, "uv", "pip-tools"):
+            raise UsageError("usage.resolver", f"unknown resolver {resolver!r}", "It is uv or pip-tools.")
+        project = o.open_here(
+            targets=target, gpu_packages=gpu_packages, python=python, torch_index=torch_index, find_links=find_links
+        )
+        wanted = LockRequest(
+            inputs=o.request_options(
+                specifiers,
+                requirement,
+                constraint,
+                extras=extra,
+                groups=group,
+                script=script,
+                install_project=not no_install_project,
+            ),
+            backends=tuple(parse_backend(name) for name in backend or ()),
+            upgrade=upgrade,
+            upgrade_packages=tuple(upgrade_package or ()),
+            resolver=resolver,
+        )
+        if check:
+            return check_lock(project, wanted)
+        result = lock_project(project, wanted, reporter)
+        changed = () if diff else write_lock(project, result)
+        return lock_outcome(project, result, changed, wrote=not diff)
+
+    run_command("lock", stage, as_json=json, quiet=quiet)

@@ -1,0 +1,145 @@
+"""The project at hand: its settings, its Python, where packages come from. What setup, lock and rollback begin with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from envtool.adapters import uv
+from envtool.adapters.http import redact
+from envtool.adapters.indexes import read_ambient
+from envtool.adapters.process import run
+from envtool.errors import InstallError, UsageError
+from envtool.lock.request import read_pyproject, settings_table
+from envtool.models import IndexAccess, Route
+from envtool.settings import Settings, read_settings
+from envtool.torch.offers import local_folders, with_credentials
+
+LOCKFILES = "lockfiles"
+"""The folder of the lock, beside pyproject.toml."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interpreter:
+    """A Python to build environments with: its path and its minor version (``3.11``)."""
+
+    path: Path
+    minor: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A project folder with its settings, read once."""
+
+    root: Path
+    settings: Settings
+    pyproject: Mapping[str, Any] | None
+
+    @property
+    def lockfiles(self) -> Path:
+        """The folder of the lock."""
+        return self.root / LOCKFILES
+
+
+def open_project(root: Path, overrides: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Project:
+    """Read pyproject.toml and the settings; ``overrides`` are options of the command line that were given.
+
+    Raises UsageError (``pyproject.*``, ``settings.*``).
+    """
+    pyproject = read_pyproject(root)
+    settings = read_settings(settings_table(pyproject), environ)
+    given = {key: value for key, value in overrides.items() if value not in (None, ())}
+    return Project(root=root, settings=replace(settings, **given), pyproject=pyproject)
+
+
+def choose_interpreter(project: Project, requires: SpecifierSet | None = None) -> Interpreter:
+    """The Python for the environments: ``--python`` or the setting, ``.python-version``, the one that runs envtool
+    where requires-python admits it, else the newest one found that it admits.
+
+    Raises InstallError (``python.missing``), UsageError (``python.unsupported``).
+    """
+    wanted = project.settings.python or _python_version_file(project.root)
+    if wanted:
+        return _inspect(uv.find_python(wanted), wanted)
+    if requires is None:
+        requires = _requires_python(project.pyproject)
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if requires is None or requires.contains(sys.version.split()[0], prereleases=True):
+        base = getattr(sys, "_base_executable", sys.executable) or sys.executable
+        return Interpreter(path=Path(base), minor=own)
+    return _inspect(uv.find_python(str(requires)), str(requires))
+
+
+def _requires_python(pyproject: Mapping[str, Any] | None) -> SpecifierSet | None:
+    value = ((pyproject or {}).get("project") or {}).get("requires-python")
+    try:
+        return SpecifierSet(value) if value else None
+    except InvalidSpecifier:
+        return None  # build_request says what is wrong with it
+
+
+def _python_version_file(root: Path) -> str | None:
+    try:
+        lines = (root / ".python-version").read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return lines[0] if lines else None
+
+
+def _inspect(path: Path, wanted: str) -> Interpreter:
+    done = run([path, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2], sys.implementation.name)"])
+    words = done.stdout.split()
+    if done.returncode != 0 or len(words) != 2:
+        raise InstallError("python.broken", f"{path.name} (asked for as {wanted}) does not run", "Name another one.")
+    if words[1] != "cpython":
+        raise UsageError("python.unsupported", f"{wanted} is {words[1]}; torch has builds for CPython only", "")
+    return Interpreter(path=path, minor=words[0])
+
+
+def index_access(project: Project, routes: tuple[Route, ...], secrets: Mapping[str, tuple[str, str]]) -> IndexAccess:
+    """Where everything but the family comes from: the settings, the user's uv and pip configuration, the routes.
+
+    Credentials come from the requirement files read now or the ambient URL; on their own, uv looks into netrc.
+    """
+    ambient = read_ambient()
+    default = ambient.default_index
+    links = [*project.settings.find_links, *ambient.find_links]
+    named: list[tuple[str, str]] = []
+    for route in routes:
+        url = with_credentials(route.url, secrets.get(route.name)) if "://" in route.url else route.url
+        if route.kind == "find-links":
+            links.append(url)
+        elif route.kind == "default-index":
+            default = url
+        else:
+            named.append((route.name, url))
+    absolute = [str(_absolute(project.root, link)) for link in links]
+    return IndexAccess(default_index=default, find_links=tuple(dict.fromkeys(absolute)), routes=tuple(named))
+
+
+def _absolute(root: Path, link: str) -> str:
+    return link if "://" in link else str((root / Path(link).expanduser()).resolve())
+
+
+def find_links_folders(project: Project, access: IndexAccess) -> tuple[Path, ...]:
+    """The find-links entries that are folders here: where wheels of the family may lie."""
+    return local_folders(access.find_links, project.root)
+
+
+def torch_index(project: Project) -> str:
+    """The base of the PyTorch index. Raises UsageError (``settings.torch-index``) if it is no http(s) URL."""
+    base = project.settings.torch_index.rstrip("/")
+    if not base.startswith(("https://", "http://")):
+        hint = "It is a base such as https://mirror.example/whl; a folder of wheels goes into find-links."
+        raise UsageError("settings.torch-index", f"torch-index is {redact(base)!r}, no http(s) URL", hint)
+    last = base.rsplit("/", 1)[-1]
+    if last == "cpu":
+        base_hint = f"Set it to {redact(base[: -len('/cpu')])}"
+        raise UsageError("settings.torch-index", "torch-index ends in /cpu: the backend's name is appended", base_hint)
+    return base

@@ -1,0 +1,280 @@
+"""The lock command: fresh or stale, make, compare, write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from envtool.adapters import files
+from envtool.errors import ExitCode, LockError, ResolutionError
+from envtool.lock.make import LockOptions, constraint_lines, inputs_digest, make_lock, minor_versions, requirement_lines
+from envtool.lock.project import (
+    LOCKFILES,
+    Interpreter,
+    Project,
+    choose_interpreter,
+    find_links_folders,
+    index_access,
+    torch_index,
+)
+from envtool.lock.request import RequestOptions, build_request
+from envtool.lock.text import LOCK_TOML, read_lock, read_texts, render_lock
+from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter, Request
+from envtool.torch.backends import CPU, FULL, Backend, parse_backend
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockRequest:
+    """What ``envtool lock`` was asked for. Without ``backends`` or ``resolver``, those of the earlier lock are kept.
+
+    ``needed``: backends without which an existing lock counts as stale.
+    """
+
+    inputs: RequestOptions = field(default_factory=RequestOptions)
+    backends: tuple[Backend, ...] = ()
+    needed: tuple[Backend, ...] = ()
+    upgrade: bool = False
+    upgrade_packages: tuple[str, ...] = ()
+    resolver: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockResult:
+    """A lock, whether its files changed, and how: lines like ``~ numpy 2.1.0 -> 2.2.0``."""
+
+    lock: Lock
+    changed: bool
+    texts: Mapping[str, str]
+    diff: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    had_previous: bool = True
+
+
+def existing_lock(project: Project) -> Lock | None:
+    """The project's lock, or None if there is none. Raises LockError for a malformed one."""
+    if not (project.lockfiles / LOCK_TOML).is_file():
+        return None
+    return read_lock(project.lockfiles)
+
+
+def staleness(lock: Lock, request: Request, project: Project, backends: Iterable[Backend]) -> tuple[str, ...]:
+    """Why a lock does not fit the inputs any more, as sentences; empty when it does."""
+    reasons = []
+    missing = [backend.name for backend in backends if backend.name not in lock.torch]
+    if missing:
+        reasons.append(f"not locked for {', '.join(missing)}")
+    if lock.inputs == inputs_digest(request, project.settings.targets, project.settings.gpu_packages):
+        return tuple(reasons)
+    requirements = (lock.requirements, requirement_lines(request), "requirement")
+    constraints = (lock.constraints, constraint_lines(request), "constraint")
+    for before, now, kind in (requirements, constraints):
+        reasons += [f"{kind} {line} is new" for line in now if line not in before]
+        reasons += [f"{kind} {line} is gone" for line in before if line not in now]
+    if lock.python != str(request.python):
+        reasons.append(f"requires-python was {lock.python or 'open'}, is {request.python or 'open'}")
+    if lock.gpu_packages != project.settings.gpu_packages:
+        reasons.append(f"gpu-packages was {lock.gpu_packages}, is {project.settings.gpu_packages}")
+    return tuple(reasons) or ("targets, local projects or routing changed",)
+
+
+def read_request(project: Project, inputs: RequestOptions) -> tuple[Request, Interpreter]:
+    """The project's request and the Python for it. See build_request and choose_interpreter for what they raise."""
+    interpreter = choose_interpreter(project)
+    request = build_request(project.root, inputs, project.settings, interpreter.minor)
+    if interpreter.minor not in minor_versions(request.python) and project.settings.python is None:
+        interpreter = choose_interpreter(project, request.python)
+    return request, interpreter
+
+
+def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, force: bool = False) -> LockResult:
+    """Bring the lock up to date in memory; nothing is written.
+
+    A lock that fits its inputs is given back as it is, without any network, unless an upgrade is asked for.
+    ``force`` resolves again all the same. Raises what make_lock and read_lock raise.
+    """
+    request, interpreter = read_request(project, wanted.inputs)
+    try:
+        previous = existing_lock(project)
+    except LockError as error:
+        if error.code == "lock.newer":
+            raise
+        reporter.warn(f"{error.message}; locking from scratch")
+        previous = None
+    if previous is not None and not force and _is_fresh(previous, request, project, wanted):
+        return LockResult(lock=previous, changed=False, texts=read_texts(project.lockfiles), notes=request.notes)
+    _check_upgrades(wanted.upgrade_packages, previous)
+    for note in request.notes:
+        reporter.note(note.message)
+    options = _options(
+        project, wanted, index_access(project, request.routes, request.credentials), interpreter, previous
+    )
+    lock = make_lock(request, options, previous, reporter)
+    for note in lock.notes[len(request.notes) :]:
+        reporter.note(note.message)
+    for gap in lock.gaps:
+        reporter.note(gap)
+    texts = render_lock(lock)
+    before = read_texts(project.lockfiles) if previous is not None else {}
+    diff = diff_locks(previous, lock)
+    return LockResult(
+        lock=lock,
+        changed=dict(before) != texts,
+        texts=texts,
+        diff=diff,
+        notes=lock.notes,
+        had_previous=previous is not None,
+    )
+
+
+def _is_fresh(previous: Lock, request: Request, project: Project, wanted: LockRequest) -> bool:
+    if wanted.upgrade or wanted.upgrade_packages or wanted.resolver not in (None, previous.resolver):
+        return False
+    return not staleness(previous, request, project, (*wanted.needed, *wanted.backends))
+
+
+def _options(
+    project: Project, wanted: LockRequest, access: IndexAccess, interpreter: Interpreter, previous: Lock | None
+) -> LockOptions:
+    backends = wanted.backends
+    if not backends:
+        kept = tuple(parse_backend(name) for name in previous.torch) if previous is not None else (CPU, FULL)
+        backends = tuple(dict.fromkeys((*kept, *wanted.needed)))
+    return LockOptions(
+        backends=backends,
+        torch_index=torch_index(project),
+        access=access,
+        folders=find_links_folders(project, access),
+        targets=project.settings.targets,
+        gpu_packages=project.settings.gpu_packages,
+        primary=interpreter.minor,
+        interpreter=str(interpreter.path),
+        resolver=wanted.resolver or (previous.resolver if previous is not None else "uv"),
+        upgrade=wanted.upgrade,
+        upgrade_packages=tuple(canonicalize_name(name) for name in wanted.upgrade_packages),
+    )
+
+
+def _check_upgrades(names: tuple[str, ...], previous: Lock | None) -> None:
+    if previous is None:
+        return
+    locked = {pin.name for file in (previous.rest, *previous.torch.values()) for pin in file.pins}
+    for name in names:
+        if canonicalize_name(name) not in locked:
+            raise ResolutionError("lock.upgrade", f"{name} is not in the lock, so it cannot be upgraded", "")
+
+
+def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:
+    """Write the files that changed, each atomically, lock.toml last; and remove torch files no longer named.
+
+    Returns the names of what changed. Raises LockError (``lock.write``).
+    """
+    folder = project.lockfiles
+    changed = []
+    try:
+        files.make_folder(folder)
+        for name in [*(name for name in result.texts if name != LOCK_TOML), LOCK_TOML]:
+            path = folder / name
+            if not path.is_file() or path.read_bytes() != result.texts[name].encode():
+                files.write_text(path, result.texts[name])
+                changed.append(name)
+        for path in folder.glob("torch-*.txt"):
+            if path.name not in result.texts:
+                files.remove_file(path)
+                changed.append(path.name)
+    except OSError as error:
+        message = f"{folder.name}/ cannot be written: {error.strerror}"
+        raise LockError("lock.write", message, "Free some space or mend its permissions.") from error
+    return tuple(changed)
+
+
+def pins_by_backend(lock: Lock) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """The pins as JSON: backend → name → [{version, marker}]."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for backend, file in sorted(lock.torch.items()):
+        table: dict[str, list[dict[str, Any]]] = {}
+        for pin in sorted((*file.pins, *lock.rest.pins), key=lambda pin: (pin.name, pin.version)):
+            table.setdefault(pin.name, []).append({"version": str(pin.version), "marker": pin.marker})
+        found[backend] = table
+    return found
+
+
+def diff_locks(before: Lock | None, now: Lock) -> tuple[str, ...]:
+    """What changed between two locks, a line a package and file: ``+`` added, ``-`` removed, ``~`` changed."""
+    lines: list[str] = []
+    old_files = {file.filename: file for file in _files(before)} if before is not None else {}
+    new_files = {file.filename: file for file in _files(now)}
+    for filename in sorted({*old_files, *new_files}):
+        old, new = _versions(old_files.get(filename)), _versions(new_files.get(filename))
+        for name in sorted({*old, *new}):
+            if name not in old:
+                lines.append(f"+ {name} {new[name]}  ({filename})")
+            elif name not in new:
+                lines.append(f"- {name} {old[name]}  ({filename})")
+            elif old[name] != new[name]:
+                lines.append(f"~ {name} {old[name]} -> {new[name]}  ({filename})")
+    return tuple(lines)
+
+
+def _files(lock: Lock) -> list[LockFile]:
+    return [*lock.torch.values(), lock.rest]
+
+
+def _versions(file: LockFile | None) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for pin in file.pins if file is not None else ():
+        found.setdefault(pin.name, []).append(str(pin.version))
+    return {name: ", ".join(sorted(set(versions))) for name, versions in found.items()}
+
+
+def relative(path: Path, root: Path) -> str:
+    """A path as the JSON envelope wants it: relative to the project where it lies inside, POSIX."""
+    try:
+        return path.relative_to(root).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def check_lock(project: Project, wanted: LockRequest) -> Outcome:
+    """Whether the lock fits its inputs; exit code 5 with what changed when not. Nothing is written, no network used."""
+    request, _ = read_request(project, wanted.inputs)
+    lock = read_lock(project.lockfiles)
+    reasons = staleness(lock, request, project, (*wanted.needed, *wanted.backends))
+    result = {"changed": bool(reasons), "files": _file_names(lock), "pins": pins_by_backend(lock), "notes": []}
+    if not reasons:
+        return Outcome(result=result, text=f"{LOCKFILES}/ is up to date")
+    message = f"{LOCKFILES}/ is stale: {'; '.join(reasons)}"
+    error = ("lock.stale", message, "Bring it up to date: envtool lock")
+    return Outcome(result=result, exit_code=int(ExitCode.LOCK), error=error)
+
+
+def _file_names(lock: Lock) -> list[str]:
+    return [f"{LOCKFILES}/{name}" for name in sorted([*(f.filename for f in _files(lock)), LOCK_TOML])]
+
+
+def lock_outcome(project: Project, result: LockResult, changed: tuple[str, ...], *, wrote: bool) -> Outcome:
+    """What ``envtool lock`` reports: the diff, what was written, and the torch of each backend."""
+    lock = result.lock
+    data = {
+        "changed": result.changed,
+        "files": _file_names(lock),
+        "pins": pins_by_backend(lock),
+        "notes": [note.as_dict() for note in result.notes],
+        "diff": list(result.diff),
+        "gaps": list(lock.gaps),
+    }
+    lines = list(result.diff) if result.had_previous or not wrote else []  # a first lock is all news
+    if not wrote:
+        lines.append("nothing written (--diff)" if result.changed else f"{LOCKFILES}/ is up to date")
+        return Outcome(result=data, text="\n".join(lines))
+    if not changed:
+        return Outcome(result=data, text=f"{LOCKFILES}/ is up to date")
+    for backend, file in sorted(lock.torch.items()):
+        versions = sorted({str(pin.version) for pin in file.pins if pin.name == "torch"})
+        lines.append(f"{file.filename}: torch {' and '.join(versions)}, {len(file.pins)} pins ({backend})")
+    lines.append(f"{lock.rest.filename}: {len(lock.rest.pins)} pins")
+    lines.append(f"locked for {', '.join(lock.targets)}; Python {', '.join(lock.pythons)}")
+    return Outcome(result=data, text="\n".join(lines))
