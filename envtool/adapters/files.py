@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import time
@@ -70,3 +71,14 @@ def remove_tree(path: Path) -> None:
             time.sleep(0.1 * attempt)
         else:
             return
+
+
+def move(source: Path, destination: Path) -> None:
+    """Move a file, to another file system too; what is at ``destination`` is replaced. Raises OSError."""
+    try:
+        source.replace(destination)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copy2(source, destination, follow_symlinks=False)
+        source.unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -172,6 +172,22 @@ def resolve(problem: Problem) -> tuple[Resolved, ...]:
             listed = run_uv([*arguments, "--annotation-style", "line", "--no-header"], env=environment, cwd=folder)
             packages = _with_via(packages, listed.stdout)
         return packages
+
+
+def describe(
+    pins: Sequence[tuple[str, str]], python: str, interpreter: str, access: IndexAccess
+) -> tuple[Resolved, ...]:
+    """The files of exact pins, with sizes, for one Python on this machine; empty when no index answers."""
+    with tempfile.TemporaryDirectory(prefix="envtool-") as name:
+        folder = Path(name)
+        lines = [f"{package}==={version}" for package, version in pins]
+        (folder / "pins.in").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        output = folder / "pylock.pins.toml"
+        arguments: list[str | Path] = ["pip", "compile", "pins.in", "--no-deps", "--quiet", "--no-header"]
+        arguments += ["--format", "pylock.toml", "-o", output.name, "--no-python-downloads"]
+        arguments += ["--python", interpreter, "--python-version", python]
+        done = run_uv(arguments, env=access_environment(access), cwd=folder)
+        return _read_pylock(output.read_text(encoding="utf-8")) if done.returncode == 0 else ()
 
 
 def _preferences(pins: tuple[tuple[str, str], ...]) -> dict[str, Any]:

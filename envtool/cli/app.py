@@ -7,7 +7,9 @@ import typer
 from envtool import __version__
 from envtool.cli.lock import lock
 from envtool.cli.prune import prune
+from envtool.cli.rollback import rollback
 from envtool.cli.run import run
+from envtool.cli.setup import setup
 from envtool.cli.status import status
 from envtool.cli.verify import verify
 
@@ -33,6 +35,8 @@ def _root(
     """Reproducible CPU-only PyTorch environments: lock, prove, switch, and roll back."""
 
 
+app.command()(setup)
+app.command()(rollback)
 app.command()(lock)
 app.command()(status)
 app.command()(prune)

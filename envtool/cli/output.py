@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from envtool import __version__
+from envtool.cli.envelope import envelope
 from envtool.errors import EnvtoolError, ExitCode
 from envtool.models import Outcome, Reporter
 
-SCHEMA = 1
-"""Version of the JSON envelope; it goes up when a documented key changes its meaning or disappears."""
-
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
-
-
-def _envelope(command: str, outcome: Outcome) -> str:
-    error = None
-    if outcome.error is not None:
-        code, message, hint = outcome.error
-        error = {"code": code, "message": message, "hint": hint}
-    data: dict[str, Any] = {
-        "envtool": __version__,
-        "schema": SCHEMA,
-        "command": command,
-        "ok": outcome.exit_code == 0,
-        "exit_code": outcome.exit_code,
-        "result": dict(outcome.result),
-        "error": error,
-    }
-    return json.dumps(data, indent=2, ensure_ascii=False)
 
 
 def _print_error(code: str, message: str, hint: str) -> None:
@@ -60,7 +39,7 @@ def _print_error(code: str, message: str, hint: str) -> None:
 def finish(command: str, outcome: Outcome, *, as_json: bool) -> None:
     """Print an outcome and leave with its exit code."""
     if as_json:
-        sys.stdout.write(_envelope(command, outcome) + "\n")
+        sys.stdout.write(envelope(command, outcome.result, outcome.exit_code, outcome.error) + "\n")
     else:
         if outcome.text:
             sys.stdout.write(outcome.text.rstrip("\n") + "\n")

@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 
 from envtool import __version__
 from envtool.adapters import uv
+from envtool.adapters.sizes import remember_sizes
 from envtool.errors import LockError, NoInputsError, ResolutionError, UsageError
 from envtool.lock import gpu_policy
 from envtool.lock.markers import marker_for, shorten
@@ -27,6 +28,7 @@ from envtool.lock.text import REST, torch_filename
 from envtool.lock.torch_step import FamilySource, digests, gap_sentences, pin_family
 from envtool.models import (
     SUPPORTED_PYTHONS,
+    Artifact,
     IndexAccess,
     Lock,
     LockFile,
@@ -39,7 +41,7 @@ from envtool.models import (
 )
 from envtool.torch.backends import Backend
 from envtool.torch.family import GPU_STAND_INS, is_family, is_gpu_payload
-from envtool.torch.offers import hash_file
+from envtool.torch.offers import hash_file, path_of
 from envtool.torch.select import Cell, FamilyPin, FamilyRequest, Grid, TorchPins, releases
 from envtool.torch.targets import TARGETS, host_target
 
@@ -114,6 +116,7 @@ class _Locker:
         self.gaps: list[str] = []
         self.targets: tuple[str, ...] = options.targets
         self.public: dict[str, tuple[str, ...]] = {}
+        self.seen: list[Artifact] = []
 
     def run(self) -> Lock:
         pythons = minor_versions(self.request.python)
@@ -133,6 +136,7 @@ class _Locker:
                 self.targets = tuple(name for name in self.options.targets if any(t == name for t, _ in cells))
                 pythons = tuple(python for python in pythons if any(p == python for _, p in cells))
             files[backend.name] = LockFile(filename=torch_filename(backend.name), backend=backend.name, pins=torch_pins)
+        remember_sizes(self.seen)
         return Lock(
             torch=files,
             rest=LockFile(filename=REST, backend=None, pins=rest or ()),
@@ -209,6 +213,7 @@ class _Locker:
         self, source: FamilySource, pins: TorchPins, resolved: Sequence[Resolved], rest: tuple[Pin, ...] | None
     ) -> tuple[tuple[Pin, ...], tuple[Pin, ...], frozenset[Cell]]:
         cells = pins.cells
+        self.seen += [artifact for item in resolved for artifact in item.artifacts]
         left_out = [item for item in resolved if item.stand_in]
         if source.backend.is_cpu:
             self.notes += gpu_policy.judge_transitive(left_out, self.options.gpu_packages)
@@ -385,6 +390,7 @@ class _Locker:
         if local:
             message = f"full torch resolved to {', '.join(local)}, which is no build of the default index"
             raise ResolutionError("full.local", message, "Take the folder with that wheel out of find-links.")
+        self.seen += [artifact for item in resolved for artifact in item.artifacts]
         known = {pin.name for pin in rest or ()}
         pins = [pin for item in resolved for pin in [_make_pin(item, cells)] if pin is not None]
         if rest is None:
@@ -429,10 +435,7 @@ def _environments(cells: frozenset[Cell]) -> tuple[str, ...]:
 
 def _flat_folder(source: FamilySource) -> str:
     # One folder is the rule. With several, the one that torch lies in decides.
-    from urllib.parse import unquote, urlsplit
-
-    first = source.offers("torch")[0]
-    return str(Path(unquote(urlsplit(first.url).path)).parent)
+    return str(path_of(source.offers("torch")[0]).parent)
 
 
 def _make_pin(item: Resolved, cells: frozenset[Cell]) -> Pin | None:

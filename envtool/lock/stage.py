@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from envtool.adapters import files
@@ -23,7 +25,7 @@ from envtool.lock.project import (
 )
 from envtool.lock.request import RequestOptions, build_request
 from envtool.lock.text import LOCK_TOML, read_lock, read_texts, render_lock
-from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter, Request
+from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter, Request, Requested
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
 
 
@@ -63,11 +65,13 @@ def existing_lock(project: Project) -> Lock | None:
 
 def staleness(lock: Lock, request: Request, project: Project, backends: Iterable[Backend]) -> tuple[str, ...]:
     """Why a lock does not fit the inputs any more, as sentences; empty when it does."""
-    reasons = []
+    reasons: list[str] = []
     missing = [backend.name for backend in backends if backend.name not in lock.torch]
     if missing:
         reasons.append(f"not locked for {', '.join(missing)}")
-    if lock.inputs == inputs_digest(request, project.settings.targets, project.settings.gpu_packages):
+    if request.source == f"{LOCKFILES}/{LOCK_TOML}" or lock.inputs == inputs_digest(
+        request, project.settings.targets, project.settings.gpu_packages
+    ):
         return tuple(reasons)
     requirements = (lock.requirements, requirement_lines(request), "requirement")
     constraints = (lock.constraints, constraint_lines(request), "constraint")
@@ -84,10 +88,37 @@ def staleness(lock: Lock, request: Request, project: Project, backends: Iterable
 def read_request(project: Project, inputs: RequestOptions) -> tuple[Request, Interpreter]:
     """The project's request and the Python for it. See build_request and choose_interpreter for what they raise."""
     interpreter = choose_interpreter(project)
+    if inputs == RequestOptions(install_project=inputs.install_project) and not has_sources(project):
+        lock = existing_lock(project)
+        if lock is not None:
+            return request_from_lock(lock), interpreter
     request = build_request(project.root, inputs, project.settings, interpreter.minor)
     if interpreter.minor not in minor_versions(request.python) and project.settings.python is None:
         interpreter = choose_interpreter(project, request.python)
     return request, interpreter
+
+
+def has_sources(project: Project) -> bool:
+    """Whether the folder holds anything that names requirements."""
+    named = bool(project.settings.requirements or project.settings.groups or project.settings.extras)
+    files_there = any((project.root / name).is_file() for name in ("requirements.in", "requirements.txt"))
+    return named or files_there or bool((project.pyproject or {}).get("project"))
+
+
+def request_from_lock(lock: Lock) -> Request:
+    """The request that a lock was made from, as the lock itself keeps it: for a folder that holds nothing else."""
+
+    def listed(texts: Iterable[str]) -> tuple[Requested, ...]:
+        return tuple(Requested(requirement=Requirement(text), origin=LOCK_TOML) for text in texts)
+
+    return Request(
+        requirements=listed(lock.requirements),
+        constraints=listed(lock.constraints),
+        python=SpecifierSet(lock.python),
+        source=f"{LOCKFILES}/{LOCK_TOML}",
+        routes=lock.routes,
+        projects=lock.projects,
+    )
 
 
 def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, force: bool = False) -> LockResult:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Literal
 
 
@@ -27,3 +29,21 @@ def annotation(
     properties = {"file": file, "line": str(line or ""), "col": str(column or ""), "title": title}
     words = ",".join(f"{key}={_escape_property(value)}" for key, value in properties.items() if value)
     return f"::{level}{' ' if words else ''}{words}::{_escape_data(message)}"
+
+
+def append_summary(path: str, title: str, text: str, rows: list[tuple[str, str, str]]) -> None:
+    """Add a section to the job summary (``GITHUB_STEP_SUMMARY``): a code block, and a table of checks.
+
+    A summary that cannot be written is no reason to fail a job.
+    """
+    lines = [f"### {title}", "", "```", text, "```", ""]
+    if rows:
+        lines += ["| check | status | found |", "| --- | --- | --- |"]
+        lines += [f"| {name} | {status} | {_cell(found)} |" for name, status, found in rows]
+        lines.append("")
+    with contextlib.suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\r", " ").replace("\n", " ")

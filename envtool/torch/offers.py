@@ -54,10 +54,15 @@ def read_metadata(candidate: Candidate) -> bytes | None:
     return page.text.encode() if page is not None else None
 
 
+def path_of(candidate: Candidate) -> Path:
+    """The path of a wheel that lies in a folder."""
+    return Path(unquote(urlsplit(candidate.url).path))
+
+
 def hash_candidate(candidate: Candidate) -> str | None:
     """The sha256 of a wheel's bytes, from disk or from the network; None if the bytes cannot be had."""
     if candidate.url.startswith("file:"):
-        return hash_file(Path(unquote(urlsplit(candidate.url).path)))
+        return hash_file(path_of(candidate))
     return sha256_of_url(candidate.url)
 
 

@@ -1,0 +1,79 @@
+"""Move installed distributions aside and back again, file by file, by their RECORD (PEP 376, PEP 427)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from envtool.adapters import files
+from envtool.errors import InstallError
+
+_MANIFEST = "moved.json"
+
+
+def find_distribution(site_packages: Path, name: str) -> Distribution | None:
+    """The distribution of this normalised name in a site-packages folder."""
+    for found in distributions(path=[str(site_packages)]):
+        if found.metadata is not None and canonicalize_name(found.metadata["Name"] or "") == name:
+            return found
+    return None
+
+
+def recorded_files(distribution: Distribution) -> list[Path]:
+    """The files of a distribution that are there, with their bytecode.
+
+    Raises InstallError (``in-place.no-record``) when it has no RECORD: then nobody can say what belongs to it.
+    """
+    if distribution.files is None:
+        name = distribution.metadata["Name"]
+        hint = "Another tool installed it (conda, the system): remove it there, or use a virtual environment."
+        raise InstallError("in-place.no-record", f"{name} has no list of its files, so it cannot be put back", hint)
+    found = []
+    for entry in distribution.files:
+        path = Path(str(distribution.locate_file(entry)))
+        found.append(path)
+        if path.suffix == ".py":
+            found += path.parent.glob(f"__pycache__/{path.stem}.*.pyc")
+    return [path for path in dict.fromkeys(found) if path.is_file() or path.is_symlink()]
+
+
+def stash(paths: Iterable[Path], folder: Path) -> None:
+    """Move files into ``folder``. The list is written first: whoever finds it can put back what was moved."""
+    listed = [str(path) for path in paths]
+    files.make_folder(folder)
+    files.write_text(folder / _MANIFEST, json.dumps(listed) + "\n")
+    for number, name in enumerate(listed):
+        files.move(Path(name), folder / str(number))
+
+
+def restore(folder: Path) -> int:
+    """Put every stashed file back where it was; the number of files. Safe to call again after an interruption."""
+    try:
+        listed = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+    count = 0
+    for number, name in enumerate(listed):
+        kept = folder / str(number)
+        if kept.exists() or kept.is_symlink():
+            files.make_folder(Path(name).parent)
+            files.move(kept, Path(name))
+            count += 1
+    return count
+
+
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove files, and the folders that are empty after it."""
+    folders = set()
+    for path in paths:
+        files.remove_file(path)
+        folders.add(path.parent)
+    for folder in sorted(folders, key=lambda item: len(item.parts), reverse=True):
+        current = folder
+        while current.name != "site-packages" and current.is_dir() and not any(current.iterdir()):
+            current.rmdir()
+            current = current.parent

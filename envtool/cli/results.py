@@ -1,0 +1,110 @@
+"""What setup and rollback print at the end, as data, as text, and as a GitHub job summary."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from envtool.models import Outcome
+
+if TYPE_CHECKING:
+    from envtool.env.plan import Plan
+    from envtool.env.setup import SetupResult
+    from envtool.models import Layout
+
+
+def setup_outcome(result: SetupResult, layout: Layout, seconds: float, *, dry_run: bool = False) -> Outcome:
+    """The outcome of a setup or rollback. The last lines say what is current, what it saved, and how to go back."""
+    generation = result.generation
+    data: dict[str, Any] = {
+        "generation": generation.id if generation is not None else None,
+        "backend": generation.backend if generation is not None else None,
+        "torch": generation.torch if generation is not None else None,
+        "python": generation.python if generation is not None else None,
+        "venv": layout.venv.relative_to(layout.root).as_posix(),
+        "changed": result.changed,
+        "checks": [check.as_dict() for check in result.checks],
+        "seconds": round(seconds, 3),
+        "phases": dict(result.phases),
+        "notes": [note.as_dict() for note in result.notes],
+        "plan": result.plan.as_dict() if result.plan is not None else None,
+        "dry_run": dry_run,
+        "lock_changed": result.lock_changed,
+    }
+    text = _dry_text(result) if dry_run else _text(result, layout)
+    if not dry_run:
+        _job_summary(result, text)
+    return Outcome(result=data, text=text)
+
+
+def _dry_text(result: SetupResult) -> str:
+    if result.plan is None:
+        generation = result.generation
+        if generation is None:
+            return "dry run: nothing changed"
+        if not result.changed:
+            return f"dry run: already current: {_describe(result)}"
+        return f"dry run: would switch to {_describe(result)}"
+    lines = list(result.plan.changes) or ["no package changes"]
+    lines += _plan_lines(result.plan)
+    lines.append("dry run: nothing changed" + ("; the lock would be written" if result.lock_changed else ""))
+    return "\n".join(lines)
+
+
+def _plan_lines(plan: Plan) -> list[str]:
+    from envtool.env.plan import human
+
+    lines = [
+        f"download  {human(plan.size.download)} at most{_against(plan.full.download if plan.full else None)}",
+        f"disk      about {human(plan.size.disk)}{_against(plan.full.disk if plan.full else None)}",
+        f"free      {human(plan.free)}",
+    ]
+    if plan.size.unknown:
+        lines.append(f"unknown   the size of {', '.join(plan.size.unknown)}")
+    return lines
+
+
+def _against(full: int | None) -> str:
+    from envtool.env.plan import human
+
+    return f" (full torch: {human(full)})" if full is not None else ""
+
+
+def _describe(result: SetupResult) -> str:
+    generation = result.generation
+    if generation is None:
+        return "no environment"
+    name = "plain environment" if generation.kind == "plain" else f"generation {generation.id}"
+    return f"{name}: torch {generation.torch or 'none'} ({generation.backend}), Python {generation.python}"
+
+
+def _text(result: SetupResult, layout: Layout) -> str:
+    from envtool.env.plan import human
+
+    generation = result.generation
+    venv = layout.venv.relative_to(layout.root).as_posix()
+    if not result.changed:
+        return f"already satisfied: {venv} is {_describe(result)}; nothing changed"
+    lines = [f"current  {venv} is {_describe(result)}"]
+    plan = result.plan
+    if plan is not None and plan.full is not None and generation is not None and generation.backend == "cpu":
+        saved = plan.full.download - plan.size.download
+        disk = plan.full.disk - plan.size.disk
+        lines.append(
+            f"saved    {human(max(saved, 0))} of download and about {human(max(disk, 0))} of disk against full torch"
+        )
+    if generation is not None and generation.backend == "cpu":
+        lines.append("back     envtool rollback")
+    elif generation is not None:
+        lines.append("forward  envtool setup --cpu")
+    return "\n".join(lines)
+
+
+def _job_summary(result: SetupResult, text: str) -> None:
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path or os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    from envtool.reports.github import append_summary
+
+    rows = [(check.id, str(check.status), check.found) for check in result.checks]
+    append_summary(path, "envtool", text, rows)

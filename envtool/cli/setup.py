@@ -1,0 +1,119 @@
+"""``envtool setup``: lock, prove, switch."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from envtool.cli import options as o
+from envtool.cli.output import JsonOption, QuietOption, run_command
+from envtool.cli.quick import setup_words
+from envtool.models import Outcome, Reporter
+
+
+def setup(
+    specifiers: o.Specifiers = None,
+    cpu: Annotated[bool, typer.Option("--cpu", help="The CPU build of torch.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="The default index's own build, with CUDA on Linux.")] = False,
+    backend: Annotated[
+        str | None, typer.Option("--backend", metavar="NAME", help="cu126, cu128, rocm6.4, xpu, …")
+    ] = None,
+    requirement: o.RequirementFiles = None,
+    constraint: o.ConstraintFiles = None,
+    extra: o.Extras = None,
+    group: o.Groups = None,
+    script: o.Script = None,
+    no_install_project: o.NoInstallProject = False,
+    target: o.Targets = None,
+    gpu_packages: o.GpuPackages = None,
+    python: o.Python = None,
+    torch_index: o.TorchIndex = None,
+    find_links: o.FindLinks = None,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Never lock; a stale lock is an error (exit 5).")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and the changes, and stop.")] = False,
+    check: Annotated[
+        list[str] | None,
+        typer.Option("--check", metavar="CMD", help="Run this in the new environment before the switch. Repeatable."),
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Put a real folder at .venv, without a chain (for images).")
+    ] = False,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Change the environment of --python itself; undone on failure.")
+    ] = False,
+    no_compile: Annotated[bool, typer.Option("--no-compile", help="Do not compile bytecode.")] = False,
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="Check files only; run nothing in the new environment.")
+    ] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Set up the project's environment, prove it, and switch to it.
+
+    Locks if needed, builds the new environment beside the current one, runs checks in it,
+    and switches .venv to it in one step. Whatever fails before that changes nothing.
+    Go back at any time with: envtool rollback
+
+    Examples:
+
+      envtool setup --cpu
+      envtool setup --cpu torch "numpy<3" --check "python -c 'import torch'"
+      envtool setup --cpu --dry-run
+      envtool setup --cpu --frozen --plain        # in a Dockerfile
+      envtool setup --full
+    """
+    start = time.monotonic()
+
+    def stage(reporter: Reporter) -> Outcome:
+        name = _backend_name(cpu, full, backend)
+        from envtool.cli.results import setup_outcome
+        from envtool.env.generations import layout_for
+        from envtool.env.setup import SetupRequest
+        from envtool.env.setup import setup as run_setup
+        from envtool.torch.backends import parse_backend
+
+        project = o.open_here(
+            targets=target, gpu_packages=gpu_packages, python=python, torch_index=torch_index, find_links=find_links
+        )
+        layout = layout_for(project.root, project.settings.venv)
+        wanted = SetupRequest(
+            backend=parse_backend(name),
+            inputs=o.request_options(
+                specifiers,
+                requirement,
+                constraint,
+                extras=extra,
+                groups=group,
+                script=script,
+                install_project=not no_install_project,
+            ),
+            frozen=frozen,
+            dry_run=dry_run,
+            plain=plain,
+            checks=tuple(check or ()),
+            compile_bytecode=not no_compile,
+            probe=not no_probe,
+            words=tuple(setup_words(sys.argv[2:])),
+        )
+        if in_place:
+            from envtool.env.inplace import set_up_in_place
+
+            result = set_up_in_place(project, layout, wanted, reporter)
+        else:
+            result = run_setup(project, layout, wanted, reporter)
+        return setup_outcome(result, layout, time.monotonic() - start, dry_run=dry_run)
+
+    run_command("setup", stage, as_json=json, quiet=quiet)
+
+
+def _backend_name(cpu: bool, full: bool, backend: str | None) -> str:
+    from envtool.errors import UsageError
+
+    named = [name for name, given in (("cpu", cpu), ("full", full), (backend or "", backend)) if given]
+    if len(named) != 1:
+        message = "say which torch: --cpu or --full" if not named else f"choose one of {', '.join(named)}"
+        raise UsageError("usage.backend", message, "envtool setup --cpu")
+    return named[0]

@@ -1,0 +1,191 @@
+"""Install a lock with uv: the torch file from its backend's index, the rest from the default one."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.markers import Marker
+
+from envtool.adapters import platform, uv
+from envtool.adapters.http import UnreachableError, fetch_page, redact
+from envtool.errors import InstallError, LockError
+from envtool.models import IndexAccess, LocalProject, Lock, Pin, Reporter
+from envtool.torch.backends import Backend
+from envtool.torch.family import is_family
+from envtool.torch.index import ACCEPT
+from envtool.torch.offers import read_folders
+from envtool.torch.targets import TARGETS, Target, host_target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """What to install, and from where. ``folders`` are find-links folders; ``root`` is what project paths start at."""
+
+    lock: Lock
+    backend: Backend
+    access: IndexAccess
+    torch_index: str
+    folders: tuple[Path, ...]
+    root: Path
+    compile_bytecode: bool = True
+    projects: tuple[LocalProject, ...] = ()
+
+
+def pins_here(lock: Lock, backend: str, python: str) -> tuple[tuple[Pin, ...], tuple[Pin, ...]]:
+    """The torch file's pins and the rest's that apply on this machine with Python ``python`` (``3.11``).
+
+    Raises LockError (``lock.backend``, ``lock.target``, ``lock.python``) when the lock does not cover it.
+    """
+    target = _covered_target(lock, python)
+    if backend not in lock.torch:
+        hint = f"Lock it: envtool lock --backend {backend}"
+        raise LockError("lock.backend", f"lockfiles/ holds no torch-{backend}.txt", hint)
+    environment = dict(target.environment(python, 99))
+
+    def applying(pins: Iterable[Pin]) -> tuple[Pin, ...]:
+        return tuple(pin for pin in pins if pin.marker is None or Marker(pin.marker).evaluate(environment))
+
+    torch = applying(lock.torch[backend].pins)
+    if not any(pin.name == "torch" for pin in torch):
+        gaps = "; ".join(gap for gap in lock.gaps if gap.startswith("torch "))
+        message = f"the lock has no {backend} torch for Python {python} on {target.name}{f': {gaps}' if gaps else ''}"
+        raise LockError("lock.python", message, f"Use Python {', '.join(lock.pythons)}, or lock another torch.")
+    return torch, applying(lock.rest.pins)
+
+
+def _covered_target(lock: Lock, python: str) -> Target:
+    target = host_target()
+    if target is None or target.name not in lock.targets:
+        name = target.name if target is not None else "this platform"
+        message = f"the lock covers {', '.join(lock.targets)}, not {name}"
+        hint = f"Lock it: envtool lock --target {name}" if target is not None else "envtool has no target for it."
+        raise LockError("lock.target", message, hint)
+    if python not in lock.pythons:
+        message = f"the lock covers Python {', '.join(lock.pythons)}, not {python}"
+        hint = f"Choose one: --python {lock.pythons[-1]}; or lock again for this Python."
+        raise LockError("lock.python", message, hint)
+    return TARGETS[target.name]
+
+
+def make_environment(folder: Path, python: Path, prompt: str) -> None:
+    """Create an empty, relocatable virtual environment. Raises InstallError (``install.venv``)."""
+    arguments: list[str | Path] = ["venv", "--quiet", "--relocatable", "--no-project", "--prompt", prompt]
+    done = uv.run_uv([*arguments, "--no-python-downloads", "--python", python, folder])
+    uv.raise_install_failure(done, "creating the environment")
+
+
+def install(environment: Path, python: str, what: Installation, reporter: Reporter) -> tuple[str, ...]:
+    """Install a lock into an environment; see :func:`install_into`."""
+    return install_into(platform.interpreter(environment), python, what, reporter)
+
+
+def install_into(interpreter: Path, python: str, what: Installation, reporter: Reporter) -> tuple[str, ...]:
+    """Install a lock for an interpreter: two steps, no dependencies, hashes required. Gives back remarks.
+
+    Raises InstallError (6), LockError (5, a hash that does not match or a lock that does not fit here).
+    """
+    torch, rest = pins_here(what.lock, what.backend.name, python)
+    remarks = _install_torch(interpreter, torch, what, reporter)
+    if rest:
+        reporter.phase("install", f"{len(rest)} packages from the default index")
+        _install_pins(interpreter, rest, what.access, what, reporter)
+    for project in what.projects:
+        reporter.phase(
+            "install", f"the project {project.name or project.path}{' (editable)' if project.editable else ''}"
+        )
+        _install_project(interpreter, project, what, reporter)
+    return remarks
+
+
+def _install_torch(interpreter: Path, pins: Sequence[Pin], what: Installation, reporter: Reporter) -> tuple[str, ...]:
+    index = what.backend.index_url(what.torch_index)
+    names = ", ".join(f"{pin.name} {pin.version}" for pin in pins if is_family(pin.name))
+    family = [pin for pin in pins if is_family(pin.name)]
+    others = [pin for pin in pins if not is_family(pin.name)]
+    if index is None:
+        reporter.phase(
+            "install", f"{names}{f' and {len(others)} GPU packages' if others else ''} from the default index"
+        )
+        _install_pins(interpreter, pins, what.access, what, reporter)
+        return ()
+    folder = _folder_with(family, what.folders)
+    if folder is not None:
+        reporter.phase("install", f"{names} from find-links, by its locked hash")
+        try:
+            access = IndexAccess(find_links=(str(folder),))
+            _install_pins(interpreter, family, access, what, reporter, offline=True)
+        except LockError:
+            # Another file under the same name: not ours, so the index has to have the right one.
+            reporter.warn("the wheel in find-links is not the one that is locked; asking the index")
+        else:
+            return (f"{names} came from a find-links folder",)
+    _check_reachable(index, names)
+    reporter.phase("install", f"{names} from {redact(index)}")
+    _install_pins(interpreter, family, IndexAccess(default_index=index), what, reporter)
+    if others:
+        _install_pins(interpreter, others, what.access, what, reporter)
+    return ()
+
+
+def _folder_with(pins: Sequence[Pin], folders: Sequence[Path]) -> Path | None:
+    """A find-links folder that holds a wheel of every pin's exact version."""
+    for folder in folders:
+        if all(any(found.version == pin.version for found in read_folders((folder,), pin.name)) for pin in pins):
+            return folder
+    return None
+
+
+def _check_reachable(index: str, names: str) -> None:
+    # uv tries for 8 s, and then says that torch was not found: ask first, and say what is the matter.
+    try:
+        page = fetch_page(f"{index}/torch/", ACCEPT)
+    except UnreachableError as error:
+        message = f"{error.message}; and no find-links folder holds {names}"
+        hint = (
+            "Set torch-index to a mirror, or find-links to a folder with the wheel; the default index has CUDA builds."
+        )
+        raise InstallError("torch-index.unreachable", message, hint) from None
+    if page is None:
+        raise InstallError("torch-index.empty", f"{redact(index)} has no torch", "Is torch-index the right base?")
+
+
+def _install_pins(
+    interpreter: Path,
+    pins: Sequence[Pin],
+    access: IndexAccess,
+    what: Installation,
+    reporter: Reporter,
+    *,
+    offline: bool = False,
+) -> None:
+    # === for the family: == would accept, and with find-links prefer, another local version of the same release.
+    lines = [
+        f"{pin.name}{'===' if is_family(pin.name) else '=='}{pin.version} "
+        + " ".join(f"--hash=sha256:{digest}" for digest in pin.hashes)
+        for pin in pins
+    ]
+    with tempfile.TemporaryDirectory(prefix="envtool-") as name:
+        path = Path(name) / "pins.txt"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        arguments: list[str | Path] = ["pip", "install", "--python", interpreter, "--no-deps", "--require-hashes"]
+        arguments += ["--no-python-downloads", "-r", path]
+        if what.compile_bytecode:
+            arguments.append("--compile-bytecode")
+        if offline:
+            arguments.append("--no-index")
+        done = uv.run_uv(arguments, env=uv.access_environment(access), show_stderr=reporter.passthrough)
+    uv.raise_install_failure(done, f"installing {pins[0].name}{f' and {len(pins) - 1} more' if len(pins) > 1 else ''}")
+
+
+def _install_project(interpreter: Path, project: LocalProject, what: Installation, reporter: Reporter) -> None:
+    extras = f"[{','.join(project.extras)}]" if project.extras else ""
+    target = f"{(what.root / project.path).resolve()}{extras}"
+    arguments: list[str | Path] = ["pip", "install", "--python", interpreter, "--no-deps", "--no-python-downloads"]
+    arguments += ["-e", target] if project.editable else [target]
+    if what.compile_bytecode and not project.editable:
+        arguments.append("--compile-bytecode")
+    done = uv.run_uv(arguments, env=uv.access_environment(what.access), show_stderr=reporter.passthrough)
+    uv.raise_install_failure(done, f"installing the project {project.name or project.path}")

@@ -1,0 +1,427 @@
+"""Setup: lock, plan, stage, probe, verify, check, activate. Whatever fails before the last step changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from envtool.adapters import files, platform
+from envtool.adapters.process import clean_environment, run
+from envtool.env import generations as chain
+from envtool.env.install import Installation, install, make_environment, pins_here
+from envtool.env.installed import installed_versions, metadata_folders
+from envtool.env.plan import Plan, changes, check_space, measure
+from envtool.env.running import activated
+from envtool.env.satisfied import fingerprint, marks
+from envtool.env.verify import VerifyOptions, locate_python, locate_site_packages, verify_environment
+from envtool.errors import EnvtoolError, LockError, VerifyError
+from envtool.lock.project import Interpreter, Project, choose_interpreter, find_links_folders, index_access, torch_index
+from envtool.lock.request import RequestOptions
+from envtool.lock.stage import (
+    LockRequest,
+    LockResult,
+    lock_project,
+    read_request,
+    request_from_lock,
+    staleness,
+    write_lock,
+)
+from envtool.lock.text import REST, lock_digest, read_lock, read_texts
+from envtool.models import CheckResult, Generation, Layout, Lock, Note, Reporter, Request, VerifyReport
+from envtool.torch.backends import FULL, Backend
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupRequest:
+    """What ``envtool setup`` was asked for. ``words`` are its words, for the fingerprint.
+
+    ``as_locked``: install the lock whatever the inputs say now; a rollback at night must not stop at a stale lock.
+    """
+
+    backend: Backend
+    inputs: RequestOptions = field(default_factory=RequestOptions)
+    frozen: bool = False
+    as_locked: bool = False
+    dry_run: bool = False
+    plain: bool = False
+    checks: tuple[str, ...] = ()
+    compile_bytecode: bool = True
+    probe: bool = True
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupResult:
+    """What became of it. ``generation`` is the current one afterwards; None on a dry run without any."""
+
+    generation: Generation | None
+    changed: bool
+    plan: Plan | None
+    checks: tuple[CheckResult, ...]
+    notes: tuple[Note, ...]
+    phases: Mapping[str, float]
+    lock_changed: bool = False
+
+
+class _Clock:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[name] = round(self.phases.get(name, 0.0) + time.monotonic() - start, 3)
+
+
+def setup(project: Project, layout: Layout, wanted: SetupRequest, reporter: Reporter) -> SetupResult:
+    """Bring the project's environment to the locked state of a backend.
+
+    Raises the errors of each step with its exit code: UsageError (2), NoInputsError (3), ResolutionError (4), LockError
+    (5), InstallError (6), VerifyError (7), BusyError (9). The environment is as it was in every one of these cases.
+    """
+    with chain.exclusive(layout):
+        for sentence in chain.recover(layout):
+            reporter.note(sentence)
+        return Steps(project, layout, wanted, reporter).run()
+
+
+class Steps:
+    """The steps of one setup, in order; in-place setup takes some of them."""
+
+    def __init__(self, project: Project, layout: Layout, wanted: SetupRequest, reporter: Reporter) -> None:
+        self.project = project
+        self.layout = layout
+        self.wanted = wanted
+        self.reporter = reporter
+        self.clock = _Clock()
+        self.notes: list[Note] = []
+
+    def run(self) -> SetupResult:
+        """Do all of it."""
+        with self.clock.phase("lock"):
+            result, request, interpreter = self.locked()
+        self.notes += result.notes
+        what = self.installation(result.lock, request)
+        digest = self.digest(result.texts, interpreter)
+        with self.clock.phase("plan"):
+            plan = self.plan(what, interpreter)
+        if self.wanted.dry_run:
+            return self.result(chain.current(self.layout), False, plan, (), lock_changed=result.changed)
+        if result.changed:
+            names = write_lock(self.project, result)
+            self.reporter.phase("lock", f"wrote {', '.join(names)}")
+        ready = self.ready(digest)
+        if ready is not None:
+            return self.switch(ready, request, plan, lock_changed=result.changed)
+        check_space(plan)
+        return self.build(what, interpreter, digest, request, plan, lock_changed=result.changed)
+
+    # --- lock and plan ---
+
+    def locked(self) -> tuple[LockResult, Request, Interpreter]:
+        """The lock to install, made now if it is missing or stale and that is allowed."""
+        if self.wanted.as_locked:
+            lock = read_lock(self.project.lockfiles)
+            interpreter = choose_interpreter(self.project)
+            return LockResult(lock=lock, changed=False, texts=self.texts()), request_from_lock(lock), interpreter
+        request, interpreter = read_request(self.project, self.wanted.inputs)
+        wanted = LockRequest(inputs=self.wanted.inputs, needed=(self.wanted.backend,))
+        if not self.wanted.frozen:
+            self.reporter.phase("lock", f"check lockfiles/ against {request.source}")
+            return lock_project(self.project, wanted, self.reporter), request, interpreter
+        lock = read_lock(self.project.lockfiles)
+        reasons = staleness(lock, request, self.project, (self.wanted.backend,))
+        if reasons:
+            message = f"lockfiles/ is stale: {'; '.join(reasons)}"
+            raise LockError("lock.stale", message, "Bring it up to date with envtool lock, or leave --frozen out.")
+        return LockResult(lock=lock, changed=False, texts=self.texts()), request, interpreter
+
+    def texts(self) -> dict[str, str]:
+        """The lock's texts as they lie on disk."""
+        return read_texts(self.project.lockfiles)
+
+    def installation(self, lock: Lock, request: Request) -> Installation:
+        """What to install, and from where."""
+        access = index_access(self.project, lock.routes, request.credentials)
+        return Installation(
+            lock=lock,
+            backend=self.wanted.backend,
+            access=access,
+            torch_index=torch_index(self.project),
+            folders=find_links_folders(self.project, access),
+            root=self.project.root,
+            compile_bytecode=self.wanted.compile_bytecode,
+            projects=request.projects,
+        )
+
+    def digest(self, texts: Mapping[str, str], interpreter: Interpreter) -> str:
+        """What an environment built from this lock is identified by."""
+        torch = texts.get(f"torch-{self.wanted.backend.name}.txt", "")
+        return lock_digest((torch, texts[REST], interpreter.minor, json.dumps(self.wanted.inputs.install_project)))
+
+    def plan(self, what: Installation, interpreter: Interpreter) -> Plan:
+        """What will change, and what it costs."""
+        torch, rest = pins_here(what.lock, what.backend.name, interpreter.minor)
+        size, full = measure(what, interpreter.minor, str(interpreter.path))
+        before: dict[str, str] = {}
+        with contextlib.suppress(EnvtoolError, OSError):
+            before = installed_versions(locate_site_packages(self.layout.venv))
+        now = {pin.name: str(pin.version) for pin in (*torch, *rest)}
+        seeds = {name: version for name, version in before.items() if name in ("pip", "setuptools", "wheel")}
+        return Plan(
+            backend=what.backend.name,
+            size=size,
+            full=full,
+            free=platform.free_bytes(self.layout.root),
+            changes=changes(before, {**seeds, **now} if seeds.keys() <= now.keys() else now),
+        )
+
+    # --- an environment that is there already ---
+
+    def ready(self, digest: str) -> Generation | None:
+        """A healthy generation that was built from this very lock and still stands; the current one first."""
+        if self.wanted.plain:
+            now = chain.current(self.layout)
+            fits = now is not None and now.kind == "plain" and now.lock_digest == digest and now.healthy
+            return now if fits else None
+        found = [
+            generation
+            for generation in chain.list_generations(self.layout)
+            if generation.lock_digest == digest and generation.healthy and self.stands(generation)
+        ]
+        now = chain.current(self.layout)
+        if now is not None and any(generation.id == now.id for generation in found):
+            return now
+        return max(found, key=lambda generation: generation.id, default=None)
+
+    def stands(self, generation: Generation) -> bool:
+        """Whether a generation is still what its record says."""
+        folder = self.layout.generation(generation.id)
+        if not chain.is_sound(self.layout, generation):
+            return False
+        try:
+            return installed_versions(locate_site_packages(folder)) == dict(generation.installed)
+        except EnvtoolError:
+            return False
+
+    def switch(self, generation: Generation, request: Request, plan: Plan, *, lock_changed: bool) -> SetupResult:
+        """Make a generation current that is there already."""
+        now = chain.current(self.layout)
+        same = now is not None and now.id == generation.id
+        folder = self.layout.venv if generation.kind == "plain" else self.layout.generation(generation.id)
+        with self.clock.phase("check"):
+            self.user_checks(folder)
+        generation = replace(generation, satisfied=self.satisfied(folder, request))
+        if generation.kind == "plain":
+            files.write_text(folder / ".envtool.json", _plain_text(generation))
+        else:
+            chain.write_record(self.layout, generation)
+        if not same:
+            self.reporter.phase("activate", f"generation {generation.id}, built before from the same lock")
+            with self.clock.phase("activate"):
+                self.activate(generation)
+        return self.result(generation, not same, plan, generation.checks, lock_changed=lock_changed)
+
+    # --- a new environment ---
+
+    def build(
+        self,
+        what: Installation,
+        interpreter: Interpreter,
+        digest: str,
+        request: Request,
+        plan: Plan,
+        *,
+        lock_changed: bool,
+    ) -> SetupResult:
+        """Stage a new environment, prove it, and switch to it."""
+        number = chain.next_id(self.layout)
+        folder = chain.staging(self.layout, number) if self.wanted.plain else self.layout.generation(number)
+        done = False
+        try:
+            with self.clock.phase("stage"):
+                self.reporter.phase("stage", f"generation {number} with Python {interpreter.minor}")
+                make_environment(folder, interpreter.path, self.project.root.name)
+                remarks = install(folder, interpreter.minor, what, self.reporter)
+                self.notes += [Note(code="install.source", message=remark) for remark in remarks]
+            with self.clock.phase("verify"):
+                report = self.verify(folder, what.lock)
+            with self.clock.phase("check"):
+                self.user_checks(folder)
+            generation = self.generation(number, folder, interpreter, report, digest, request)
+            with self.clock.phase("activate"):
+                self.reporter.phase("activate", f"generation {number}")
+                if not self.wanted.plain:
+                    chain.write_record(self.layout, generation)
+                self.activate(generation, folder)
+            done = True
+        finally:
+            if not done:
+                with contextlib.suppress(OSError):
+                    self.discard(folder, number)
+        return self.result(generation, True, plan, report.checks, lock_changed=lock_changed)
+
+    def discard(self, folder: Path, number: int) -> None:
+        """Take a staged environment away again: the record first, so that no half-deleted one counts."""
+        now = chain.occupant(self.layout)
+        if now.kind == "generation" and now.number == number:
+            return  # the switch was made; what failed came after it
+        if not self.wanted.plain:
+            files.remove_file(self.layout.generations / f"{number}.json")
+        if folder.exists():
+            files.remove_tree(folder)
+
+    def verify(self, folder: Path, lock: Lock) -> VerifyReport:
+        """Prove the staged environment. Raises VerifyError (``verify.<check>``)."""
+        self.reporter.phase("probe", "run the new interpreter" if self.wanted.probe else "read the new files")
+        options = VerifyOptions(expected=self.wanted.backend, lock=lock, static=not self.wanted.probe)
+        report = verify_environment(
+            python=locate_python(folder), site_packages=locate_site_packages(folder), options=options
+        )
+        passed = sum(check.status == "pass" for check in report.checks)
+        self.reporter.phase("verify", f"{passed} of {len(report.checks)} checks passed")
+        if not report.ok:
+            first = report.failures[0]
+            others = [check.id for check in report.failures[1:]]
+            more = f" (also: {', '.join(others)})" if others else ""
+            message = f"the new environment failed {first.id}: {first.found}{more}; the environment is as it was"
+            raise VerifyError(f"verify.{first.id}", message, first.fix)
+        return report
+
+    def user_checks(self, folder: Path) -> None:
+        """Run the project's own checks in the staged environment. Raises VerifyError (``check.failed``)."""
+        for command in (*self.project.settings.checks, *self.wanted.checks):
+            self.reporter.phase("check", command)
+            environment = activated(folder, clean_environment())
+            words = shlex.split(command, posix=not platform.is_windows())
+            program = shutil.which(words[0], path=environment["PATH"]) if words else None
+            if program is None:
+                message = f"check {command!r} cannot run: {words[0] if words else 'it is empty'} is not there"
+                raise VerifyError("check.missing", message, "Install it with the project, or mend the check.")
+            done = run([program, *words[1:]], env=environment, cwd=self.project.root)
+            if done.returncode != 0:
+                tail = "\n".join((done.stdout + done.stderr).rstrip().splitlines()[-15:])
+                message = f"check {command!r} failed with status {done.returncode}; the environment is as it was"
+                raise VerifyError("check.failed", f"{message}\n{tail}".rstrip(), "Mend the cause and run setup again.")
+
+    def generation(
+        self,
+        number: int,
+        folder: Path,
+        interpreter: Interpreter,
+        report: VerifyReport,
+        digest: str,
+        request: Request,
+    ) -> Generation:
+        """The record of what was built."""
+        return Generation(
+            id=number,
+            backend=self.wanted.backend.name,
+            torch=report.torch,
+            python=report.python or interpreter.minor,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            kind="plain" if self.wanted.plain else "built",
+            healthy=True,
+            checks=report.checks,
+            installed=tuple(installed_versions(locate_site_packages(folder)).items()),
+            lock_digest=digest,
+            satisfied=self.satisfied(folder, request),
+            python_path=str(interpreter.path),
+        )
+
+    def satisfied(self, folder: Path, request: Request) -> dict[str, str]:
+        """What a later setup compares with, to see that nothing is to do."""
+        site = locate_site_packages(folder)
+        extra = list(request.files)
+        try:
+            torch = (site / "torch" / "version.py").read_bytes()
+        except OSError:
+            torch = b""
+        return {
+            "fingerprint": fingerprint(self.project.root, self.wanted.words, extra, os.environ),
+            "files": json.dumps(extra),
+            "site": site.relative_to(folder).as_posix(),
+            "marks": marks(metadata_folders(site), torch),
+        }
+
+    def activate(self, generation: Generation, staged: Path | None = None) -> None:
+        """Switch; the user's own environment is adopted in the same step."""
+        found = chain.occupant(self.layout)
+        adopt = describe_own(self.layout, generation.id) if found.needs_adoption else None
+        if generation.kind == "plain" and staged is not None:
+            chain.activate_plain(self.layout, staged, generation, adopt=adopt)
+        else:
+            chain.activate(self.layout, generation, adopt=adopt)
+        if adopt is not None:
+            note = f"your own .venv is kept as generation {adopt.id}; envtool rollback --to {adopt.id} brings it back"
+            self.notes.append(Note(code="env.adopted", message=note))
+            self.reporter.note(note)
+
+    def result(
+        self,
+        generation: Generation | None,
+        changed: bool,
+        plan: Plan | None,
+        checks: tuple[CheckResult, ...],
+        *,
+        lock_changed: bool,
+    ) -> SetupResult:
+        """What became of it."""
+        return SetupResult(
+            generation=generation,
+            changed=changed,
+            plan=plan,
+            checks=checks,
+            notes=tuple(dict.fromkeys(self.notes)),
+            phases=self.clock.phases,
+            lock_changed=lock_changed,
+        )
+
+
+def _plain_text(generation: Generation) -> str:
+    from envtool.env.records import record_text
+
+    return record_text(generation)
+
+
+def describe_own(layout: Layout, taken: int) -> Generation:
+    """A record of the user's own ``.venv``, read without running it. ``taken``: the number of the new generation."""
+    number = max(chain.next_id(layout), taken + 1)
+    torch: str | None = None
+    backend = "none"
+    python = ""
+    installed: dict[str, str] = {}
+    healthy = False
+    with contextlib.suppress(EnvtoolError, OSError):
+        report = verify_environment(
+            python=None,
+            site_packages=locate_site_packages(layout.venv),
+            options=VerifyOptions(expected=FULL, static=True),
+        )
+        installed = installed_versions(locate_site_packages(layout.venv))
+        torch, python = report.torch, report.python or ""
+        backend = report.backend or "none"
+        healthy = report.ok
+    return Generation(
+        id=number,
+        backend=backend,
+        torch=torch,
+        python=python,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        kind="adopted",
+        healthy=healthy or torch is not None,
+        installed=tuple(installed.items()),
+    )
