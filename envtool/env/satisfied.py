@@ -21,7 +21,7 @@ _SOURCES = ("pyproject.toml", "requirements.in", "requirements.txt", ".python-ve
 
 
 def fingerprint(root: Path, words: Sequence[str], files: Sequence[str], environ: Mapping[str, str]) -> str:
-    """A digest over the command's words, ENVTOOL_* variables, every file that decides, and the Python that runs envtool.
+    """A digest over the words, ENVTOOL_* variables, every file that decides, and the Python that runs envtool.
 
     ``files`` are further inputs by name, relative to ``root``. A file that is not there counts as such.
     """
