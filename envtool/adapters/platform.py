@@ -142,7 +142,9 @@ def step_aside(path: Path, replacement: Path) -> Path:
         rename(aside, path)
         raise
     if is_link(aside):
-        remove_link(aside)
+        # The new one stands; a link that stays behind is the recovery's to sweep.
+        with contextlib.suppress(OSError):
+            remove_link(aside)
     return aside
 
 

@@ -235,7 +235,9 @@ def _adopting(layout: Layout, adopt: Generation, staged: Path | None) -> Iterato
         with contextlib.suppress(OSError, InstallError):
             recover(layout)
         raise
-    close_journal(layout)
+    # The swap is done; a journal that cannot be removed now says the same to the next command.
+    with contextlib.suppress(OSError):
+        close_journal(layout)
 
 
 def _or_undo(step: Callable[[], object], undo: Callable[[], object]) -> None:

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from envtool.adapters import files, platform
+
+
+def test_text_is_written_with_line_feeds(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "a.txt", "één\ntwo\n")
+    assert (tmp_path / "a.txt").read_bytes() == "één\ntwo\n".encode()
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write_text(path, "new")
+    assert [(one.name, one.read_text(encoding="utf-8")) for one in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symlinks")
+def test_a_link_is_removed_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("x", encoding="utf-8")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "inside").symlink_to(tmp_path / "kept", target_is_directory=True)
+    (tmp_path / "link").symlink_to(tmp_path / "kept", target_is_directory=True)
+    files.remove_tree(tmp_path / "link")
+    files.remove_tree(tmp_path / "tree")
+    files.remove_tree(tmp_path / "nothing")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert (tmp_path / "kept" / "file").exists()
+
+
+def test_a_tree_that_refuses_is_made_writable_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = tmp_path / "tree"
+    (tree / "inner").mkdir(parents=True)
+    (tree / "inner" / "file").write_text("x", encoding="utf-8")
+    (tree / "inner").chmod(0o500)
+    real = shutil.rmtree
+
+    def remove(path: Path) -> None:
+        # What the system says to anybody but root.
+        if not (tree / "inner").stat().st_mode & 0o200:
+            raise PermissionError(errno.EACCES, "read-only")
+        real(path)
+
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    files.remove_tree(tree)
+    assert not tree.exists()
+
+
+def test_a_tree_that_keeps_refusing_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tree").mkdir()
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EPERM, "immutable", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with pytest.raises(PermissionError):
+        files.remove_tree(tmp_path / "tree")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+def test_files_keep_their_mode_since_the_cache_shares_their_inode(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "file").write_text("x", encoding="utf-8")
+    (tmp_path / "tree" / "file").chmod(0o444)
+    platform.make_writable(tmp_path / "tree")
+    assert (tmp_path / "tree" / "file").stat().st_mode & 0o777 == 0o444

@@ -1,0 +1,174 @@
+"""``status``, ``prune`` and ``run`` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import envtool
+from envtool.adapters import platform
+from envtool.env.generations import activate, activate_plain, layout_for, staging, write_record
+from envtool.models import Generation, Layout
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs symlinks")
+
+
+def call(root: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(envtool.__file__).parents[1]), **env}
+    command = [sys.executable, "-m", "envtool", *words]
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def record(number: int, backend: str = "cpu") -> Generation:
+    return Generation(
+        id=number,
+        backend=backend,
+        torch="2.13.0+cpu\x1b[31m" if backend == "cpu" else "2.13.0",
+        python="3.11.7",
+        created="2026-11-23T08:00:00+00:00",
+        kind="built",
+        healthy=True,
+    )
+
+
+def environment(folder: Path) -> None:
+    platform.scripts_folder(folder).mkdir(parents=True)
+    platform.interpreter(folder).symlink_to(sys.executable)
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Layout:
+    layout = layout_for(tmp_path)
+    for number, backend in ((1, "full"), (2, "cpu"), (3, "cpu")):
+        environment(layout.generation(number))
+        write_record(layout, record(number, backend))
+    activate(layout, record(3))
+    return layout
+
+
+def test_status_as_json_has_the_promised_keys(chain: Layout) -> None:
+    done = call(chain.root, "status", "--json")
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["command"], answer["ok"]) == (0, "status", True)
+    result = answer["result"]
+    assert (result["current"], result["mode"], result["venv"], result["way_back"]) == (3, "chain", ".venv", 1)
+    assert [row["id"] for row in result["generations"]] == [1, 2, 3]
+    row = result["generations"][2]
+    size = len(os.fsencode(sys.executable))
+    assert row == {
+        "id": 3,
+        "kind": "built",
+        "backend": "cpu",
+        "torch": "2.13.0+cpu\x1b[31m",
+        "python": "3.11.7",
+        "created": "2026-11-23T08:00:00+00:00",
+        "healthy": True,
+        "size": size,
+        "unique_size": size,
+        "current": True,
+        "drift": None,
+    }
+
+
+def test_status_as_text_marks_the_current_one_and_shows_no_control_characters(chain: Layout) -> None:
+    platform.interpreter(chain.generation(2)).unlink()
+    done = call(chain.root, "status")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[1].split()[:2] == ["1", "full"]
+    assert lines[2].split()[-1] == "broken"
+    assert lines[3].split()[:3] == ["*", "3", "cpu"]
+    assert ".venv is generation 3." in lines
+    assert lines[-1] == "Back to full torch (generation 1): envtool rollback"
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "sentence"),
+    [
+        ("absent", "none", "There is no .venv here."),
+        ("own", "own", ".venv is a folder of your own;"),
+        ("plain", "plain", ".venv is a plain folder, made with --plain;"),
+        ("link", "foreign", ".venv is a link to "),
+        ("file", "foreign", ".venv is no folder;"),
+    ],
+)
+def test_status_says_what_stands_there(tmp_path: Path, kind: str, mode: str, sentence: str) -> None:
+    layout = layout_for(tmp_path)
+    if kind == "own":
+        environment(layout.venv)
+    elif kind == "plain":
+        environment(staging(layout, 1))
+        activate_plain(layout, staging(layout, 1), record(1))
+    elif kind == "link":
+        layout.venv.symlink_to("elsewhere")
+    elif kind == "file":
+        layout.venv.write_text("", encoding="utf-8")
+    before = sorted(tmp_path.iterdir())
+    assert json.loads(call(tmp_path, "status", "--json").stdout)["result"]["mode"] == mode
+    assert sentence in call(tmp_path, "status").stdout
+    assert sorted(tmp_path.iterdir()) == before, "status changed something"
+
+
+def test_prune(chain: Layout) -> None:
+    dry = json.loads(call(chain.root, "prune", "--keep", "0", "--dry-run", "--json").stdout)["result"]
+    assert (dry["removed"], dry["dry_run"]) == ([2], True)
+    assert chain.generation(2).is_dir()
+    done = json.loads(call(chain.root, "prune", "--keep", "0", "--json").stdout)["result"]
+    assert done == {**dry, "dry_run": False}
+    assert done["freed"] == len(os.fsencode(sys.executable))
+    assert not chain.generation(2).exists()
+    assert "removed generation 1" in call(chain.root, "prune", "--all").stdout
+    assert call(chain.root, "prune", "--keep", "-1").returncode == 2
+
+
+def test_prune_where_there_is_nothing_makes_nothing(tmp_path: Path) -> None:
+    assert call(tmp_path, "prune").returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_is_like_an_activated_shell(chain: Layout) -> None:
+    code = (
+        "import os, shutil, sys\n"
+        "print(shutil.which('python')); print(os.environ['VIRTUAL_ENV']); print('PYTHONHOME' in os.environ)\n"
+        "print(sys.argv[1:]); sys.exit(7)"
+    )
+    done = call(chain.root, "run", "--", "python", "-c", code, "--json", "a b", PYTHONHOME="")
+    assert done.returncode == 7
+    assert done.stdout.splitlines() == [
+        str(chain.venv / "bin" / "python"),
+        str(chain.venv),
+        "False",
+        "['--json', 'a b']",
+    ]
+    assert call(chain.root, "run", "python", "-c", "raise SystemExit(3)").returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "code"),
+    [
+        ("no-such-command", 127, "run.not-found"),
+        ("./no-such-file", 127, "run.not-found"),
+        ("./data", 126, "run.not-executable"),
+        ("./broken", 126, "run.not-executable"),
+    ],
+)
+def test_run_ends_like_a_shell_when_it_cannot_start(chain: Layout, command: str, status: int, code: str) -> None:
+    (chain.root / "data").write_text("x", encoding="utf-8")
+    (chain.root / "broken").write_bytes(b"\x7fELF")
+    (chain.root / "broken").chmod(0o755)
+    done = call(chain.root, "run", "--", command)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert f"error[{code}]" in done.stderr
+
+
+def test_run_without_an_environment_says_how_to_make_one(tmp_path: Path) -> None:
+    done = call(tmp_path, "run", "python")
+    assert done.returncode == 2
+    assert "error[env.missing]" in done.stderr
+    assert "envtool setup --cpu" in done.stderr
