@@ -30,6 +30,7 @@ class Record:
     missing_count: int = 0
     changed: tuple[Changed, ...] = ()
     changed_count: int = 0
+    certificates: tuple[str, ...] = ()
     outside: int = 0
     hashed: int = 0
 
@@ -196,6 +197,7 @@ def _record(item: Mapping[str, Any]) -> Record:
         missing_count=item["missing_count"],
         changed=tuple(Changed(path=entry["path"], what=entry["what"]) for entry in item["changed"]),
         changed_count=item["changed_count"],
+        certificates=tuple(item["certificates"]),
         outside=item["outside"],
         hashed=item["hashed"],
     )

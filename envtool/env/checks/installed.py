@@ -70,8 +70,12 @@ def record(case: Case) -> CheckResult:
     if found:
         why = "The environment is not what its installers put there: something changed or broke it since."
         return case.failed(check, found, why=why)
+    certificates = [
+        path for item in case.evidence.distributions if item.record is not None for path in item.record.certificates
+    ]
     how = "by hash" if case.deep else "by size"
     note = f"; {plural(outside, 'entry')} outside of the environment not looked at" if outside else ""
+    note += f"; certificates were added to {listing(certificates)}" if certificates else ""
     return case.passed(check, f"{plural(files, 'file')} as recorded, {how}{note}")
 
 
