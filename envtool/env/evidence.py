@@ -160,7 +160,7 @@ def parse_evidence(data: Mapping[str, Any], *, failure: str = "") -> Evidence:
         builds={name: _build(item) for name, item in clean.get("builds", {}).items()},
         interpreter=_interpreter(interpreter) if interpreter else None,
         steps=steps if interpreter else None,
-        failure=failure,
+        failure=printable(failure),
     )
 
 
