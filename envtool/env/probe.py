@@ -147,7 +147,9 @@ def _distribution(found: metadata.Distribution, folder: str, place: str, deep: b
     if record is not None:
         # conda rewrites paths inside files when it installs them, and leaves RECORD as it was built.
         reader = RecordReader(str(found.locate_file("")), contents=installer != "conda", deep=deep)
-        evidence["record"] = reader.read(record)
+        compared = reader.read(record)
+        # Debian and Fedora strip libraries and move scripts after RECORD was written: it says nothing about theirs.
+        evidence["record"] = None if installer in ("debian", "rpm") else compared
         evidence["gpu_libraries"] = reader.gpu_libraries
     return evidence
 

@@ -168,12 +168,10 @@ def locate_site_packages(environment: Path) -> Path:
 
     Raises VerifyError (``verify.site-packages``) when there is none, UsageError when there are several.
     """
-    found = [
-        path
-        for pattern in ("lib/python3.*/site-packages", "Lib/site-packages", "lib/pypy3.*/site-packages")
-        for path in sorted(environment.glob(pattern))
-        if path.is_dir()
-    ]
+    patterns = ("lib/python3.*/site-packages", "Lib/site-packages", "lib/pypy3.*/site-packages")
+    found = [path for pattern in patterns for path in sorted(environment.glob(pattern)) if path.is_dir()]
+    # Debian's own Python has another name for it.
+    found = found or [path for path in sorted(environment.glob("lib/python3*/dist-packages")) if path.is_dir()]
     unique = list({path.resolve(): path for path in found}.values())
     if len(unique) == 1:
         return unique[0]

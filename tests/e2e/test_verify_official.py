@@ -42,7 +42,7 @@ def lock_of(environment: Path, **versions: str) -> Lock:
     """A lock of what is installed, but for the versions given."""
     report = json.loads(
         subprocess.run(
-            [locate_python(environment), "-I", "-c", LIST], capture_output=True, text=True, check=True
+            [locate_python(environment), "-I", "-B", "-c", LIST], capture_output=True, text=True, check=True
         ).stdout
     )
     pins = {name: Pin(name=name, version=Version(version)) for name, version in {**report, **versions}.items()}
@@ -63,8 +63,9 @@ print(json.dumps({d.metadata['Name'].lower().replace('_', '-'): d.version for d 
 
 
 def test_everything_holds(official_environment):
+    lock = lock_of(official_environment)
     before = sorted(official_environment.rglob("*"))
-    report = verify(official_environment, deep=True, lock=lock_of(official_environment))
+    report = verify(official_environment, deep=True, lock=lock)
     assert failed(report) == []
     assert {check.id for check in report.checks if check.status == "skip"} == {
         "family-builds",

@@ -427,6 +427,16 @@ def test_a_distribution_twice(site):
     assert "numpy is installed twice" in run(site, "record").found
 
 
+def test_an_egg_info_beside_a_dist_info_is_debians(site):
+    site.torch()
+    site.add("cryptography", "38.0.4", installer="debian")
+    (site.path / "cryptography.egg-info").mkdir()
+    (site.path / "cryptography.egg-info/PKG-INFO").write_text("Name: cryptography\nVersion: 38.0.4\n")
+    result = run(site, "record")
+    assert result.status == "pass"
+    assert result.found.endswith("; 2 distributions without a RECORD to compare with")
+
+
 def test_record_passes_with_a_count(site):
     site.torch()
     assert run(site, "record").found == "8 files as recorded, by size"

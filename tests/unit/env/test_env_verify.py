@@ -183,7 +183,7 @@ def test_locate_python_keeps_the_symlink(venv_site):
     assert python.parent.parent == venv_site.path.parents[2] or os.name == "nt"
 
 
-@pytest.mark.parametrize("place", ["lib/python3.11/site-packages", "Lib/site-packages"])
+@pytest.mark.parametrize("place", ["lib/python3.11/site-packages", "Lib/site-packages", "lib/python3/dist-packages"])
 def test_locate_site_packages(tmp_path, place):
     (tmp_path / place).mkdir(parents=True)
     assert locate_site_packages(tmp_path) == tmp_path / place

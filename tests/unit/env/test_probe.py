@@ -247,6 +247,15 @@ def test_conda_rewrites_files_so_only_their_presence_counts(site):
     assert find(static_evidence(site.path), "app")["record"]["missing"] == ["app.py"]
 
 
+@pytest.mark.parametrize("installer", ["debian", "rpm"])
+def test_linux_distributions_change_files_after_record(site, installer):
+    site.add("app", "1.0", {"app.libs/libcudart.so.13": b"long before strip"}, installer=installer)
+    (site.path / "app.libs/libcudart.so.13").write_bytes(b"short")
+    found = find(static_evidence(site.path, deep=True), "app")
+    assert found["record"] is None
+    assert found["gpu_libraries"] == ["app.libs/libcudart.so.13"]
+
+
 def test_a_company_may_add_its_certificate_authority(site):
     site.add("certifi", "2026.1.1", {"certifi/cacert.pem": "one"})
     (site.path / "certifi/cacert.pem").write_text("one and another")
