@@ -125,6 +125,9 @@ class Lock:
     torch: Mapping[str, LockFile]
     rest: LockFile
     inputs: str
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...]
+    gpu_packages: str
     python: str
     pythons: tuple[str, ...]
     targets: tuple[str, ...]

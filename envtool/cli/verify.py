@@ -130,10 +130,8 @@ def _target(python: Path | None, path: Path | None, *, static: bool) -> tuple[Pa
 def _read_lock(folder: Path | None) -> Lock | None:
     if folder is None and not LOCK_FOLDER.is_dir():
         return None
-    try:
-        from envtool.lock.text import read_lock  # type: ignore[import-untyped,import-not-found,unused-ignore]
-    except ModuleNotFoundError:
-        return None
+    from envtool.lock.text import read_lock  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
     read: Lock = read_lock(folder if folder is not None else LOCK_FOLDER)
     return read
 

@@ -148,8 +148,9 @@ def _distribution(found: metadata.Distribution, folder: str, place: str, deep: b
         # conda rewrites paths inside files when it installs them, and leaves RECORD as it was built.
         reader = RecordReader(str(found.locate_file("")), contents=installer != "conda", deep=deep)
         compared = reader.read(record)
-        # Debian and Fedora strip libraries and move scripts after RECORD was written: it says nothing about theirs.
-        evidence["record"] = None if installer in ("debian", "rpm") else compared
+        # Debian (no INSTALLER) and Fedora strip libraries and move scripts after RECORD was written.
+        repackaged = installer == "rpm" or (not installer and folder.endswith("dist-packages"))
+        evidence["record"] = None if repackaged else compared
         evidence["gpu_libraries"] = reader.gpu_libraries
     return evidence
 

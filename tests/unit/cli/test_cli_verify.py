@@ -5,11 +5,14 @@ import sys
 import venv
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from packaging.version import Version
 from typer.testing import CliRunner
 
 from envtool.cli.app import app
+from envtool.models import Lock, LockFile, Pin
 
 VERSION = "__version__ = {0!r}\ncuda = {1!r}\nhip = None\n"
 
@@ -134,6 +137,48 @@ def test_unknown_backend(environment):
 def test_full_is_judged_as_full(environment):
     result = run("--static", "--backend", "full", "--json")
     assert json.loads(result.stdout)["error"]["code"] == "verify.build-identity"
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Folders that the lock was read from; each gives a lock of another torch than is installed."""
+    folders = []
+
+    def read_lock(directory):
+        folders.append(directory)
+        pins = (Pin(name="torch", version=Version("2.13.0")),)
+        return Lock(
+            torch={"cpu": LockFile(filename="torch-cpu.txt", backend="cpu", pins=pins)},
+            rest=LockFile(filename="requirements.txt", backend=None, pins=()),
+            inputs="",
+            requirements=(),
+            constraints=(),
+            gpu_packages="default",
+            python=">=3.10",
+            pythons=("3.11",),
+            targets=("linux-x86_64",),
+        )
+
+    monkeypatch.setitem(sys.modules, "envtool.lock.text", SimpleNamespace(read_lock=read_lock))
+    return folders
+
+
+def test_the_lock_of_the_folder_is_compared(environment, project, read):
+    assert run("--static").exit_code == 0
+    (project / "lockfiles").mkdir()
+    result = run("--static")
+    assert result.exit_code == 7
+    message = "error[verify.installed-matches-lock]: .venv: torch is 2.13.0+cpu (locked: 2.13.0)"
+    assert result.stderr.startswith(message)
+    assert read == [Path("lockfiles")]
+
+
+def test_another_lock_and_none(environment, project, read):
+    (project / "lockfiles").mkdir()
+    assert run("--static", "--no-lock").exit_code == 0
+    assert read == []
+    assert run("--static", "--lock", "elsewhere").exit_code == 7
+    assert read == [Path("elsewhere")]
 
 
 def test_junit_is_written(environment, project):

@@ -247,12 +247,21 @@ def test_conda_rewrites_files_so_only_their_presence_counts(site):
     assert find(static_evidence(site.path), "app")["record"]["missing"] == ["app.py"]
 
 
-@pytest.mark.parametrize("installer", ["debian", "rpm"])
-def test_linux_distributions_change_files_after_record(site, installer):
-    site.add("app", "1.0", {"app.libs/libcudart.so.13": b"long before strip"}, installer=installer)
-    (site.path / "app.libs/libcudart.so.13").write_bytes(b"short")
-    found = find(static_evidence(site.path, deep=True), "app")
-    assert found["record"] is None
+@pytest.mark.parametrize(
+    ("installer", "folder", "compared"),
+    [
+        ("rpm", "lib/python3.14/site-packages", False),
+        (None, "lib/python3/dist-packages", False),
+        (None, "lib/python3.11/site-packages", True),
+        ("pip", "local/lib/python3.11/dist-packages", True),
+    ],
+)
+def test_linux_distributions_change_files_after_record(tmp_path, site, installer, folder, compared):
+    other = type(site)(tmp_path / folder)
+    other.add("app", "1.0", {"app.libs/libcudart.so.13": b"long before strip"}, installer=installer)
+    (other.path / "app.libs/libcudart.so.13").write_bytes(b"short")
+    found = find(static_evidence(other.path), "app")
+    assert (found["record"] is not None) is compared
     assert found["gpu_libraries"] == ["app.libs/libcudart.so.13"]
 
 
