@@ -116,13 +116,13 @@ def _target(python: Path | None, path: Path | None, *, static: bool) -> tuple[Pa
         if not path.is_dir():
             raise UsageError("verify.target", f"no folder {path}", "--path takes a site-packages folder.")
         return None, locate_site_packages(path) if (path / "pyvenv.cfg").is_file() else path
-    if python is None and not VENV.is_dir():
+    if python is None and not VENV.exists() and not VENV.is_symlink():
         # An activated environment is not taken for the project's: what it is depends on the shell.
         active = os.environ.get("VIRTUAL_ENV")
         hint = f"To verify the activated one: --python {active}" if active else "Name one with --python or --path."
         raise UsageError("verify.target", "no .venv in this folder", f"{hint} Or make one: envtool setup --cpu")
     place = python if python is not None else VENV
-    if not place.is_dir():
+    if python is not None and not place.is_dir():
         return place, None
     return (None, locate_site_packages(place)) if static else (locate_python(place), None)
 
@@ -130,10 +130,8 @@ def _target(python: Path | None, path: Path | None, *, static: bool) -> tuple[Pa
 def _read_lock(folder: Path | None) -> Lock | None:
     if folder is None and not LOCK_FOLDER.is_dir():
         return None
-    try:
-        from envtool.lock.text import read_lock  # type: ignore[import-untyped,import-not-found,unused-ignore]
-    except ModuleNotFoundError:
-        return None
+    from envtool.lock.text import read_lock  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
     read: Lock = read_lock(folder if folder is not None else LOCK_FOLDER)
     return read
 

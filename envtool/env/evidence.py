@@ -30,6 +30,7 @@ class Record:
     missing_count: int = 0
     changed: tuple[Changed, ...] = ()
     changed_count: int = 0
+    certificates: tuple[str, ...] = ()
     outside: int = 0
     hashed: int = 0
 
@@ -159,7 +160,7 @@ def parse_evidence(data: Mapping[str, Any], *, failure: str = "") -> Evidence:
         builds={name: _build(item) for name, item in clean.get("builds", {}).items()},
         interpreter=_interpreter(interpreter) if interpreter else None,
         steps=steps if interpreter else None,
-        failure=failure,
+        failure=printable(failure),
     )
 
 
@@ -196,6 +197,7 @@ def _record(item: Mapping[str, Any]) -> Record:
         missing_count=item["missing_count"],
         changed=tuple(Changed(path=entry["path"], what=entry["what"]) for entry in item["changed"]),
         changed_count=item["changed_count"],
+        certificates=tuple(item["certificates"]),
         outside=item["outside"],
         hashed=item["hashed"],
     )

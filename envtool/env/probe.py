@@ -41,7 +41,7 @@ BUILDS = ("torch", "torchvision", "torchaudio", "torchcodec")
 """Packages whose ``version.py`` tells which build they are."""
 
 _VERSION_NAMES = frozenset({"__version__", "cuda", "hip", "xpu", "git_version", "debug"})
-_ENVIRONMENT = ("PYTORCH_JIT", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "LD_PRELOAD")
+_ENVIRONMENT = ("PYTORCH_JIT", "CUDA_VISIBLE_DEVICES")
 _GPU_STEMS = (
     "amdhip64",
     "c10_cuda",
@@ -80,7 +80,9 @@ _GPU_LIBRARY = re.compile(
     r"(?:lib(?:{stems})[^/\\]*\.(?:so(?:\.[\d.]+)?|dylib)|(?:{stems})[^/\\]*\.dll)".format(stems="|".join(_GPU_STEMS)),
     re.IGNORECASE,
 )
+_CERTIFICATES = re.compile(r"(?:^|/)certifi/cacert\.pem$")
 _BLOCK = 1 << 20
+_SOURCE_LIMIT = 1 << 16
 
 
 def is_gpu_library(filename: str) -> bool:
@@ -145,7 +147,10 @@ def _distribution(found: metadata.Distribution, folder: str, place: str, deep: b
     if record is not None:
         # conda rewrites paths inside files when it installs them, and leaves RECORD as it was built.
         reader = RecordReader(str(found.locate_file("")), contents=installer != "conda", deep=deep)
-        evidence["record"] = reader.read(record)
+        compared = reader.read(record)
+        # Debian (no INSTALLER) and Fedora strip libraries and move scripts after RECORD was written.
+        repackaged = installer == "rpm" or (not installer and folder.endswith("dist-packages"))
+        evidence["record"] = None if repackaged else compared
         evidence["gpu_libraries"] = reader.gpu_libraries
     return evidence
 
@@ -188,6 +193,7 @@ class RecordReader:
         self.gpu_libraries: list[str] = []
         self.missing: list[str] = []
         self.changed: list[dict[str, str]] = []
+        self.certificates: list[str] = []
         self.outside = 0
         self._to_hash: list[tuple[str, str, str]] = []
 
@@ -210,6 +216,7 @@ class RecordReader:
             "missing_count": len(self.missing),
             "changed": self.changed[:LISTED],
             "changed_count": len(self.changed),
+            "certificates": self.certificates[:LISTED],
             "outside": self.outside,
             "hashed": len(self._to_hash),
         }
@@ -232,12 +239,20 @@ class RecordReader:
         except (OSError, ValueError) as error:
             self.changed.append({"path": path, "what": f"cannot be read: {error}"})
             return
-        if not digest or not self.contents or (not inside and not self.deep):
-            return
+        if digest and self.contents and (inside or self.deep):
+            self._compare_content(path, full, status, (digest, size[:19]))
+
+    def _compare_content(self, path: str, full: str, status: os.stat_result, recorded: tuple[str, str]) -> None:
+        digest, size = recorded
+        resized = size.isdecimal() and status.st_size != int(size)
         if not stat.S_ISREG(status.st_mode):
             self.changed.append({"path": path, "what": "is not a regular file"})
-        elif size.isdecimal() and len(size) < 20 and status.st_size != int(size):
-            self.changed.append({"path": path, "what": f"has {status.st_size} bytes, RECORD says {int(size)}"})
+        elif _CERTIFICATES.search(path) is not None:
+            # Companies add their own authority to the bundle; that does not touch torch, and is told, not refused.
+            if resized:
+                self.certificates.append(path)
+        elif resized:
+            self.changed.append({"path": path, "what": f"has {status.st_size} bytes, RECORD says {size}"})
         elif self.deep:
             self._to_hash.append((path, full, digest))
 
@@ -279,7 +294,7 @@ def build_evidence(package: Path) -> dict[str, Any]:
     evidence["gpu_libraries"] = sorted(name for name in _library_names(package) if is_gpu_library(name.split("/")[-1]))
     try:
         with (package / "version.py").open("rb") as stream:
-            evidence["values"] = _constants(stream.read(_BLOCK))
+            evidence["values"] = _constants(stream.read(_SOURCE_LIMIT))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         evidence["values"] = {}
         evidence["error"] = f"{type(error).__name__}: {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ def verify_environment(*, python: Path | None, site_packages: Path | None, optio
             folder = locate_site_packages(python.absolute().parent.parent)
         if folder is None:
             raise UsageError("verify.target", "no environment to verify", "Give --python or --path.")
-        evidence = parse_evidence(json.loads(json.dumps(probe.static_evidence(folder, deep=options.deep))))
+        evidence = parse_evidence(probe.static_evidence(folder, *_base_packages(folder), deep=options.deep))
     return judge(Case(evidence=evidence, expected=options.expected, lock=options.lock, deep=options.deep))
 
 
@@ -123,8 +124,28 @@ def _ending(done: Completed) -> str:
         except ValueError:
             cause = f"signal {-done.returncode}"
         return f"{name} was ended by {cause}"
-    last = next((line.strip() for line in reversed(done.stderr.splitlines()) if line.strip()), "")
-    return f"{name} ended with status {done.returncode}" + (f": {last[:300]}" if last else " and gave no evidence")
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    cause = (raised[-1:] or lines[:1] or ["it gave no evidence"])[0]
+    return f"{name} ended with status {done.returncode}: {cause[:300]}"
+
+
+def _base_packages(site_packages: Path) -> list[Path]:
+    """What a virtual environment made with ``--system-site-packages`` also sees: the folder of the same Python."""
+    root = Path(probe.environment_root(str(site_packages)))
+    try:
+        text = (root / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    config = {
+        key.strip().lower(): value.strip() for key, _, value in (line.partition("=") for line in text.splitlines())
+    }
+    if config.get("include-system-site-packages", "").lower() != "true" or not config.get("home"):
+        return []
+    home = Path(config["home"])
+    base = home if (home / "Lib").is_dir() and not (home.parent / "lib").is_dir() else home.parent
+    folder = base / site_packages.relative_to(root)
+    return [folder] if folder.is_dir() else []
 
 
 def locate_python(environment: Path) -> Path:
@@ -147,12 +168,10 @@ def locate_site_packages(environment: Path) -> Path:
 
     Raises VerifyError (``verify.site-packages``) when there is none, UsageError when there are several.
     """
-    found = [
-        path
-        for pattern in ("lib/python3.*/site-packages", "Lib/site-packages", "lib/pypy3.*/site-packages")
-        for path in sorted(environment.glob(pattern))
-        if path.is_dir()
-    ]
+    patterns = ("lib/python3.*/site-packages", "Lib/site-packages", "lib/pypy3.*/site-packages")
+    found = [path for pattern in patterns for path in sorted(environment.glob(pattern)) if path.is_dir()]
+    # Debian's own Python has another name for it.
+    found = found or [path for path in sorted(environment.glob("lib/python3*/dist-packages")) if path.is_dir()]
     unique = list({path.resolve(): path for path in found}.values())
     if len(unique) == 1:
         return unique[0]

@@ -43,10 +43,11 @@ def record(case: Case) -> CheckResult:
     """Every file that a RECORD names is there, with its size (``--deep``: its hash)."""
     check = "record"
     missing, changed, lost, files, outside = [], [], [], 0, 0
-    missing_count = changed_count = 0
+    missing_count = changed_count = unchecked = 0
     for item in case.evidence.distributions:
         if item.record is None:
-            # Debian and some build systems write none; pip and uv always do, so there it was taken away.
+            # Linux distributions and some build systems have none that holds; pip and uv always write one.
+            unchecked += 1
             if item.installer in ("pip", "uv"):
                 lost.append(str(item))
             continue
@@ -70,15 +71,23 @@ def record(case: Case) -> CheckResult:
     if found:
         why = "The environment is not what its installers put there: something changed or broke it since."
         return case.failed(check, found, why=why)
+    certificates = [
+        path for item in case.evidence.distributions if item.record is not None for path in item.record.certificates
+    ]
     how = "by hash" if case.deep else "by size"
     note = f"; {plural(outside, 'entry')} outside of the environment not looked at" if outside else ""
+    note += f"; {plural(unchecked, 'distribution')} without a RECORD to compare with" if unchecked else ""
+    note += f"; certificates were added to {listing(certificates)}" if certificates else ""
     return case.passed(check, f"{plural(files, 'file')} as recorded, {how}{note}")
 
 
 def _twice(case: Case) -> list[str]:
     seen: dict[tuple[str, str], Installed] = {}
     twice = []
+    # Debian keeps an .egg-info beside a .dist-info of the same package; two .dist-info folders are two installs.
     for item in case.evidence.distributions:
+        if not item.place.endswith(".dist-info"):
+            continue
         first = seen.setdefault((item.folder, item.name), item)
         if first is not item and item.name != "torch":
             twice.append(f"{item.name} is installed twice: {first.place} and {item.place}")

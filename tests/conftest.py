@@ -1,0 +1,31 @@
+"""Every test begins without the ambient settings of the machine it runs on, and without the network unless marked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_AMBIENT = ("PIP_", "UV_", "ENVTOOL_", "GITHUB_", "FORCE_COLOR", "NO_COLOR")
+# What says how to reach an index is no setting of a resolution: the marked tests need it.
+_NETWORK = {"PIP_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "UV_CACHE_DIR"}
+
+FIND_LINKS = os.environ.get("PIP_FIND_LINKS", "")
+"""The machine's own find-links, kept before it is dropped: where the official wheel may lie."""
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in list(os.environ):
+        if name.startswith(_AMBIENT) and name not in _NETWORK:
+            monkeypatch.delenv(name)
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"):
+        monkeypatch.delenv(name, raising=False)
+    # pip's, uv's and envtool's own configuration and caches: none of the user's is read or written.
+    home = tmp_path / "home"
+    for name, folder in (("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache"), ("XDG_STATE_HOME", "state")):
+        monkeypatch.setenv(name, str(home / folder))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    yield

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import json
+import sys
+import venv
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from packaging.version import Version
+from typer.testing import CliRunner
+
+from envtool.cli.app import app
+from envtool.models import Lock, LockFile, Pin
+
+VERSION = "__version__ = {0!r}\ncuda = {1!r}\nhip = None\n"
+
+
+def install_torch(folder: Path, version: str = "2.13.0+cpu", cuda: str | None = None) -> None:
+    info = folder / f"torch-{version}.dist-info"
+    (folder / "torch").mkdir(parents=True)
+    info.mkdir()
+    (folder / "torch/__init__.py").touch()
+    (folder / "torch/version.py").write_text(VERSION.format(version, cuda))
+    (info / "METADATA").write_text(f"Name: torch\nVersion: {version}\n")
+    (info / "RECORD").write_text("torch/__init__.py,,\ntorch/version.py,,\n")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("VIRTUAL_ENV", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def environment(project):
+    """A real .venv with a torch of three files."""
+    venv.create(project / ".venv", with_pip=False, symlinks=sys.platform != "win32")
+    folder = next(path for path in (project / ".venv").rglob("site-packages") if path.parent.name != "lib64")
+    install_torch(folder)
+    return folder
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, ["verify", *arguments])
+
+
+def test_static_passes(environment):
+    result = run("--static")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(".venv: torch 2.13.0+cpu (cpu), Python 3.")
+    assert result.stdout.splitlines()[-1].startswith("6 passed, 0 failed, ")
+    assert result.stderr == ""
+
+
+def test_json_has_the_documented_keys(environment):
+    result = run("--static", "--json")
+    data = json.loads(result.stdout)
+    assert (data["command"], data["ok"], data["exit_code"], data["error"]) == ("verify", True, 0, None)
+    assert {"torch", "backend", "checks", "expected", "python", "summary"} <= data["result"].keys()
+    assert (data["result"]["torch"], data["result"]["backend"]) == ("2.13.0+cpu", "cpu")
+    assert {key for check in data["result"]["checks"] for key in check} == {"id", "status", "found", "why", "fix"}
+
+
+def test_a_failure_exits_7_with_the_check_as_code(environment):
+    (environment / "torch/__init__.py").unlink()
+    result = run("--static", "--json")
+    data = json.loads(result.stdout)
+    assert result.exit_code == data["exit_code"] == 7
+    assert data["error"]["code"] == "verify.torch-present"
+    assert data["error"]["message"].startswith(".venv: metadata of torch 2.13.0+cpu is there")
+    assert data["error"]["hint"].startswith("Run `envtool setup --cpu`")
+
+
+def test_the_interpreter_of_the_environment_runs(environment):
+    (environment / "torch/__init__.py").write_text("raise RuntimeError('no')")
+    result = run("--json")
+    data = json.loads(result.stdout)
+    assert result.exit_code == 7
+    assert data["error"]["code"] == "verify.torch-import"
+    assert data["error"]["message"] == ".venv: import torch: RuntimeError: no"
+
+
+def test_quiet_prints_failures_only(environment):
+    assert len(run("--static", "-q").stdout.splitlines()) == 1
+
+
+def test_no_environment_names_the_activated_one(project, monkeypatch):
+    monkeypatch.setenv("VIRTUAL_ENV", "/home/me/env")
+    result = run()
+    assert result.exit_code == 2
+    assert "error[verify.target]: no .venv in this folder" in result.stderr
+    assert "--python /home/me/env" in result.stderr
+
+
+def test_a_dangling_venv_is_a_broken_environment(project):
+    if sys.platform == "win32":
+        pytest.skip("symlinks")
+    (project / ".venv").symlink_to("nowhere")
+    assert run().exit_code == 7
+    assert "error[verify.interpreter]" in run().stderr
+    assert "error[verify.site-packages]" in run("--static").stderr
+
+
+def test_both_targets(project):
+    result = run("--python", "x", "--path", "y")
+    assert result.exit_code == 2
+    assert "error[verify.target]" in result.stderr
+
+
+def test_path_takes_site_packages_or_the_environment(environment, project):
+    for path in (environment, project / ".venv"):
+        result = run("--path", str(path), "--json")
+        assert result.exit_code == 0
+        assert json.loads(result.stdout)["result"]["summary"]["pass"] == 6
+
+
+def test_path_that_is_not_there(project):
+    result = run("--path", "nowhere")
+    assert result.exit_code == 2
+    assert "no folder nowhere" in result.stderr
+
+
+def test_python_takes_a_folder_too(environment):
+    assert run("--python", ".venv", "--static").exit_code == 0
+
+
+def test_unknown_backend(environment):
+    result = run("--backend", "gpu")
+    assert result.exit_code == 2
+    assert "error[usage.backend]" in result.stderr
+
+
+def test_full_is_judged_as_full(environment):
+    result = run("--static", "--backend", "full", "--json")
+    assert json.loads(result.stdout)["error"]["code"] == "verify.build-identity"
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Folders that the lock was read from; each gives a lock of another torch than is installed."""
+    folders = []
+
+    def read_lock(directory):
+        folders.append(directory)
+        pins = (Pin(name="torch", version=Version("2.13.0")),)
+        return Lock(
+            torch={"cpu": LockFile(filename="torch-cpu.txt", backend="cpu", pins=pins)},
+            rest=LockFile(filename="requirements.txt", backend=None, pins=()),
+            inputs="",
+            requirements=(),
+            constraints=(),
+            gpu_packages="default",
+            python=">=3.10",
+            pythons=("3.11",),
+            targets=("linux-x86_64",),
+        )
+
+    monkeypatch.setitem(sys.modules, "envtool.lock.text", SimpleNamespace(read_lock=read_lock))
+    return folders
+
+
+def test_the_lock_of_the_folder_is_compared(environment, project, read):
+    assert run("--static").exit_code == 0
+    (project / "lockfiles").mkdir()
+    result = run("--static")
+    assert result.exit_code == 7
+    message = "error[verify.installed-matches-lock]: .venv: torch is 2.13.0+cpu (locked: 2.13.0)"
+    assert result.stderr.startswith(message)
+    assert read == [Path("lockfiles")]
+
+
+def test_another_lock_and_none(environment, project, read):
+    (project / "lockfiles").mkdir()
+    assert run("--static", "--no-lock").exit_code == 0
+    assert read == []
+    assert run("--static", "--lock", "elsewhere").exit_code == 7
+    assert read == [Path("elsewhere")]
+
+
+def test_junit_is_written(environment, project):
+    assert run("--static", "--junit", "out/verify.xml").exit_code == 0
+    suite = ET.parse(project / "out/verify.xml").getroot().find("testsuite")
+    assert suite.attrib["failures"] == "0"
+    assert suite.find("properties/property[@name='environment']").attrib["value"] == ".venv"
+
+
+def test_junit_that_cannot_be_written(environment, project):
+    (project / "file").touch()
+    result = run("--static", "--junit", "file/verify.xml")
+    assert result.exit_code == 2
+    assert "error[verify.junit]" in result.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_one_annotation_per_failing_check_on_github(environment, monkeypatch, options):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    gpu = environment / "nvidia_cublas-13.0.dist-info"
+    gpu.mkdir()
+    (gpu / "METADATA").write_text("Name: nvidia-cublas\nVersion: 13.0\n")
+    (environment / "torch/lib").mkdir()
+    (environment / "torch/lib/libtorch_cuda.so").touch()
+    result = run("--static", *options)
+    lines = [line for line in result.stderr.splitlines() if line.startswith("::error")]
+    titles = sorted(line.split("title=", 1)[1].split("::", 1)[0] for line in lines)
+    assert titles == ["verify.no-cuda-libraries", "verify.no-gpu-distributions"]
+    if options:
+        json.loads(result.stdout)
+
+
+def test_help_shows_examples(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "envtool verify --static" in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
