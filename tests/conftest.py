@@ -29,3 +29,12 @@ def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         monkeypatch.setenv(name, str(home / folder))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs gigabytes or the network runs when it is asked for, and says so when it is not."""
+    for mark, variable in (("cuda", "ENVTOOL_TEST_CUDA"), ("network", "ENVTOOL_TEST_NETWORK")):
+        if os.environ.get(variable) != "1":
+            for item in items:
+                if item.get_closest_marker(mark):
+                    item.add_marker(pytest.mark.skip(reason=f"{variable}=1 is not set"))

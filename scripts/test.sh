@@ -1,0 +1,89 @@
+#!/bin/sh
+# Run the tests.
+#
+#   sh scripts/test.sh                 everything that can run here
+#   sh scripts/test.sh unit            the unit tests, on every Python 3.10 to 3.14 found here
+#   sh scripts/test.sh functional      real uv, generated wheels, indexes on loopback; and the fault tests
+#   sh scripts/test.sh e2e             the official wheel, where PIP_FIND_LINKS names a folder that has it
+#   sh scripts/test.sh all -k rollback  more words go to pytest
+#
+# ENVTOOL_TEST_CUDA=1 adds the real rollback to full CUDA torch (gigabytes); ENVTOOL_TEST_NETWORK=1 what needs the
+# default index.
+set -eu
+cd "$(dirname "$0")/.."
+
+suite=${1:-all}
+[ $# -eq 0 ] || shift
+
+fail() {
+    printf 'test: %s\n' "$1" >&2
+    exit 2
+}
+
+usable() {
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1
+}
+
+main=
+for name in ${PYTHON:-python3 python python3.14 python3.13 python3.12 python3.11 python3.10}; do
+    if command -v "$name" >/dev/null 2>&1 && usable "$name"; then
+        main=$name
+        break
+    fi
+done
+[ -n "$main" ] || fail "no Python 3.10 to 3.14 found: install one, or set PYTHON=/path/to/python"
+unset VIRTUAL_ENV PYTHONPATH PYTHONHOME || true
+
+minor() {
+    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+}
+
+# One environment a Python, from the locked test dependencies; the checkout itself is tested, not an installed copy.
+prepare() {
+    folder=.tools-test/$(minor "$1")
+    digest=$("$1" -c 'import hashlib; print(hashlib.sha256(open("lockfiles/envtool-test.txt", "rb").read()).hexdigest())')
+    if [ "$(cat "$folder/state" 2>/dev/null || true)" != "$digest" ]; then
+        printf 'test: environment for Python %s\n' "$(minor "$1")" >&2
+        "$1" -m venv --clear "$folder" || fail "cannot create $folder: does this Python have venv and ensurepip?"
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+            --only-binary :all: -r lockfiles/envtool-test.txt || fail "cannot install the test dependencies"
+        printf '%s\n' "$digest" >"$folder/state"
+    fi
+}
+
+run() {
+    python=.tools-test/$(minor "$1")/bin/python
+    shift
+    PYTHONPATH=$PWD "$python" -m pytest -q -n 2 "$@"
+}
+
+# Every other Python found here, one a minor version: on the PATH, and where pyenv keeps them.
+others() {
+    for version in 3.10 3.11 3.12 3.13 3.14; do
+        [ "$version" != "$(minor "$main")" ] || continue
+        for candidate in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python; do
+            if command -v "$candidate" >/dev/null 2>&1 && usable "$candidate"; then
+                printf '%s\n' "$candidate"
+                break
+            fi
+        done
+    done
+}
+
+prepare "$main"
+case $suite in
+unit | all)
+    for python in $(others); do
+        prepare "$python"
+        printf 'test: unit tests on Python %s\n' "$(minor "$python")" >&2
+        run "$python" tests/unit "$@"
+    done
+    ;;
+esac
+case $suite in
+unit) run "$main" tests/unit "$@" ;;
+functional) run "$main" tests/functional tests/fault "$@" ;;
+e2e) run "$main" tests/e2e "$@" ;;
+all) run "$main" tests "$@" ;;
+*) fail "unknown suite $suite: it is all, unit, functional or e2e" ;;
+esac
