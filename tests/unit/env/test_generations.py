@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from envtool.env.generations import (
     way_back,
     write_record,
 )
-from envtool.env.records import PLAIN_RECORD, record_path
+from envtool.env.records import PLAIN_RECORD, record_path, record_text
 from envtool.errors import BusyError, ExitCode, InstallError
 from envtool.models import Generation, Layout
 
@@ -417,3 +418,20 @@ def test_a_read_only_generation_is_removed(layout: Layout, make_environment: Mak
     make_environment(layout.generation(1), "half done")
     layout.generation(1).chmod(0o500)
     assert recover(layout) == ("removed generation 1, which was never finished",)
+
+
+@posix
+def test_the_users_folder_is_known_even_when_its_identity_changed(
+    layout: Layout, make_record: Add, make_environment: Make
+) -> None:
+    """Killed between the exchange and the move into the slot, and then the disk was copied: other inodes."""
+    with exclusive(layout):
+        make_environment(layout.venv, "plain 1")
+        (layout.venv / PLAIN_RECORD).write_text(record_text(make_record(1, kind="plain")), encoding="utf-8")
+        make_environment(staging(layout, 1), "own")
+        write_record(layout, make_record(2, "full", "adopted"))
+        journal = {"slot": 2, "staged": staging(layout, 1).name, "identity": [0, 0]}
+        (layout.state / "journal.json").write_text(json.dumps(journal), encoding="utf-8")
+        assert recover(layout) == ("finished the adoption of your own environment as generation 2",)
+    assert name(layout.generation(2)) == "own"
+    assert name(layout.venv) == "plain 1"
