@@ -15,7 +15,7 @@ from envtool.env.checks.case import Case, listing, plural
 from envtool.env.evidence import Build, parse_version
 from envtool.models import CheckResult
 from envtool.torch.backends import is_gpu_local
-from envtool.torch.family import is_gpu_payload
+from envtool.torch.family import is_family, is_gpu_payload
 
 _NO_TORCH = "torch is not installed"
 
@@ -149,7 +149,8 @@ def no_gpu_distributions(case: Case) -> CheckResult:
     check = "no-gpu-distributions"
     # torch and its companions carry the build in their own version: build-identity and family-builds judge them.
     full = case.lock.torch.get("full") if case.lock is not None else None
-    full_only = {canonicalize_name(pin.name) for pin in full.pins} - {"torch"} if full is not None else set()
+    full_names = [canonicalize_name(pin.name) for pin in full.pins] if full is not None else []
+    full_only = {name for name in full_names if not is_family(name)}
     found: list[str] = []
     kept: list[str] = []
     for item in case.evidence.distributions:

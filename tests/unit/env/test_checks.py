@@ -306,6 +306,13 @@ def test_gpu_distributions_by_the_full_lock(site):
     assert run(site, "no-gpu-distributions", lock=lock).found.endswith("newgpu-thing 1.0 (locked for full torch only)")
 
 
+def test_a_cpu_build_is_not_refused_because_the_full_lock_names_it_too(site):
+    site.torch()
+    site.companion("torchvision", "0.28.0+cpu")
+    lock = lock_of(full=(pin("torch", "2.13.0"), pin("torchvision", "0.28.0")))
+    assert run(site, "no-gpu-distributions", lock=lock).status == "pass"
+
+
 @pytest.mark.parametrize(("version", "status"), [("1.0", "pass"), ("2.0", "fail")])
 def test_what_the_cpu_lock_names_was_decided(site, version, status):
     site.torch()

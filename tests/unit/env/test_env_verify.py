@@ -129,6 +129,22 @@ def test_ambient_settings_do_not_reach_the_environment(venv_site, tmp_path, monk
     assert failed(verify(venv_site)) == ["torch-present"]
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_probe_runs_isolated_and_writes_no_bytecode(monkeypatch, deep):
+    commands = []
+
+    def run(command, *, timeout):
+        commands.append([str(word) for word in command])
+        return Completed(args=("python",), returncode=0, stdout="", stderr="")
+
+    monkeypatch.setattr("envtool.env.verify.run", run)
+    verify_environment(python=Path("python"), site_packages=None, options=VerifyOptions(deep=deep, timeout=5))
+    (command,) = commands
+    assert command[:3] == ["python", "-I", "-B"]
+    assert Path(command[3]).name == "probe.py"
+    assert command[4:] == ["--stream", "--timeout", "5", *(["--deep"] if deep else [])]
+
+
 def test_a_death_after_the_last_step_is_the_interpreters():
     lines = [
         {"interpreter": {"executable": "p", "markers": {}, "environment": {}}},

@@ -241,7 +241,7 @@ def test_a_launcher_is_found_in_bin_and_its_bytes_count_for_deep_only(site):
 
 def test_conda_rewrites_files_so_only_their_presence_counts(site):
     site.add("app", "1.0", {"app.py": "prefix"}, installer="conda")
-    (site.path / "app.py").write_text("/opt/another/prefix")
+    (site.path / "app.py").write_text("/another/prefix")
     assert find(static_evidence(site.path, deep=True), "app")["record"]["changed"] == []
     (site.path / "app.py").unlink()
     assert find(static_evidence(site.path), "app")["record"]["missing"] == ["app.py"]
