@@ -260,7 +260,8 @@ class Problem:
     """What a resolver is asked: requirement texts, which names live on the family's index, and what is given.
 
     ``family_index`` is a URL, or a folder when ``family_is_flat``. ``environments`` are markers, one a target.
-    ``stand_ins`` are names that an empty wheel stands in for: they stay visible, and bring nothing.
+    ``stand_ins`` are names that an empty wheel stands in for: they stay visible, and bring nothing. ``family_metadata``
+    is (name, version, core metadata) of the pinned builds, for a resolver without an index per package.
     """
 
     requirements: tuple[str, ...]
@@ -275,6 +276,7 @@ class Problem:
     family_is_flat: bool = False
     stand_ins: tuple[str, ...] = ()
     preferences: tuple[tuple[str, str], ...] = ()
+    family_metadata: tuple[tuple[str, str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,9 +17,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from envtool import __version__
-from envtool.adapters import uv
+from envtool.adapters import pip_tools, uv
 from envtool.adapters.sizes import remember_sizes
 from envtool.errors import LockError, NoInputsError, ResolutionError, UsageError
 from envtool.lock import gpu_policy
@@ -40,10 +41,13 @@ from envtool.models import (
     Resolved,
 )
 from envtool.torch.backends import Backend
-from envtool.torch.family import GPU_STAND_INS, is_family, is_gpu_payload
-from envtool.torch.offers import hash_file, path_of
+from envtool.torch.family import FAMILY, GPU_STAND_INS, is_family, is_gpu_payload
+from envtool.torch.offers import hash_file, path_of, read_folders, read_metadata
 from envtool.torch.select import Cell, FamilyPin, FamilyRequest, Grid, TorchPins, releases
 from envtool.torch.targets import TARGETS, host_target
+
+_ROUNDS = 16
+"""How often the torch step may be repeated: for members that come in late, and for versions that others forbid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +129,8 @@ class _Locker:
             if not pythons:
                 message = f"requires-python {self.request.python} admits none of Python {', '.join(SUPPORTED_PYTHONS)}"
             raise UsageError("lock.python", message, "Choose another one with --python, or change requires-python.")
+        if self.options.resolver == "pip-tools":
+            pythons = self.narrow_for_pip_tools()
         backends = sorted(self.options.backends, key=lambda backend: (not backend.is_cpu, backend.local is None))
         files: dict[str, LockFile] = {}
         rest: tuple[Pin, ...] | None = None
@@ -152,8 +158,34 @@ class _Locker:
             gaps=tuple(dict.fromkeys(self.gaps)),
             notes=tuple(dict.fromkeys(self.notes)),
             resolver=self.options.resolver,
-            tools={"envtool": __version__, "uv": str(uv.uv_version())},
+            tools={"envtool": __version__, **self.resolver_version()},
         )
+
+    # --- who resolves ---
+
+    def resolve(self, problem: Problem) -> tuple[Resolved, ...]:
+        """Ask the resolver that was chosen."""
+        return pip_tools.resolve(problem) if self.options.resolver == "pip-tools" else uv.resolve(problem)
+
+    def resolver_version(self) -> dict[str, str]:
+        """Name and version of the resolver."""
+        if self.options.resolver == "pip-tools":
+            return {"pip-tools": pip_tools.pip_tools_version()}
+        return {"uv": str(uv.uv_version())}
+
+    def narrow_for_pip_tools(self) -> tuple[str, ...]:
+        """pip-compile knows one machine and one Python: lock for these, and say so."""
+        pip_tools.check_python(self.options.primary)
+        host = host_target()
+        if host is None or host.name not in self.targets:
+            name = host.name if host is not None else "this platform"
+            message = f"--resolver pip-tools can lock for {name} only, and targets are {', '.join(self.targets)}"
+            raise UsageError("usage.resolver-target", message, "Use --resolver uv.")
+        if self.targets != (host.name,):
+            cover = f"this lock covers {host.name} with Python {self.options.primary} only: pip-compile knows no other"
+            self.notes.append(Note(code="lock.narrow", message=cover))
+        self.targets = (host.name,)
+        return (self.options.primary,)
 
     # --- one backend ---
 
@@ -185,7 +217,7 @@ class _Locker:
             self.notes += notes
         wanted = self.family_requests()
         pins: TorchPins | None = None
-        for _ in range(8):
+        for _ in range(_ROUNDS):
             if wanted:
                 self.reporter.phase("torch", f"look up {', '.join(r.name for r in wanted)} on {source.backend.name}")
                 pins = pin_family(source, wanted, self.prefer(), self.reporter)
@@ -278,7 +310,10 @@ class _Locker:
         if pins is not None:
             members = tuple(sorted({pin.name for pin in pins.pins}))
             lines += [_line(pin.name, f"=={pin.version}", marker_for(pin.cells, cells)) for pin in pins.pins]
-        return uv.resolve(self.problem(source, lines, cells, members, _constraints(rest)))
+        problem = self.problem(source, lines, cells, members, _constraints(rest))
+        if pins is not None and self.options.resolver == "pip-tools":
+            problem = replace(problem, family_metadata=_metadata(source, pins))
+        return self.resolve(problem)
 
     def problem(
         self,
@@ -295,13 +330,14 @@ class _Locker:
         if source is not None and members:
             flat = source.flat
             index = _flat_folder(source) if flat else source.index
+        access = self.options.access if source is not None else self.without_family_wheels()
         return Problem(
             requirements=tuple(dict.fromkeys(lines)),
             constraints=(*constraint_lines(self.request), *constraints),
             python=str(bounds),
             python_version=pythons[0],
             environments=_environments(cells),
-            access=self.options.access,
+            access=access,
             interpreter=self.options.interpreter,
             family=members,
             family_index=index,
@@ -309,6 +345,19 @@ class _Locker:
             stand_ins=() if keep_gpu else GPU_STAND_INS,
             preferences=self.preferences(),
         )
+
+    def without_family_wheels(self) -> IndexAccess:
+        """For full torch: no find-links folder with another build of the family.
+
+        pip-compile takes the digest of ``torch-2.13.0+cpu`` for ``torch==2.13.0`` when a folder offers it.
+        """
+        other = {
+            str(folder)
+            for folder in self.options.folders
+            if any(item.version.local for name in FAMILY for item in read_folders((folder,), name))
+        }
+        kept = tuple(link for link in self.options.access.find_links if link not in other)
+        return replace(self.options.access, find_links=kept)
 
     def preferences(self) -> tuple[tuple[str, str], ...]:
         """Pins of the earlier lock that the resolver should keep where it can; one version a name is all it takes."""
@@ -330,6 +379,8 @@ class _Locker:
     ) -> list[FamilyRequest]:
         """Another package forbids the pins: let the resolver choose among the builds that cover this machine."""
         self.reporter.phase("torch", "another package forbids these versions: go back")
+        if self.options.resolver == "pip-tools":
+            return self.step_back(source, pins, wanted, error)
         constraints = []
         for request in wanted:
             level = source.grid.levels()[-1]
@@ -361,6 +412,22 @@ class _Locker:
             for exact in [Requirement(f"{name}=={version}")]
         ]
 
+    def step_back(
+        self, source: FamilySource, pins: TorchPins, wanted: Sequence[FamilyRequest], error: uv.UnsatisfiableError
+    ) -> list[FamilyRequest]:
+        """The next older torch: pip cannot choose among the builds of another index by itself."""
+        now = min(pin.version for pin in pins.pins if pin.name == "torch")
+        level = source.grid.levels()[-1]
+        found = releases(source.offers("torch"), source.backend, source.grid)
+        older = [release.public for release in found if release.covers(level) and release.public < Version(now.public)]
+        if not older:
+            raise ResolutionError("resolve.unsatisfiable", error.message, error.hint) from error
+        self.notes.append(_going_back(pins, {"torch": str(older[0])}, error))
+        others = [request for request in wanted if request.name != "torch"]
+        own = next((request.requirements for request in self.family_requests() if request.name == "torch"), ())
+        exact = (*own, Requirement(f"torch=={older[0]}"))
+        return [FamilyRequest(name="torch", requirements=exact), *others]
+
     # --- full torch ---
 
     def full(
@@ -373,12 +440,12 @@ class _Locker:
         # === : == would also match a +cpu wheel that a find-links folder holds.
         exact = [f"{name}==={versions[0]}" for name, versions in sorted(self.public.items()) if len(versions) == 1]
         try:
-            resolved = uv.resolve(self.problem(None, requested + exact, cells, (), _constraints(rest)))
+            resolved = self.resolve(self.problem(None, requested + exact, cells, (), _constraints(rest)))
         except uv.UnsatisfiableError as error:
             if not exact:
                 raise
             self.reporter.phase("resolve", "full torch at another version")
-            resolved = uv.resolve(self.problem(None, [*requested, *self.public], cells, (), _constraints(rest)))
+            resolved = self.resolve(self.problem(None, [*requested, *self.public], cells, (), _constraints(rest)))
             message = f"full torch has another version than the cpu build, because {error.message}"
             self.notes.append(Note(code="full.other-version", message=message))
         if not any(item.name == "torch" for item in resolved):
@@ -401,6 +468,18 @@ class _Locker:
                 cells,
             )
         return tuple(pin for pin in pins if pin.name not in known), rest, cells
+
+
+def _metadata(source: FamilySource, pins: TorchPins) -> tuple[tuple[str, str, bytes], ...]:
+    """Core metadata of the pinned builds. Raises ResolutionError (``resolve.no-metadata``)."""
+    found = []
+    for pin in pins.pins:
+        metadata = next((data for file in pin.files if (data := read_metadata(file)) is not None), None)
+        if metadata is None:
+            message = f"the index serves no metadata for {pin.name} {pin.version}, which --resolver pip-tools needs"
+            raise ResolutionError("resolve.no-metadata", message, "Use --resolver uv, or torch 2.6 or newer.")
+        found.append((pin.name, str(pin.version), metadata))
+    return tuple(found)
 
 
 def _pinned(pins: TorchPins) -> str:

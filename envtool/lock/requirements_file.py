@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from envtool.adapters.requirements import parse_requirements
 from envtool.errors import UsageError
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -77,16 +77,6 @@ def _expand(text: str, environ: Mapping[str, str]) -> str:
     return re.sub(r"\$\{([A-Z0-9_]+)\}", lambda match: environ.get(match[1], match[0]), text)
 
 
-def _parse(text: str) -> Any:
-    from pip_requirements_parser import RequirementsFile
-
-    # RequirementsFile.from_string of version 32.0.1 raises NameError: it takes files only, and reads them as UTF-8.
-    with tempfile.TemporaryDirectory(prefix="envtool-") as folder:
-        copy = Path(folder) / "requirements.txt"
-        copy.write_text(text, encoding="utf-8")
-        return RequirementsFile.from_file(str(copy), include_nested=False)
-
-
 def read_requirements_file(
     path: Path, root: Path, environ: Mapping[str, str] = os.environ, *, constraint: bool = False
 ) -> FileContent:
@@ -132,7 +122,7 @@ class _Reader:
         if path.resolve() in self.content.files:
             return
         shown = self.name(path)
-        parsed = _parse(self.text(path, origin))
+        parsed = parse_requirements(self.text(path, origin))
         self.content.files.append(path.resolve())
         into = self.content.constraints if constraint else self.content.lines
         for item in parsed.requirements:

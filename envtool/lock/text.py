@@ -14,6 +14,7 @@ import tomli
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from envtool.adapters.requirements import parse_requirements
 from envtool.errors import LockError
 from envtool.models import LocalProject, Lock, LockFile, Pin, Route
 
@@ -107,14 +108,7 @@ def lock_digest(texts: Iterable[str]) -> str:
 
 def parse_pins(text: str, filename: str) -> tuple[Pin, ...]:
     """The pins of a lock text. Raises LockError (``lock.malformed``) with the line."""
-    import tempfile
-
-    from pip_requirements_parser import RequirementsFile
-
-    with tempfile.TemporaryDirectory(prefix="envtool-") as folder:
-        copy = Path(folder) / "lock.txt"
-        copy.write_text(text, encoding="utf-8", newline="\n")
-        parsed = RequirementsFile.from_file(str(copy), include_nested=False)
+    parsed = parse_requirements(text)
     for line in [*parsed.invalid_lines, *(option.requirement_line for option in parsed.options)]:
         raise _malformed(filename, line.line_number, "is not a pin")
     pins = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -44,7 +45,11 @@ def _authenticated(candidate: Candidate, secret: tuple[str, str]) -> Candidate:
 
 
 def read_metadata(candidate: Candidate) -> bytes | None:
-    """Core metadata of a wheel by PEP 658, or None if the index serves none."""
+    """Core metadata of a wheel: by PEP 658, or out of a wheel on disk; None if neither is to be had."""
+    if candidate.url.startswith("file:"):
+        with zipfile.ZipFile(path_of(candidate)) as wheel:
+            names = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+            return wheel.read(names[0]) if names else None
     if not candidate.has_metadata:
         return None
     try:
