@@ -20,7 +20,7 @@ from envtool.torch.backends import FULL, Backend
 from envtool.torch.family import is_family
 from envtool.torch.targets import Target, host_target
 
-DISK_PER_DOWNLOAD = {"cpu": 3.6, "full": 1.75}
+DISK_PER_DOWNLOAD = {"cpu": 4.2, "full": 1.8}
 """Bytes on disk for each byte downloaded, bytecode included: an estimate. See docs/measurements.md for its source."""
 
 
