@@ -11,12 +11,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from envtool import __version__
 from envtool.adapters import uv
@@ -239,7 +240,10 @@ class _Locker:
 
     def family_pin(self, source: FamilySource, pin: FamilyPin, cells: frozenset[Cell]) -> Pin:
         found = digests(source, pin, self.reporter)
-        return Pin(name=pin.name, version=pin.version, marker=marker_for(pin.cells, cells), hashes=found)
+        # Over all pairs of a covered target and a covered Python: in a gap no pin of the family may hold, so that an
+        # installer finds no torch there and can say so.
+        grid = frozenset((target, python) for target, _ in cells for _, python in cells)
+        return Pin(name=pin.name, version=pin.version, marker=marker_for(pin.cells, grid), hashes=found)
 
     def family_requests(self) -> list[FamilyRequest]:
         """What the project itself (and its constraints) asks of the family."""
@@ -330,36 +334,47 @@ class _Locker:
     ) -> list[FamilyRequest]:
         """Another package forbids the pins: let the resolver choose among the builds that cover this machine."""
         self.reporter.phase("torch", "another package forbids these versions: go back")
-        constraints = []
-        for request in wanted:
-            level = source.grid.levels()[-1]
-            for release in releases(source.offers(request.name), source.backend, source.grid):
-                if not release.covers(level):
-                    constraints.append(f"{request.name}!={release.public}")
-        names = {"torch", *(request.name for request in wanted)}
-        members = tuple(sorted(names))
-        lines = [str(getattr(item, "requirement", item)) for item in direct] + list(members)
-        try:
-            resolved = uv.resolve(self.problem(source, lines, pins.cells, members, constraints))
-        except uv.UnsatisfiableError as second:
-            raise ResolutionError("resolve.unsatisfiable", second.message, second.hint) from error
-        chosen: dict[str, set[str]] = {}
+        resolved = self.solve_levels(source, direct, pins, wanted, error)
+        chosen: dict[str, set[Version]] = {}
         for item in resolved:
             if is_family(item.name):
-                chosen.setdefault(item.name, set()).add(item.version.public)
-        changed = {name: next(iter(versions)) for name, versions in chosen.items() if len(versions) == 1}
+                chosen.setdefault(item.name, set()).add(Version(item.version.public))
+        # Where the forks of the resolution differ, the oldest version is the one that the rest allows everywhere.
+        changed = {name: str(min(versions)) for name, versions in chosen.items()}
         if all(changed.get(pin.name) == pin.version.public for pin in pins.pins):
             raise ResolutionError("resolve.unsatisfiable", error.message, error.hint) from error
         self.notes.append(_going_back(pins, changed, error))
-        known = {request.name: request for request in wanted}
+        known = {request.name: request.requirements for request in wanted}
         return [
-            replace(
-                known.get(name, FamilyRequest(name=name, requirements=())),
-                requirements=(*known[name].requirements, exact) if name in known else (exact,),
-            )
+            FamilyRequest(name=name, requirements=(*known.get(name, ()), Requirement(f"{name}=={version}")))
             for name, version in sorted(changed.items())
-            for exact in [Requirement(f"{name}=={version}")]
         ]
+
+    def solve_levels(
+        self,
+        source: FamilySource,
+        direct: Sequence[object],
+        pins: TorchPins,
+        wanted: Sequence[FamilyRequest],
+        error: uv.UnsatisfiableError,
+    ) -> tuple[Resolved, ...]:
+        """Solve with the family's versions left open: first those with builds everywhere, at last those for here."""
+        names = sorted({"torch", *(request.name for request in wanted)})
+        lines = [str(getattr(item, "requirement", item)) for item in direct] + names
+        failure = error
+        for level in source.grid.levels():
+            covered = level & pins.cells
+            constraints = [
+                f"{name}!={release.public}"
+                for name in names
+                for release in releases(source.offers(name), source.backend, source.grid)
+                if not release.covers(covered)
+            ]
+            try:
+                return uv.resolve(self.problem(source, lines, pins.cells, tuple(names), constraints))
+            except uv.UnsatisfiableError as second:
+                failure = second
+        raise ResolutionError("resolve.unsatisfiable", failure.message, failure.hint) from error
 
     # --- full torch ---
 
@@ -421,15 +436,20 @@ def _after(python: str) -> str:
 
 
 def _environments(cells: frozenset[Cell]) -> tuple[str, ...]:
+    """A marker a target, with its Pythons.
+
+    uv ignores the upper bound of requires-python: without one here it resolves for Pythons that nobody asked for, and
+    fails, or takes older versions, because of them.
+    """
     found = []
-    everywhere = {python for _, python in cells}
     for target in sorted({target for target, _ in cells}):
-        pythons = {python for name, python in cells if name == target}
-        marker = TARGETS[target].marker
-        if pythons != everywhere:
-            listed = " or ".join(f"python_version == '{python}'" for python in sorted(pythons))
-            marker = f"({listed}) and {marker}"
-        found.append(marker)
+        pythons = sorted({python for name, python in cells if name == target}, key=SUPPORTED_PYTHONS.index)
+        first, last = SUPPORTED_PYTHONS.index(pythons[0]), SUPPORTED_PYTHONS.index(pythons[-1])
+        if tuple(pythons) == SUPPORTED_PYTHONS[first : last + 1]:
+            python = f"python_version >= '{pythons[0]}' and python_version < '{_after(pythons[-1])}'"
+        else:
+            python = f"({' or '.join(f'python_version == {python!r}' for python in pythons)})"
+        found.append(f"{python} and {TARGETS[target].marker}")
     return tuple(found)
 
 
