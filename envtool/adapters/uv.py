@@ -251,6 +251,10 @@ def _check(done: Completed) -> None:
     if done.returncode == 0:
         return
     text = _clean(done.stderr)
+    denied = re.search(r"(\S+) could not be fetched from the network \(`?(\d+[^`)]*)", text)
+    if denied:
+        message = f"the index lists {denied[1]} and does not serve its metadata ({denied[2]})"
+        raise ResolutionError("resolve.no-metadata", message, "Is it a complete mirror? Ask for another version.")
     if done.returncode == 1 and re.search(r"No solution found|requirements are unsatisfiable", text):
         raise UnsatisfiableError(text)
     if re.search(r"Failed to (fetch|query)|error sending request|client error|Could not connect|timed out", text):
@@ -279,10 +283,11 @@ def _explanation(text: str) -> str:
         bare = re.sub(r"^[\s│├╰─▶×✗|`-]+", "", line).strip()
         if bare.startswith("hint:"):
             break
-        if bare and not bare.startswith(("No solution found", "error: Failed to resolve")):
-            kept.append(bare.removeprefix("error: ").removeprefix("cause: "))
+        bare = bare.removeprefix("error: ").removeprefix("cause: ")
+        if bare and not bare.startswith(("No solution found", "Failed to resolve")):
+            kept.append(bare)
     joined = " ".join(kept)
-    return joined if len(joined) <= 1200 else joined[:1200].rsplit(" ", 1)[0] + " …"
+    return joined if len(joined) <= 700 else joined[:700].rsplit(" ", 1)[0] + " …"
 
 
 def _last(text: str) -> str:

@@ -7,6 +7,7 @@ the torch step is repeated with the version that came out.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -52,7 +53,10 @@ _ROUNDS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class LockOptions:
-    """How to lock. ``primary`` is the Python in use (``3.11``), ``interpreter`` its path."""
+    """How to lock. ``primary`` is the Python in use (``3.11``), ``interpreter`` its path.
+
+    ``optional``: backends that nobody asked for by name; one that cannot be resolved is left out with a note.
+    """
 
     backends: tuple[Backend, ...]
     torch_index: str
@@ -65,6 +69,7 @@ class LockOptions:
     resolver: str = "uv"
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
+    optional: frozenset[str] = frozenset()
 
 
 def inputs_digest(request: Request, targets: Sequence[str], gpu_packages: str) -> str:
@@ -108,6 +113,14 @@ def make_lock(request: Request, options: LockOptions, previous: Lock | None, rep
     return _Locker(request, options, previous, reporter).run()
 
 
+class _DisagreementError(Exception):
+    """Two backends need different versions of the rest; ``constraints`` are those of the second."""
+
+    def __init__(self, constraints: tuple[str, ...]) -> None:
+        super().__init__()
+        self.constraints = constraints
+
+
 class _Locker:
     """The steps of one lock. State: the notes so far, and the pins that later backends must share."""
 
@@ -121,6 +134,9 @@ class _Locker:
         self.targets: tuple[str, ...] = options.targets
         self.public: dict[str, tuple[str, ...]] = {}
         self.seen: list[Artifact] = []
+        self.narrowed: list[Note] = []
+        self.agreed: tuple[str, ...] = ()
+        self.may_disagree = True
 
     def run(self) -> Lock:
         pythons = minor_versions(self.request.python)
@@ -132,20 +148,22 @@ class _Locker:
         if self.options.resolver == "pip-tools":
             pythons = self.narrow_for_pip_tools()
         backends = sorted(self.options.backends, key=lambda backend: (not backend.is_cpu, backend.local is None))
-        files: dict[str, LockFile] = {}
-        rest: tuple[Pin, ...] | None = None
-        cells: frozenset[Cell] = frozenset()
-        for backend in backends:
-            torch_pins, others, covered = self.backend(backend, pythons, rest)
-            if rest is None:
-                rest, cells = others, covered
-                self.targets = tuple(name for name in self.options.targets if any(t == name for t, _ in cells))
-                pythons = tuple(python for python in pythons if any(p == python for _, p in cells))
-            files[backend.name] = LockFile(filename=torch_filename(backend.name), backend=backend.name, pins=torch_pins)
+        try:
+            files, rest, pythons = self.lock_all(backends, pythons)
+        except _DisagreementError as disagreement:
+            self.reporter.phase("resolve", "again, with what full torch needs")
+            # Full torch asks for other versions of the rest than the cpu build does: lock both to what full needs.
+            self.agreed = disagreement.constraints
+            try:
+                files, rest, pythons = self.lock_all(backends, pythons)
+            except ResolutionError:
+                # No version suits both: the first backend keeps its own, and the other one says what became of it.
+                self.agreed, self.may_disagree = (), False
+                files, rest, pythons = self.lock_all(backends, pythons)
         remember_sizes(self.seen)
         return Lock(
             torch=files,
-            rest=LockFile(filename=REST, backend=None, pins=rest or ()),
+            rest=LockFile(filename=REST, backend=None, pins=rest),
             inputs=inputs_digest(self.request, self.options.targets, self.options.gpu_packages),
             requirements=tuple(requirement_lines(self.request)),
             constraints=tuple(constraint_lines(self.request)),
@@ -160,6 +178,29 @@ class _Locker:
             resolver=self.options.resolver,
             tools={"envtool": __version__, **self.resolver_version()},
         )
+
+    def lock_all(
+        self, backends: Sequence[Backend], pythons: tuple[str, ...]
+    ) -> tuple[dict[str, LockFile], tuple[Pin, ...], tuple[str, ...]]:
+        """Every backend's file, the shared rest, and the Pythons that are covered."""
+        self.notes, self.gaps, self.public = [*self.request.notes, *self.narrowed], [], {}
+        files: dict[str, LockFile] = {}
+        rest: tuple[Pin, ...] | None = None
+        for backend in backends:
+            try:
+                torch_pins, others, cells = self.backend(backend, pythons, rest)
+            except uv.UnsatisfiableError as error:
+                if rest is None or backend.name not in self.options.optional:
+                    raise
+                message = f"{backend.name} torch is not locked: {_short(error.message)}"
+                self.notes.append(Note(code="lock.backend-left-out", message=message))
+                continue
+            if rest is None:
+                rest = others
+                self.targets = tuple(name for name in self.targets if any(t == name for t, _ in cells))
+                pythons = tuple(python for python in pythons if any(p == python for _, p in cells))
+            files[backend.name] = LockFile(filename=torch_filename(backend.name), backend=backend.name, pins=torch_pins)
+        return files, rest or (), pythons
 
     # --- who resolves ---
 
@@ -183,7 +224,7 @@ class _Locker:
             raise UsageError("usage.resolver-target", message, "Use --resolver uv.")
         if self.targets != (host.name,):
             cover = f"this lock covers {host.name} with Python {self.options.primary} only: pip-compile knows no other"
-            self.notes.append(Note(code="lock.narrow", message=cover))
+            self.narrowed = [Note(code="lock.narrow", message=cover)]
         self.targets = (host.name,)
         return (self.options.primary,)
 
@@ -271,7 +312,10 @@ class _Locker:
 
     def family_pin(self, source: FamilySource, pin: FamilyPin, cells: frozenset[Cell]) -> Pin:
         found = digests(source, pin, self.reporter)
-        return Pin(name=pin.name, version=pin.version, marker=marker_for(pin.cells, cells), hashes=found)
+        # Over all pairs of a covered target and a covered Python: in a gap no pin of the family may hold, so that an
+        # installer finds no torch there and can say so.
+        grid = frozenset((target, python) for target, _ in cells for _, python in cells)
+        return Pin(name=pin.name, version=pin.version, marker=marker_for(pin.cells, grid), hashes=found)
 
     def family_requests(self) -> list[FamilyRequest]:
         """What the project itself (and its constraints) asks of the family."""
@@ -333,7 +377,7 @@ class _Locker:
         access = self.options.access if source is not None else self.without_family_wheels()
         return Problem(
             requirements=tuple(dict.fromkeys(lines)),
-            constraints=(*constraint_lines(self.request), *constraints),
+            constraints=(*constraint_lines(self.request), *self.agreed, *constraints),
             python=str(bounds),
             python_version=pythons[0],
             environments=_environments(cells),
@@ -381,35 +425,20 @@ class _Locker:
         self.reporter.phase("torch", "another package forbids these versions: go back")
         if self.options.resolver == "pip-tools":
             return self.step_back(source, pins, wanted, error)
-        constraints = []
-        for request in wanted:
-            level = source.grid.levels()[-1]
-            for release in releases(source.offers(request.name), source.backend, source.grid):
-                if not release.covers(level):
-                    constraints.append(f"{request.name}!={release.public}")
-        names = {"torch", *(request.name for request in wanted)}
-        members = tuple(sorted(names))
-        lines = [str(getattr(item, "requirement", item)) for item in direct] + list(members)
-        try:
-            resolved = uv.resolve(self.problem(source, lines, pins.cells, members, constraints))
-        except uv.UnsatisfiableError as second:
-            raise ResolutionError("resolve.unsatisfiable", second.message, second.hint) from error
-        chosen: dict[str, set[str]] = {}
+        resolved = self.solve_levels(source, direct, pins, wanted, error)
+        chosen: dict[str, set[Version]] = {}
         for item in resolved:
             if is_family(item.name):
-                chosen.setdefault(item.name, set()).add(item.version.public)
-        changed = {name: next(iter(versions)) for name, versions in chosen.items() if len(versions) == 1}
+                chosen.setdefault(item.name, set()).add(Version(item.version.public))
+        # Where the forks of the resolution differ, the oldest version is the one that the rest allows everywhere.
+        changed = {name: str(min(versions)) for name, versions in chosen.items()}
         if all(changed.get(pin.name) == pin.version.public for pin in pins.pins):
             raise ResolutionError("resolve.unsatisfiable", error.message, error.hint) from error
         self.notes.append(_going_back(pins, changed, error))
-        known = {request.name: request for request in wanted}
+        known = {request.name: request.requirements for request in wanted}
         return [
-            replace(
-                known.get(name, FamilyRequest(name=name, requirements=())),
-                requirements=(*known[name].requirements, exact) if name in known else (exact,),
-            )
+            FamilyRequest(name=name, requirements=(*known.get(name, ()), Requirement(f"{name}=={version}")))
             for name, version in sorted(changed.items())
-            for exact in [Requirement(f"{name}=={version}")]
         ]
 
     def step_back(
@@ -428,7 +457,53 @@ class _Locker:
         exact = (*own, Requirement(f"torch=={older[0]}"))
         return [FamilyRequest(name="torch", requirements=exact), *others]
 
+    def solve_levels(
+        self,
+        source: FamilySource,
+        direct: Sequence[object],
+        pins: TorchPins,
+        wanted: Sequence[FamilyRequest],
+        error: uv.UnsatisfiableError,
+    ) -> tuple[Resolved, ...]:
+        """Solve with the family's versions left open: first those with builds everywhere, at last those for here."""
+        names = sorted({"torch", *(request.name for request in wanted)})
+        lines = [str(getattr(item, "requirement", item)) for item in direct] + names
+        failure = error
+        for level in source.grid.levels():
+            covered = level & pins.cells
+            constraints = [
+                f"{name}!={release.public}"
+                for name in names
+                for release in releases(source.offers(name), source.backend, source.grid)
+                if not release.covers(covered)
+            ]
+            try:
+                return uv.resolve(self.problem(source, lines, pins.cells, tuple(names), constraints))
+            except uv.UnsatisfiableError as second:
+                failure = second
+        raise ResolutionError("resolve.unsatisfiable", failure.message, failure.hint) from error
+
     # --- full torch ---
+
+    def solve_full(
+        self, requested: Sequence[str], exact: Sequence[str], cells: frozenset[Cell], rest: tuple[Pin, ...] | None
+    ) -> tuple[Resolved, ...]:
+        """Full torch beside the pins of the rest; see run for what becomes of a disagreement."""
+        try:
+            return self.resolve(self.problem(None, [*requested, *exact], cells, (), _constraints(rest)))
+        except uv.UnsatisfiableError as error:
+            if not exact:
+                raise
+            reason = error
+        if rest is not None and self.may_disagree and not self.agreed:
+            with contextlib.suppress(uv.UnsatisfiableError):
+                free = self.resolve(self.problem(None, [*requested, *exact], cells, (), ()))
+                raise _DisagreementError(_differences(free, rest, cells))
+        self.reporter.phase("resolve", "full torch at another version")
+        resolved = self.resolve(self.problem(None, [*requested, *self.public], cells, (), _constraints(rest)))
+        message = f"full torch has another version than the cpu build: {_short(reason.message)}"
+        self.notes.append(Note(code="full.other-version", message=message))
+        return resolved
 
     def full(
         self, grid: Grid, rest: tuple[Pin, ...] | None
@@ -439,15 +514,7 @@ class _Locker:
         requested = [str(item.requirement) for item in self.request.requirements]
         # === : == would also match a +cpu wheel that a find-links folder holds.
         exact = [f"{name}==={versions[0]}" for name, versions in sorted(self.public.items()) if len(versions) == 1]
-        try:
-            resolved = self.resolve(self.problem(None, requested + exact, cells, (), _constraints(rest)))
-        except uv.UnsatisfiableError as error:
-            if not exact:
-                raise
-            self.reporter.phase("resolve", "full torch at another version")
-            resolved = self.resolve(self.problem(None, [*requested, *self.public], cells, (), _constraints(rest)))
-            message = f"full torch has another version than the cpu build, because {error.message}"
-            self.notes.append(Note(code="full.other-version", message=message))
+        resolved = self.solve_full(requested, exact, cells, rest)
         if not any(item.name == "torch" for item in resolved):
             message = f"nothing in {self.request.source} needs torch, directly or through another package"
             raise NoInputsError("lock.no-torch", message, "Name it: envtool setup --full torch …, or -r FILE.")
@@ -482,6 +549,12 @@ def _metadata(source: FamilySource, pins: TorchPins) -> tuple[tuple[str, str, by
     return tuple(found)
 
 
+def _short(explanation: str) -> str:
+    """The first clauses of a resolver's explanation, for a note."""
+    text = explanation.removeprefix("Because ")
+    return text if len(text) <= 240 else text[:240].rsplit(" ", 1)[0] + " …"
+
+
 def _pinned(pins: TorchPins) -> str:
     return ", ".join(sorted({f"{pin.name} {pin.version}" for pin in pins.pins}))
 
@@ -494,21 +567,39 @@ def _constraints(rest: tuple[Pin, ...] | None) -> list[str]:
     return [_line(pin.name, f"=={pin.version}", pin.marker) for pin in rest or ()]
 
 
+def _differences(free: Sequence[Resolved], rest: tuple[Pin, ...], cells: frozenset[Cell]) -> tuple[str, ...]:
+    """Constraints to the versions of ``free`` where they are none of those in ``rest``."""
+    known: dict[str, set[Version]] = {}
+    for pin in rest:
+        known.setdefault(pin.name, set()).add(pin.version)
+    lines = []
+    for item in free:
+        marker, holding = shorten(item.marker, cells)
+        if holding and item.name in known and item.version not in known[item.name]:
+            lines.append(_line(item.name, f"=={item.version}", marker))
+    return tuple(lines)
+
+
 def _after(python: str) -> str:
     major, minor = python.split(".")
     return f"{major}.{int(minor) + 1}"
 
 
 def _environments(cells: frozenset[Cell]) -> tuple[str, ...]:
+    """A marker a target, with its Pythons.
+
+    uv ignores the upper bound of requires-python: without one here it resolves for Pythons that nobody asked for, and
+    fails, or takes older versions, because of them.
+    """
     found = []
-    everywhere = {python for _, python in cells}
     for target in sorted({target for target, _ in cells}):
-        pythons = {python for name, python in cells if name == target}
-        marker = TARGETS[target].marker
-        if pythons != everywhere:
-            listed = " or ".join(f"python_version == '{python}'" for python in sorted(pythons))
-            marker = f"({listed}) and {marker}"
-        found.append(marker)
+        pythons = sorted({python for name, python in cells if name == target}, key=SUPPORTED_PYTHONS.index)
+        first, last = SUPPORTED_PYTHONS.index(pythons[0]), SUPPORTED_PYTHONS.index(pythons[-1])
+        if tuple(pythons) == SUPPORTED_PYTHONS[first : last + 1]:
+            python = f"python_version >= '{pythons[0]}' and python_version < '{_after(pythons[-1])}'"
+        else:
+            python = f"({' or '.join(f'python_version == {python!r}' for python in pythons)})"
+        found.append(f"{python} and {TARGETS[target].marker}")
     return tuple(found)
 
 

@@ -184,6 +184,7 @@ def _options(
         primary=interpreter.minor,
         interpreter=str(interpreter.path),
         resolver=wanted.resolver or (previous.resolver if previous is not None else "uv"),
+        optional=frozenset({"full"}) - {backend.name for backend in (*wanted.backends, *wanted.needed)},
         upgrade=wanted.upgrade,
         upgrade_packages=tuple(canonicalize_name(name) for name in wanted.upgrade_packages),
     )

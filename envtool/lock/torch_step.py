@@ -121,20 +121,19 @@ def _preferring(request: FamilyRequest, prefer: Mapping[str, Sequence[str]]) -> 
 
 
 def digests(source: FamilySource, pin: FamilyPin, reporter: Reporter) -> tuple[str, ...]:
-    """The sha256 of every file of a pin.
+    """The sha256 of every file of a pin that installs in one of its cells.
 
-    The index has listed new releases without digests for days to weeks. A file that the lock covers and that has none
-    is hashed from its bytes; when these cannot be had that is an error. Others are left out.
+    Files of the same version for other platforms are left out: at the root of the channel lie plain builds for Linux,
+    which are CUDA ones, under the version that macOS has. The index has listed new releases without digests for days
+    to weeks: such a file is hashed from its bytes; when these cannot be had that is an error.
     Raises LockError (``lock.no-hash``).
     """
-    found = {file.sha256 for file in pin.files if file.sha256}
     targets = {target.name: target for target in source.grid.targets}
-    needed = [
-        file
-        for file in pin.files
-        if not file.sha256 and any(targets[name].accepts(file.tags, python) for name, python in pin.cells)
+    fitting = [
+        file for file in pin.files if any(targets[name].accepts(file.tags, python) for name, python in pin.cells)
     ]
-    for file in needed:
+    found = {file.sha256 for file in fitting if file.sha256}
+    for file in (file for file in fitting if not file.sha256):
         reporter.phase("hash", f"{file.filename} (the index advertises no digest)")
         digest = offers.hash_candidate(file)
         if digest is None:

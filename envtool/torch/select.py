@@ -216,13 +216,13 @@ def select(
         newest = _allowed(specifiers["torch"], found["torch"])[0]
         if newest.public != chosen["torch"].public:
             skipped.append(_why_not(newest, chosen["torch"], cells))
-        served = {cell for cell in cells if cell in chosen["torch"].builds}
+        # A cell that lacks one of the members is not covered: a lock that left the member out there would keep quiet
+        # about it, and could not be resolved where another package asks for the member.
+        served = {cell for cell in cells if all(cell in release.builds for release in chosen.values())}
         for name, release in chosen.items():
-            for cell in cells:
-                if cell in release.builds and cell in served:
-                    pins.setdefault((name, release.builds[cell]), set()).add(cell)
-                elif cell not in release.builds:
-                    gaps.append((f"{name} {release.public}", cell))
+            for cell in served:
+                pins.setdefault((name, release.builds[cell]), set()).add(cell)
+            gaps += [(f"{name} {release.public}", cell) for cell in sorted(cells) if cell not in release.builds]
     result = tuple(
         FamilyPin(
             name=name,
