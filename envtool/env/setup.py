@@ -56,8 +56,18 @@ class SetupRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InPlace:
+    """The environment of an interpreter that was set up in place."""
+
+    path: Path
+    torch: str | None
+    backend: str
+    python: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SetupResult:
-    """What became of it. ``generation`` is the current one afterwards; None on a dry run without any."""
+    """What became of it. ``generation`` is the current one afterwards; None on a dry run without any, and in place."""
 
     generation: Generation | None
     changed: bool
@@ -66,6 +76,7 @@ class SetupResult:
     notes: tuple[Note, ...]
     phases: Mapping[str, float]
     lock_changed: bool = False
+    place: InPlace | None = None
 
 
 class _Clock:
