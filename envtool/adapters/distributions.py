@@ -9,16 +9,22 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from envtool.adapters import files
+from envtool.adapters import files, platform
 from envtool.errors import InstallError
 
 _MANIFEST = "moved.json"
 
 
+def all_distributions(site_packages: Path) -> list[Distribution]:
+    """The distributions in a site-packages folder that have a name."""
+    found = distributions(path=[str(site_packages)])
+    return [item for item in found if item.metadata is not None and item.metadata["Name"]]
+
+
 def find_distribution(site_packages: Path, name: str) -> Distribution | None:
     """The distribution of this normalised name in a site-packages folder."""
-    for found in distributions(path=[str(site_packages)]):
-        if found.metadata is not None and canonicalize_name(found.metadata["Name"] or "") == name:
+    for found in all_distributions(site_packages):
+        if canonicalize_name(found.metadata["Name"]) == name:
             return found
     return None
 
@@ -50,6 +56,15 @@ def stash(paths: Iterable[Path], folder: Path) -> None:
         files.move(Path(name), folder / str(number))
 
 
+def stashed(folder: Path) -> list[Path]:
+    """Where the files that lie in a stash now came from."""
+    try:
+        listed = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [Path(name) for number, name in enumerate(listed) if platform.exists(folder / str(number))]
+
+
 def restore(folder: Path) -> int:
     """Put every stashed file back where it was; the number of files. Safe to call again after an interruption."""
     try:
@@ -67,13 +82,6 @@ def restore(folder: Path) -> int:
 
 
 def remove_files(paths: Iterable[Path]) -> None:
-    """Remove files, and the folders that are empty after it."""
-    folders = set()
+    """Remove files; one that is not there is fine. Raises OSError."""
     for path in paths:
         files.remove_file(path)
-        folders.add(path.parent)
-    for folder in sorted(folders, key=lambda item: len(item.parts), reverse=True):
-        current = folder
-        while current.name != "site-packages" and current.is_dir() and not any(current.iterdir()):
-            current.rmdir()
-            current = current.parent

@@ -7,11 +7,41 @@ import sys
 
 def main() -> None:
     """Entry point of the ``envtool`` console script."""
-    if sys.argv[1:2] == ["setup"]:
-        from envtool.cli.quick import already_satisfied
+    arguments = sys.argv[1:]
+    try:
+        if arguments[:1] == ["setup"]:
+            from envtool.cli.quick import already_satisfied
 
-        if already_satisfied(sys.argv[2:]):
-            return
+            if already_satisfied(arguments[1:]):
+                return
+        _run(arguments)
+    except KeyboardInterrupt:
+        # Before a command had begun: nothing was touched.
+        sys.stderr.write("error[interrupted]: interrupted\n")
+        raise SystemExit(130) from None
+
+
+def _run(arguments: list[str]) -> None:
     from envtool.cli.app import app
 
-    app(prog_name="envtool")
+    if "--json" not in arguments or "run" in arguments[:1]:
+        app(prog_name="envtool")
+        return
+    import typer
+
+    from envtool.cli.envelope import envelope
+
+    # Whoever asked for JSON gets the one object also for a word that no command knows.
+    try:
+        status = app(prog_name="envtool", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except Exception as error:
+        # click's own, which typer brings with it under another name since 0.29: told by what it can do.
+        if not (hasattr(error, "format_message") and hasattr(error, "exit_code")):
+            raise
+        command = arguments[0] if not arguments[0].startswith("-") else ""
+        told = ("usage", error.format_message(), f"See: envtool {command} --help".replace("  ", " "))
+        sys.stdout.write(envelope(command, {}, error.exit_code, told) + "\n")
+        raise SystemExit(error.exit_code) from None
+    raise SystemExit(status or 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,13 +38,15 @@ def prune(
     """
 
     def stage(reporter: Reporter) -> Outcome:
+        from envtool.cli.options import open_here
         from envtool.env.generations import exclusive, recover
         from envtool.env.pruning import DEFAULT_KEEP
         from envtool.env.pruning import prune as prune_generations
         from envtool.env.records import layout_for
         from envtool.models import Outcome
 
-        layout = layout_for(Path.cwd())
+        project = open_here()
+        layout = layout_for(project.root, project.settings.venv)
         number = keep if keep is not None else 0 if all_ else DEFAULT_KEEP
         if not layout.state.is_dir():
             return Outcome(result=_result((), (), 0, dry_run=dry_run), text="There are no generations here.")

@@ -21,9 +21,12 @@ def already_satisfied(arguments: list[str]) -> bool:
         return False
     from envtool.env.satisfied import is_satisfied
 
-    root = Path.cwd()
-    venv = os.environ.get("ENVTOOL_VENV", "").strip() or _venv_setting(root)
-    record = is_satisfied(root, venv, setup_words(arguments), os.environ) if venv else None
+    try:
+        root = Path.cwd()
+        venv = os.environ.get("ENVTOOL_VENV", "").strip() or _venv_setting(root)
+        record = is_satisfied(root, venv, setup_words(arguments), os.environ) if venv else None
+    except (OSError, ValueError):
+        return False  # a folder that is gone, a name that no file can have: the long way says so
     if record is None:
         return False
     keys = ("backend", "torch", "python", "checks")

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from envtool.models import Outcome
+from envtool.reports.escape import printable
 
 if TYPE_CHECKING:
     from envtool.env.plan import Plan
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
 def setup_outcome(result: SetupResult, layout: Layout, seconds: float, *, dry_run: bool = False) -> Outcome:
     """The outcome of a setup or rollback. The last lines say what is current, what it saved, and how to go back."""
     generation = result.generation
+    about = generation or result.place
     data: dict[str, Any] = {
         "generation": generation.id if generation is not None else None,
-        "backend": generation.backend if generation is not None else None,
-        "torch": generation.torch if generation is not None else None,
-        "python": generation.python if generation is not None else None,
-        "venv": layout.venv.relative_to(layout.root).as_posix(),
+        "backend": about.backend if about is not None else None,
+        "torch": about.torch if about is not None else None,
+        "python": about.python if about is not None else None,
+        "venv": layout.venv.relative_to(layout.root).as_posix() if result.place is None else None,
+        "in_place": str(result.place.path) if result.place is not None else None,
         "changed": result.changed,
         "checks": [check.as_dict() for check in result.checks],
         "seconds": round(seconds, 3),
@@ -71,7 +74,9 @@ def _against(full: int | None) -> str:
 
 
 def _describe(result: SetupResult) -> str:
-    generation = result.generation
+    generation, place = result.generation, result.place
+    if place is not None:
+        return f"torch {place.torch or 'none'} ({place.backend}), Python {place.python}"
     if generation is None:
         return "no environment"
     name = "plain environment" if generation.kind == "plain" else f"generation {generation.id}"
@@ -81,19 +86,23 @@ def _describe(result: SetupResult) -> str:
 def _text(result: SetupResult, layout: Layout) -> str:
     from envtool.env.plan import human
 
-    generation = result.generation
-    venv = layout.venv.relative_to(layout.root).as_posix()
+    generation, place = result.generation, result.place
+    venv = layout.venv.relative_to(layout.root).as_posix() if place is None else printable(str(place.path))
     if not result.changed:
         return f"already satisfied: {venv} is {_describe(result)}; nothing changed"
     lines = [f"current  {venv} is {_describe(result)}"]
     plan = result.plan
-    if plan is not None and plan.full is not None and generation is not None and generation.backend == "cpu":
+    backend = place.backend if place is not None else generation.backend if generation is not None else ""
+    if plan is not None and plan.full is not None and backend == "cpu":
         saved = plan.full.download - plan.size.download
         disk = plan.full.disk - plan.size.disk
         lines.append(
             f"saved    {human(max(saved, 0))} of download and about {human(max(disk, 0))} of disk against full torch"
         )
-    if generation is not None and generation.backend == "cpu":
+    if place is not None:
+        lines += [f"removed  {note.message}" for note in result.notes if note.code == "in-place.removed"]
+        lines.append("before   .envtool/in-place.json says what was there")
+    elif generation is not None and generation.backend == "cpu":
         lines.append("back     envtool rollback")
     elif generation is not None:
         lines.append("forward  envtool setup --cpu")

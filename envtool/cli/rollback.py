@@ -20,12 +20,12 @@ def rollback(
 ) -> None:
     """Go back to full torch.
 
-    Switches .venv to the newest healthy environment with full torch, the one that was
-    there before envtool first of all: a flip, well under a second. If there is none, one
-    is built from lockfiles/torch-full.txt.
+    Switches .venv to the newest healthy environment with full torch, the one
+    that was there before envtool first of all: a flip, well under a second. If
+    there is none, one is built from lockfiles/torch-full.txt.
 
+    \b
     Examples:
-
       envtool rollback
       envtool rollback --to previous
       envtool rollback --to 3 --dry-run

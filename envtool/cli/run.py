@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,12 +30,15 @@ def run(
     """
 
     def stage(_: Reporter) -> Outcome:
+        from envtool.cli.options import open_here
         from envtool.env.records import layout_for
         from envtool.env.running import NOT_FOUND, run_inside
         from envtool.models import Outcome
         from envtool.reports.tables import clean
 
-        status, started = run_inside(layout_for(Path.cwd()), command, os.environ)
+        project = open_here()
+        layout = layout_for(project.root, project.settings.venv)
+        status, started = run_inside(layout, command, os.environ)
         error = None
         if not started:
             name = clean(command[0])

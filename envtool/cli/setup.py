@@ -53,17 +53,23 @@ def setup(
 ) -> None:
     """Set up the project's environment, prove it, and switch to it.
 
-    Locks if needed, builds the new environment beside the current one, runs checks in it,
-    and switches .venv to it in one step. Whatever fails before that changes nothing.
-    Go back at any time with: envtool rollback
+    Locks if needed, builds the new environment beside the current one, runs
+    checks in it, and switches .venv to it in one step. Whatever fails before
+    that changes nothing. A .venv of your own is kept as a generation.
+    Go back to full torch at any time with: envtool rollback
 
+    \b
     Examples:
-
       envtool setup --cpu
       envtool setup --cpu torch "numpy<3" --check "python -c 'import torch'"
       envtool setup --cpu --dry-run
-      envtool setup --cpu --frozen --plain        # in a Dockerfile
+      envtool setup --cpu --frozen --plain     # in a Dockerfile
+      envtool setup --cpu --in-place --python /usr/local/bin/python
       envtool setup --full
+
+    Exit codes: 2 usage, 3 nothing needs torch, 4 no solution, 5 lock, 6
+    install, 7 checks, 9 another envtool at work. The environment is then as
+    it was.
     """
     start = time.monotonic()
 

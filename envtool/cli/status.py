@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envtool.cli.output import JsonOption, QuietOption, run_command
@@ -11,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from envtool.env.status import Row, Status
-    from envtool.models import Generation, Layout, Outcome, Reporter
+    from envtool.lock.project import Project
+    from envtool.models import Generation, Layout, Lock, Outcome, Reporter
 
 
 def status(json: JsonOption = False, quiet: QuietOption = False) -> None:
@@ -27,22 +27,54 @@ def status(json: JsonOption = False, quiet: QuietOption = False) -> None:
       envtool status --json | jq '.result.generations[] | select(.current)'
     """
 
-    def stage(_: Reporter) -> Outcome:
+    def stage(reporter: Reporter) -> Outcome:
+        from envtool.cli.options import open_here
         from envtool.env.records import layout_for
         from envtool.env.status import read_status
         from envtool.models import Outcome
 
-        layout = layout_for(Path.cwd())
-        found = read_status(layout, lambda generation: locked_versions(layout, generation))
+        project = open_here()
+        layout = layout_for(project.root, project.settings.venv)
+        lock = _read_lock(project, reporter)
+        found = read_status(layout, lambda generation: locked_versions(lock, layout, generation))
         return Outcome(result=_result(layout, found), text=_text(layout, found))
 
     run_command("status", stage, as_json=json, quiet=quiet)
 
 
-def locked_versions(layout: Layout, generation: Generation) -> Mapping[str, str] | None:
-    """Names and versions that the lock holds for a generation's backend and Python; None: nothing to compare with."""
-    del layout, generation
-    return None
+def locked_versions(lock: Lock | None, layout: Layout, generation: Generation) -> Mapping[str, str] | None:
+    """Names and versions that the lock holds for a generation's backend and Python; None: nothing to compare with.
+
+    The user's own adopted environment never came from a lock. What was installed from a folder, the project itself
+    among it, is no part of a lock and so no drift.
+    """
+    if lock is None or generation.kind == "adopted":
+        return None
+    from envtool.env.install import pins_here
+    from envtool.env.installed import installed_versions, local_projects
+    from envtool.env.verify import locate_site_packages
+    from envtool.errors import EnvtoolError
+
+    home = layout.venv if generation.kind == "plain" else layout.generation(generation.id)
+    try:
+        torch, rest = pins_here(lock, generation.backend, ".".join(generation.python.split(".")[:2]))
+        site = locate_site_packages(home)
+    except EnvtoolError:
+        return None
+    locked = {pin.name: str(pin.version) for pin in (*torch, *rest)}
+    installed, own = installed_versions(site), local_projects(site)
+    return {**{name: version for name, version in installed.items() if name in own}, **locked}
+
+
+def _read_lock(project: Project, reporter: Reporter) -> Lock | None:
+    from envtool.errors import LockError
+    from envtool.lock.stage import existing_lock
+
+    try:
+        return existing_lock(project)
+    except LockError as error:
+        reporter.warn(f"{error.message}; nothing is compared with it")
+        return None
 
 
 def _result(layout: Layout, found: Status) -> dict[str, object]:

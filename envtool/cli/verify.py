@@ -10,26 +10,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from envtool.cli import options as o
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.errors import ExitCode, UsageError
-from envtool.models import CheckResult, Lock, Outcome, Reporter, VerifyReport
+from envtool.models import CheckResult, Generation, Lock, Outcome, Reporter, VerifyReport
 
 if TYPE_CHECKING:
     from envtool.env.verify import VerifyOptions
-
-LOCK_FOLDER = Path("lockfiles")
-VENV = Path(".venv")
+    from envtool.lock.project import Project
+    from envtool.torch.backends import Backend
 
 PythonOption = Annotated[
     Path | None,
-    typer.Option("--python", metavar="PATH", help="Interpreter (or folder) of the environment. Default: .venv"),
+    typer.Option(
+        "--python", metavar="PATH", help="Interpreter (or folder) of the environment. Default: the project's."
+    ),
 ]
 PathOption = Annotated[
     Path | None,
     typer.Option("--path", metavar="DIR", help="A site-packages folder: its files are read, nothing is run."),
 ]
 BackendOption = Annotated[
-    str, typer.Option("--backend", metavar="NAME", help="What it should be: cpu, full, cu130, rocm6.4, …")
+    str | None,
+    typer.Option(
+        "--backend",
+        metavar="NAME",
+        help="What it should be: cpu, full, cu130, … Default: what envtool made it as, else cpu.",
+    ),
 ]
 StaticOption = Annotated[bool, typer.Option("--static", help="Read files only: no interpreter, no import, quick.")]
 DeepOption = Annotated[bool, typer.Option("--deep", help="Read every file and compare its hash with RECORD.")]
@@ -48,7 +55,7 @@ def verify(
     *,
     python: PythonOption = None,
     path: PathOption = None,
-    backend: BackendOption = "cpu",
+    backend: BackendOption = None,
     static: StaticOption = False,
     deep: DeepOption = False,
     lock: LockOption = None,
@@ -79,23 +86,27 @@ def verify(
     """
 
     def stage(reporter: Reporter) -> Outcome:
+        from envtool.env.generations import current, layout_for
         from envtool.env.verify import VerifyOptions, verify_environment
         from envtool.reports.escape import printable
-        from envtool.torch.backends import parse_backend
 
+        project = o.open_here()
+        venv = project.root / project.settings.venv
+        own = current(layout_for(project.root, project.settings.venv)) if python is None and path is None else None
+        adopted = own is not None and own.kind == "adopted"  # never made from a lock
         options = VerifyOptions(
-            expected=parse_backend(backend),
-            lock=None if no_lock else _read_lock(lock),
+            expected=_expected(backend, own),
+            lock=None if no_lock or (adopted and lock is None) else _read_lock(lock, project),
             deep=deep,
             static=static,
             timeout=timeout,
         )
-        interpreter, folder = _target(python, path, static=static)
+        interpreter, folder = _target(python, path, venv, static=static)
         started = time.perf_counter()
         if interpreter is not None and not static:
             reporter.phase("probe", str(interpreter))
         report = verify_environment(python=interpreter, site_packages=folder, options=options)
-        shown = printable((path or python or VENV).as_posix())
+        shown = printable((path or python or Path(project.settings.venv)).as_posix())
         seconds = time.perf_counter() - started
         if junit is not None:
             _write_junit(junit, report, shown, seconds)
@@ -106,7 +117,16 @@ def verify(
     run_command("verify", stage, as_json=json, quiet=quiet)
 
 
-def _target(python: Path | None, path: Path | None, *, static: bool) -> tuple[Path | None, Path | None]:
+def _expected(backend: str | None, own: Generation | None) -> Backend:
+    """``--backend``, else what the record of the project's environment says, else cpu."""
+    from envtool.torch.backends import CPU, parse_backend
+
+    if backend is not None:
+        return parse_backend(backend)
+    return parse_backend(own.backend) if own is not None and own.backend not in ("none", "") else CPU
+
+
+def _target(python: Path | None, path: Path | None, venv: Path, *, static: bool) -> tuple[Path | None, Path | None]:
     """The interpreter, or the site-packages folder, that the options name."""
     from envtool.env.verify import locate_python, locate_site_packages
 
@@ -116,24 +136,22 @@ def _target(python: Path | None, path: Path | None, *, static: bool) -> tuple[Pa
         if not path.is_dir():
             raise UsageError("verify.target", f"no folder {path}", "--path takes a site-packages folder.")
         return None, locate_site_packages(path) if (path / "pyvenv.cfg").is_file() else path
-    if python is None and not VENV.exists() and not VENV.is_symlink():
+    if python is None and not venv.exists() and not venv.is_symlink():
         # An activated environment is not taken for the project's: what it is depends on the shell.
         active = os.environ.get("VIRTUAL_ENV")
         hint = f"To verify the activated one: --python {active}" if active else "Name one with --python or --path."
-        raise UsageError("verify.target", "no .venv in this folder", f"{hint} Or make one: envtool setup --cpu")
-    place = python if python is not None else VENV
+        raise UsageError("verify.target", f"no {venv.name} in this folder", f"{hint} Or make one: envtool setup --cpu")
+    place = python if python is not None else venv
     if python is not None and not place.is_dir():
         return place, None
     return (None, locate_site_packages(place)) if static else (locate_python(place), None)
 
 
-def _read_lock(folder: Path | None) -> Lock | None:
-    if folder is None and not LOCK_FOLDER.is_dir():
-        return None
-    from envtool.lock.text import read_lock  # type: ignore[import-untyped,import-not-found,unused-ignore]
+def _read_lock(folder: Path | None, project: Project) -> Lock | None:
+    from envtool.lock.stage import existing_lock
+    from envtool.lock.text import read_lock
 
-    read: Lock = read_lock(folder if folder is not None else LOCK_FOLDER)
-    return read
+    return read_lock(folder) if folder is not None else existing_lock(project)
 
 
 def _outcome(report: VerifyReport, options: VerifyOptions, environment: str, *, seconds: float, quiet: bool) -> Outcome:

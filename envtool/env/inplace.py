@@ -9,28 +9,27 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from envtool.adapters import distributions, files
 from envtool.adapters.process import run
 from envtool.env import generations as chain
+from envtool.env import undo
+from envtool.env.commands import run_checks
 from envtool.env.install import Installation, install_into, pins_here
 from envtool.env.installed import installed_versions
-from envtool.env.plan import Plan, check_space
-from envtool.env.setup import SetupRequest, SetupResult, Steps
+from envtool.env.plan import Plan, changes, check_space
+from envtool.env.setup import InPlace, SetupRequest, SetupResult, Steps
 from envtool.env.verify import VerifyOptions, verify_environment
 from envtool.errors import InstallError, UsageError, VerifyError
 from envtool.lock.project import Interpreter, Project
 from envtool.lock.stage import write_lock
-from envtool.models import Generation, Layout, Note, Pin, Reporter, VerifyReport
+from envtool.models import Layout, Note, Pin, Reporter, VerifyReport
 from envtool.torch.family import is_gpu_payload
-
-_RECORD = "in-place.json"
-_STASH = "in-place"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +38,8 @@ class _Place:
 
     interpreter: Interpreter
     site_packages: Path
+    scripts: Path
+    prefix: Path
     before: Mapping[str, str]
 
 
@@ -51,59 +52,100 @@ def set_up_in_place(project: Project, layout: Layout, wanted: SetupRequest, repo
     if not project.settings.python:
         hint = "envtool setup --cpu --in-place --python /usr/local/bin/python"
         raise UsageError("in-place.python", "--in-place needs --python: which environment is it?", hint)
+    if wanted.plain:
+        raise UsageError("in-place.plain", "--in-place and --plain cannot be combined", "Leave --plain out.")
+    steps = Steps(project, layout, wanted, reporter)
+    if wanted.dry_run:
+        return _set_up(steps)
     with chain.exclusive(layout):
         for sentence in chain.recover(layout):
             reporter.note(sentence)
-        stash = layout.state / _STASH
-        if stash.is_dir():
-            _undo_interrupted(layout, stash)
+        folder = layout.state / undo.STASH
+        if folder.is_dir():
+            _put_back(undo.read_before(layout), folder)
             reporter.note("an earlier in-place setup was interrupted: what was there is back")
-        return _set_up(project, layout, wanted, reporter, stash)
+        return _set_up(steps)
 
 
-def _set_up(project: Project, layout: Layout, wanted: SetupRequest, reporter: Reporter, stash: Path) -> SetupResult:
-    steps = Steps(project, layout, wanted, reporter)
+def _set_up(steps: Steps) -> SetupResult:
+    wanted, reporter, layout = steps.wanted, steps.reporter, steps.layout
     locked, request, interpreter = steps.locked()
     what = steps.installation(locked.lock, request)
-    plan = steps.plan(what, interpreter)
     place = _look(interpreter)
     torch, rest = pins_here(what.lock, wanted.backend.name, interpreter.minor)
     change, leftovers = _changes(place, (*torch, *rest), keep_gpu=not wanted.backend.is_cpu)
-    notes = tuple(Note(code="in-place.removed", message=f"{name} removed: a GPU leftover") for name in leftovers)
+    own = {str(canonicalize_name(project.name)) for project in what.projects if project.name}
+    plan = replace(steps.plan(what, interpreter), changes=_lines(place, (*torch, *rest), leftovers))
     if wanted.dry_run:
-        return _result(place, None, plan, steps, changed=False, notes=notes)
+        return _result(place, None, plan, steps, changed=False)
     if locked.changed:
-        write_lock(project, locked)
-    if not change and not leftovers:
+        write_lock(steps.project, locked)
+    if not change and not leftovers and own <= place.before.keys():
         report = _verify(place, what, wanted)
-        return _result(place, report, plan, steps, changed=False, notes=())
+        run_checks(steps.commands, place.prefix, steps.project.root, reporter)
+        return _result(place, report, plan, steps, changed=False)
     check_space(plan)
-    _write_record(layout, place, [*change, *leftovers])
+    before = undo.Before(
+        python=str(place.interpreter.path),
+        site_packages=str(place.site_packages),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        names=tuple(sorted({*change, *leftovers, *own})),
+        versions=dict(place.before),
+        listing=undo.list_files(place.site_packages, place.scripts),
+    )
+    folder = layout.state / undo.STASH
+    undo.write_before(layout, before)
     done = False
     try:
-        reporter.phase("stage", f"move {len(change) + len(leftovers)} packages aside")
-        _stash(place, [*change, *leftovers], stash)
+        reporter.phase("stage", f"move {sum(name in place.before for name in before.names)} packages aside")
+        undo.stash(before, folder)
         install_into(place.interpreter.path, place.interpreter.minor, what, reporter)
-        reporter.phase("probe", "run the interpreter")
+        reporter.phase("probe", "run the interpreter" if wanted.probe else "read the new files")
         report = _verify(place, what, wanted)
+        run_checks(steps.commands, place.prefix, steps.project.root, reporter)
         done = True
     finally:
         if not done:
-            reporter.warn("putting back what was there")
-            _undo(place.site_packages, place.before, stash)
-    files.remove_tree(stash)
-    return _result(place, report, plan, steps, changed=True, notes=notes)
+            reporter.phase("undo", "put back what was there")
+            _put_back(before, folder)
+    with contextlib.suppress(OSError):
+        undo.finish(before, folder)
+    steps.notes += [Note(code="in-place.removed", message=f"{name} removed: a GPU leftover") for name in leftovers]
+    return _result(place, report, plan, steps, changed=True)
+
+
+def _put_back(before: undo.Before, folder: Path) -> None:
+    try:
+        undo.undo(before, folder)
+    except OSError as error:
+        message = f"cannot put back what was there: {error.strerror or error}: {error.filename or folder}"
+        hint = f"Make it writable and run the command again: what was moved is safe in {folder}."
+        raise InstallError("in-place.undo", message, hint) from error
 
 
 def _look(interpreter: Interpreter) -> _Place:
-    code = "import json, sysconfig; print(json.dumps(sysconfig.get_paths()['purelib']))"
+    code = "import json, sys; from sysconfig import get_path as p; "
+    code += "print(json.dumps([p('purelib'), p('scripts'), sys.prefix]))"
     done = run([interpreter.path, "-I", "-c", code])
     try:
-        site = Path(json.loads(done.stdout))
+        site, scripts, prefix = (Path(text) for text in json.loads(done.stdout))
     except ValueError:
         message = f"{interpreter.path.name} does not say where its packages are"
         raise InstallError("in-place.python", message, "Name another interpreter.") from None
-    return _Place(interpreter=interpreter, site_packages=site, before=installed_versions(site))
+    return _Place(
+        interpreter=interpreter,
+        site_packages=site,
+        scripts=scripts,
+        prefix=prefix,
+        before=installed_versions(site),
+    )
+
+
+def _lines(place: _Place, pins: tuple[Pin, ...], leftovers: list[str]) -> tuple[str, ...]:
+    """What changes, a line a package; what the lock does not name is not touched."""
+    now = {pin.name: str(pin.version) for pin in pins}
+    touched = {name: version for name, version in place.before.items() if name in now or name in leftovers}
+    return changes(touched, now)
 
 
 def _changes(place: _Place, pins: tuple[Pin, ...], *, keep_gpu: bool) -> tuple[list[str], list[str]]:
@@ -121,77 +163,28 @@ def _same(found: str | None, wanted: Version) -> bool:
         return False
 
 
-def _stash(place: _Place, names: list[str], stash: Path) -> None:
-    paths: list[Path] = []
-    for name in names:
-        found = distributions.find_distribution(place.site_packages, name)
-        if found is not None:
-            paths += distributions.recorded_files(found)
-    distributions.stash(dict.fromkeys(paths), stash)
-
-
-def _undo(site_packages: Path, before: Mapping[str, str], stash: Path) -> None:
-    """Remove every distribution that was not there before at this version, and move the old files back."""
-    for name, version in installed_versions(site_packages).items():
-        if before.get(name) != version:
-            found = distributions.find_distribution(site_packages, name)
-            if found is not None and found.files is not None:
-                distributions.remove_files(distributions.recorded_files(found))
-    distributions.restore(stash)
-    with contextlib.suppress(OSError):
-        files.remove_tree(stash)
-
-
-def _undo_interrupted(layout: Layout, stash: Path) -> None:
-    try:
-        record = json.loads((layout.state / _RECORD).read_text(encoding="utf-8"))
-        site, before = Path(record["site_packages"]), dict(record["before"])
-    except (OSError, ValueError, KeyError):
-        message = "an in-place setup was interrupted and its record cannot be read"
-        hint = f"What it moved lies in {stash}, listed in moved.json."
-        raise InstallError("in-place.record", message, hint) from None
-    _undo(site, before, stash)
-
-
 def _verify(place: _Place, what: Installation, wanted: SetupRequest) -> VerifyReport:
     options = VerifyOptions(expected=wanted.backend, lock=what.lock, static=not wanted.probe)
     report = verify_environment(python=place.interpreter.path, site_packages=place.site_packages, options=options)
     if not report.ok:
         first = report.failures[0]
-        message = f"the environment failed {first.id}: {first.found}; it is as it was"
+        message = f"the environment fails {first.id}: {first.found}; it is as it was"
         raise VerifyError(f"verify.{first.id}", message, first.fix)
     return report
 
 
-def _write_record(layout: Layout, place: _Place, names: list[str]) -> None:
-    record = {
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "python": str(place.interpreter.path),
-        "site_packages": str(place.site_packages),
-        "changed": names,
-        "before": dict(place.before),
-    }
-    files.write_text(layout.state / _RECORD, json.dumps(record, indent=2) + "\n")
-
-
-def _result(
-    place: _Place, report: VerifyReport | None, plan: Plan, steps: Steps, *, changed: bool, notes: tuple[Note, ...]
-) -> SetupResult:
-    now = installed_versions(place.site_packages)
-    generation = Generation(
-        id=0,
-        backend=steps.wanted.backend.name if report is not None else "unknown",
-        torch=now.get("torch"),
-        python=place.interpreter.minor,
-        created="",
-        kind="built",
-        healthy=report is not None,
-    )
+def _result(place: _Place, report: VerifyReport | None, plan: Plan, steps: Steps, *, changed: bool) -> SetupResult:
     return SetupResult(
-        generation=generation,
+        generation=None,
         changed=changed,
         plan=plan,
         checks=report.checks if report is not None else (),
-        notes=(*steps.notes, *notes),
+        notes=tuple(dict.fromkeys(steps.notes)),
         phases=steps.clock.phases,
+        place=InPlace(
+            path=place.interpreter.path,
+            torch=installed_versions(place.site_packages).get("torch"),
+            backend=steps.wanted.backend.name,
+            python=place.interpreter.minor,
+        ),
     )

@@ -112,17 +112,24 @@ def _install_torch(interpreter: Path, pins: Sequence[Pin], what: Installation, r
         _install_pins(interpreter, pins, what.access, what, reporter)
         return ()
     folder = _folder_with(family, what.folders)
+    mismatch: LockError | None = None
     if folder is not None:
         reporter.phase("install", f"{names} from find-links, by its locked hash")
         try:
             access = IndexAccess(find_links=(str(folder),))
             _install_pins(interpreter, family, access, what, reporter, offline=True)
-        except LockError:
+        except LockError as error:
             # Another file under the same name: not ours, so the index has to have the right one.
+            mismatch = error
             reporter.warn("the wheel in find-links is not the one that is locked; asking the index")
         else:
             return (f"{names} came from a find-links folder",)
-    _check_reachable(index, names)
+    try:
+        _check_reachable(index, names)
+    except InstallError:
+        if mismatch is not None:
+            raise mismatch from None
+        raise
     reporter.phase("install", f"{names} from {redact(index)}")
     _install_pins(interpreter, family, IndexAccess(default_index=index), what, reporter)
     if others:

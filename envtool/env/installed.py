@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -25,3 +26,17 @@ def metadata_folders(site_packages: Path) -> list[str]:
         return sorted(path.name for path in site_packages.iterdir() if path.name.endswith((".dist-info", ".egg-info")))
     except OSError:
         return []
+
+
+def local_projects(site_packages: Path) -> frozenset[str]:
+    """Normalised names of what was installed from a folder, editable or not (PEP 610: ``dir_info``)."""
+    found = set()
+    for distribution in distributions(path=[str(site_packages)]):
+        name = distribution.metadata["Name"] if distribution.metadata is not None else None
+        try:
+            source = json.loads(distribution.read_text("direct_url.json") or "{}")
+        except ValueError:
+            continue
+        if name and isinstance(source, dict) and "dir_info" in source:
+            found.add(str(canonicalize_name(name)))
+    return frozenset(found)

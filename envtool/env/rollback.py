@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,8 +33,9 @@ def rollback(project: Project, layout: Layout, wanted: RollbackRequest, reporter
     what :func:`envtool.env.setup.setup` raises when full torch has to be built.
     """
     start = time.monotonic()
-    with chain.exclusive(layout):
-        for sentence in chain.recover(layout):
+    # A dry run takes no lock and recovers nothing: both write.
+    with contextlib.nullcontext() if wanted.dry_run else chain.exclusive(layout):
+        for sentence in () if wanted.dry_run else chain.recover(layout):
             reporter.note(sentence)
         target = choose(layout, wanted.to, reporter)
         if target is not None:
@@ -42,7 +44,9 @@ def rollback(project: Project, layout: Layout, wanted: RollbackRequest, reporter
         message = "there is no full-torch generation here, and no lock to build one from"
         raise RollbackError("rollback.nowhere", message, "See what there is: envtool status. Or: envtool setup --full")
     reporter.note("no full-torch generation is here: building one from torch-full.txt")
-    return setup(project, layout, SetupRequest(backend=FULL, as_locked=True, dry_run=wanted.dry_run), reporter)
+    # Its words are those of no setup command, so that none is taken for having asked for this.
+    build = SetupRequest(backend=FULL, as_locked=True, dry_run=wanted.dry_run, words=("rollback",))
+    return setup(project, layout, build, reporter)
 
 
 def choose(layout: Layout, to: str | None, reporter: Reporter) -> Generation | None:

@@ -53,11 +53,14 @@ def is_satisfied(root: Path, venv: str, words: Sequence[str], environ: Mapping[s
     record = _current_record(root, venv)
     if record is None or not record.get("healthy"):
         return None
-    satisfied = record.get("satisfied") or {}
-    files = json.loads(satisfied.get("files", "[]"))
-    if satisfied.get("fingerprint") != fingerprint(root, words, files, environ):
-        return None
-    return record if _still_holds(root / venv, satisfied) else None
+    try:
+        satisfied = record["satisfied"]
+        files = json.loads(satisfied["files"])
+        if satisfied["fingerprint"] != fingerprint(root, words, files, environ):
+            return None
+        return record if _still_holds(root / venv, satisfied) else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None  # a record that somebody edited: the long way reads it with care
 
 
 def _current_record(root: Path, venv: str) -> dict[str, Any] | None:
@@ -86,7 +89,10 @@ def _is_junction(path: Path) -> bool:
 
 
 def _still_holds(environment: Path, satisfied: Mapping[str, str]) -> bool:
-    site = environment / satisfied.get("site", "")
+    site = environment / satisfied["site"]
+    interpreter = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
+    if not environment.joinpath(*interpreter).exists():
+        return False  # a link to a Python that was removed
     try:
         present = sorted(e.name for e in os.scandir(site) if e.name.endswith((".dist-info", ".egg-info")))
         torch = (site / "torch" / "version.py").read_bytes()

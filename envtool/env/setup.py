@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,12 +12,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from envtool.adapters import files, platform
-from envtool.adapters.process import clean_environment, run
 from envtool.env import generations as chain
+from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
-from envtool.env.installed import installed_versions, metadata_folders
+from envtool.env.installed import installed_versions, local_projects, metadata_folders
 from envtool.env.plan import Plan, changes, check_space, measure
-from envtool.env.running import activated
 from envtool.env.satisfied import fingerprint, marks
 from envtool.env.verify import VerifyOptions, locate_python, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError, LockError, VerifyError
@@ -59,8 +56,18 @@ class SetupRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InPlace:
+    """The environment of an interpreter that was set up in place."""
+
+    path: Path
+    torch: str | None
+    backend: str
+    python: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SetupResult:
-    """What became of it. ``generation`` is the current one afterwards; None on a dry run without any."""
+    """What became of it. ``generation`` is the current one afterwards; None on a dry run without any, and in place."""
 
     generation: Generation | None
     changed: bool
@@ -69,6 +76,7 @@ class SetupResult:
     notes: tuple[Note, ...]
     phases: Mapping[str, float]
     lock_changed: bool = False
+    place: InPlace | None = None
 
 
 class _Clock:
@@ -92,10 +100,13 @@ def setup(project: Project, layout: Layout, wanted: SetupRequest, reporter: Repo
     Raises the errors of each step with its exit code: UsageError (2), NoInputsError (3), ResolutionError (4), LockError
     (5), InstallError (6), VerifyError (7), BusyError (9). The environment is as it was in every one of these cases.
     """
+    steps = Steps(project, layout, wanted, reporter)
+    if wanted.dry_run:
+        return steps.run()  # no lock and no recovery: both write
     with chain.exclusive(layout):
         for sentence in chain.recover(layout):
             reporter.note(sentence)
-        return Steps(project, layout, wanted, reporter).run()
+        return steps.run()
 
 
 class Steps:
@@ -108,6 +119,7 @@ class Steps:
         self.reporter = reporter
         self.clock = _Clock()
         self.notes: list[Note] = []
+        self.commands = read_commands((*project.settings.checks, *wanted.checks))
 
     def run(self) -> SetupResult:
         """Do all of it."""
@@ -178,7 +190,9 @@ class Steps:
         size, full = measure(what, interpreter.minor, str(interpreter.path))
         before: dict[str, str] = {}
         with contextlib.suppress(EnvtoolError, OSError):
-            before = installed_versions(locate_site_packages(self.layout.venv))
+            site = locate_site_packages(self.layout.venv)
+            own = local_projects(site)  # installed from a folder again, whatever the lock says
+            before = {name: version for name, version in installed_versions(site).items() if name not in own}
         now = {pin.name: str(pin.version) for pin in (*torch, *rest)}
         seeds = {name: version for name, version in before.items() if name in ("pip", "setuptools", "wheel")}
         return Plan(
@@ -208,14 +222,22 @@ class Steps:
         return max(found, key=lambda generation: generation.id, default=None)
 
     def stands(self, generation: Generation) -> bool:
-        """Whether a generation is still what its record says."""
+        """Whether a generation is still what its record says: what is installed, and every recorded file."""
         folder = self.layout.generation(generation.id)
-        if not chain.is_sound(self.layout, generation):
+        if not chain.is_sound(self.layout, generation, folder):
             return False
         try:
-            return installed_versions(locate_site_packages(folder)) == dict(generation.installed)
+            site = locate_site_packages(folder)
+            if installed_versions(site) != dict(generation.installed):
+                return False
+            options = VerifyOptions(expected=self.wanted.backend, static=True)
+            report = verify_environment(python=None, site_packages=site, options=options)
         except EnvtoolError:
             return False
+        if not report.ok:
+            first = report.failures[0]
+            self.reporter.warn(f"generation {generation.id} is passed over: {first.found}")
+        return report.ok
 
     def switch(self, generation: Generation, request: Request, plan: Plan, *, lock_changed: bool) -> SetupResult:
         """Make a generation current that is there already."""
@@ -223,7 +245,7 @@ class Steps:
         same = now is not None and now.id == generation.id
         folder = self.layout.venv if generation.kind == "plain" else self.layout.generation(generation.id)
         with self.clock.phase("check"):
-            self.user_checks(folder)
+            run_checks(self.commands, folder, self.project.root, self.reporter)
         generation = replace(generation, satisfied=self.satisfied(folder, request))
         if generation.kind == "plain":
             files.write_text(folder / ".envtool.json", _plain_text(generation))
@@ -260,7 +282,7 @@ class Steps:
             with self.clock.phase("verify"):
                 report = self.verify(folder, what.lock)
             with self.clock.phase("check"):
-                self.user_checks(folder)
+                run_checks(self.commands, folder, self.project.root, self.reporter)
             generation = self.generation(number, folder, interpreter, report, digest, request)
             with self.clock.phase("activate"):
                 self.reporter.phase("activate", f"generation {number}")
@@ -300,22 +322,6 @@ class Steps:
             message = f"the new environment failed {first.id}: {first.found}{more}; the environment is as it was"
             raise VerifyError(f"verify.{first.id}", message, first.fix)
         return report
-
-    def user_checks(self, folder: Path) -> None:
-        """Run the project's own checks in the staged environment. Raises VerifyError (``check.failed``)."""
-        for command in (*self.project.settings.checks, *self.wanted.checks):
-            self.reporter.phase("check", command)
-            environment = activated(folder, clean_environment())
-            words = shlex.split(command, posix=not platform.is_windows())
-            program = shutil.which(words[0], path=environment["PATH"]) if words else None
-            if program is None:
-                message = f"check {command!r} cannot run: {words[0] if words else 'it is empty'} is not there"
-                raise VerifyError("check.missing", message, "Install it with the project, or mend the check.")
-            done = run([program, *words[1:]], env=environment, cwd=self.project.root)
-            if done.returncode != 0:
-                tail = "\n".join((done.stdout + done.stderr).rstrip().splitlines()[-15:])
-                message = f"check {command!r} failed with status {done.returncode}; the environment is as it was"
-                raise VerifyError("check.failed", f"{message}\n{tail}".rstrip(), "Mend the cause and run setup again.")
 
     def generation(
         self,

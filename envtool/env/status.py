@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from envtool.adapters import platform
 from envtool.env.drift import drift
 from envtool.env.generations import current, is_sound, list_generations, occupant, previous, way_back
+from envtool.env.installed import installed_versions
 from envtool.env.occupant import Occupant
+from envtool.env.verify import locate_site_packages
+from envtool.errors import EnvtoolError
 from envtool.models import Generation, Layout
 
 Locked = Callable[[Generation], Mapping[str, str] | None]
@@ -69,7 +72,7 @@ def read_status(layout: Layout, locked: Locked = lambda _: None) -> Status:
             usage=platform.disk_usage([home]),
             healthy=is_sound(layout, one, home),
             current=one == live,
-            drift=drift(one, locked(one)),
+            drift=drift(_as_installed(one, home), locked(one)),
         )
         for one, home in homes
     )
@@ -82,3 +85,12 @@ def read_status(layout: Layout, locked: Locked = lambda _: None) -> Status:
         way_back=back.id if back else None,
         previous=before.id if before else None,
     )
+
+
+def _as_installed(generation: Generation, home: Path) -> Generation:
+    """The generation with what is installed in it now: somebody may have used pip in it since."""
+    try:
+        site = locate_site_packages(home)
+    except EnvtoolError:
+        return generation
+    return replace(generation, installed=tuple(installed_versions(site).items()))

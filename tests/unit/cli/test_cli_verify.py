@@ -5,14 +5,16 @@ import sys
 import venv
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from packaging.version import Version
 from typer.testing import CliRunner
 
 from envtool.cli.app import app
-from envtool.models import Lock, LockFile, Pin
+from envtool.env import records
+from envtool.env.generations import activate, layout_for
+from envtool.lock.text import render_lock
+from envtool.models import Generation, Lock, LockFile, Pin
 
 VERSION = "__version__ = {0!r}\ncuda = {1!r}\nhip = None\n"
 
@@ -139,46 +141,73 @@ def test_full_is_judged_as_full(environment):
     assert json.loads(result.stdout)["error"]["code"] == "verify.build-identity"
 
 
-@pytest.fixture
-def read(monkeypatch):
-    """Folders that the lock was read from; each gives a lock of another torch than is installed."""
-    folders = []
-
-    def read_lock(directory):
-        folders.append(directory)
-        pins = (Pin(name="torch", version=Version("2.13.0")),)
-        return Lock(
-            torch={"cpu": LockFile(filename="torch-cpu.txt", backend="cpu", pins=pins)},
-            rest=LockFile(filename="requirements.txt", backend=None, pins=()),
-            inputs="",
-            requirements=(),
-            constraints=(),
-            gpu_packages="default",
-            python=">=3.10",
-            pythons=("3.11",),
-            targets=("linux-x86_64",),
-        )
-
-    monkeypatch.setitem(sys.modules, "envtool.lock.text", SimpleNamespace(read_lock=read_lock))
-    return folders
+def write_lock(folder: Path, torch: str) -> None:
+    """A lock that holds one pin."""
+    pin = Pin(name="torch", version=Version(torch), hashes=("0" * 64,))
+    lock = Lock(
+        torch={"cpu": LockFile(filename="torch-cpu.txt", backend="cpu", pins=(pin,))},
+        rest=LockFile(filename="requirements.txt", backend=None, pins=()),
+        inputs="",
+        requirements=(),
+        constraints=(),
+        gpu_packages="default",
+        python=">=3.10",
+        pythons=("3.11",),
+        targets=("linux-x86_64",),
+    )
+    folder.mkdir(exist_ok=True)
+    for name, text in render_lock(lock).items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
 
 
-def test_the_lock_of_the_folder_is_compared(environment, project, read):
+def test_the_lock_of_the_folder_is_compared(environment, project):
     assert run("--static").exit_code == 0
-    (project / "lockfiles").mkdir()
+    write_lock(project / "lockfiles", "2.13.0")
     result = run("--static")
     assert result.exit_code == 7
     message = "error[verify.installed-matches-lock]: .venv: torch is 2.13.0+cpu (locked: 2.13.0)"
     assert result.stderr.startswith(message)
-    assert read == [Path("lockfiles")]
+    write_lock(project / "lockfiles", "2.13.0+cpu")
+    assert run("--static").exit_code == 0
 
 
-def test_another_lock_and_none(environment, project, read):
-    (project / "lockfiles").mkdir()
+def test_another_lock_and_none(environment, project):
+    write_lock(project / "lockfiles", "2.13.0")
     assert run("--static", "--no-lock").exit_code == 0
-    assert read == []
-    assert run("--static", "--lock", "elsewhere").exit_code == 7
-    assert read == [Path("elsewhere")]
+    write_lock(project / "elsewhere", "2.13.0+cpu")
+    assert run("--static", "--lock", "elsewhere").exit_code == 0
+
+
+def test_a_folder_without_a_lock_toml_is_no_lock(environment, project):
+    (project / "lockfiles").mkdir()
+    assert run("--static").exit_code == 0
+    result = run("--static", "--lock", "lockfiles")
+    assert (result.exit_code, "error[lock.missing]" in result.stderr) == (5, True)
+
+
+def test_the_setting_says_where_the_environment_is(environment, project, monkeypatch):
+    (project / ".venv").rename(project / "env")
+    assert run("--static").exit_code == 2
+    monkeypatch.setenv("ENVTOOL_VENV", "env")
+    result = run("--static")
+    assert (result.exit_code, result.stdout.split(":")[0]) == (0, "env")
+
+
+def test_what_envtool_made_it_as_is_what_it_should_be(environment, project):
+    (environment / "torch/version.py").write_text(VERSION.format("2.13.0", "13.0"))
+    (environment / "torch-2.13.0+cpu.dist-info/METADATA").write_text("Name: torch\nVersion: 2.13.0\n")
+    assert run("--static").exit_code == 7
+    record = Generation(id=1, backend="full", torch="2.13.0", python="3.11.7", created="", kind="built", healthy=True)
+    layout = layout_for(project)
+    layout.generations.mkdir(parents=True)
+    (project / ".venv").rename(layout.generation(1))
+    records.write_record(layout, record)
+    activate(layout, record)
+    done = json.loads(run("--static", "--json").stdout)
+    identity = next(check for check in done["result"]["checks"] if check["id"] == "build-identity")
+    assert (done["result"]["expected"], identity["status"]) == ("full", "pass")
+    done = json.loads(run("--static", "--json", "--backend", "cpu").stdout)
+    assert (done["result"]["expected"], done["exit_code"]) == ("cpu", 7)
 
 
 def test_junit_is_written(environment, project):

@@ -1,0 +1,74 @@
+"""The project's own checks: commands that have to succeed in a new environment before anything is switched."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from envtool.adapters import platform
+from envtool.adapters.process import clean_environment, run
+from envtool.env.running import activated
+from envtool.errors import UsageError, VerifyError
+from envtool.models import Completed, Reporter
+from envtool.reports.escape import printable
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_SHOWN = 15
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """A check as it was written, and as words."""
+
+    text: str
+    words: tuple[str, ...]
+
+
+def read_commands(texts: Iterable[str]) -> tuple[Command, ...]:
+    """Checks as words, by the rules of a POSIX shell (on Windows, by its own), without a shell.
+
+    Raises UsageError (``usage.check``) for an open quote, or for nothing at all.
+    """
+    found = []
+    for text in texts:
+        try:
+            words = shlex.split(text, posix=not platform.is_windows())
+        except ValueError as error:
+            message = f"check `{printable(text)}` cannot be read: {str(error).lower()}"
+            hint = "Quote the whole command: --check \"python -c 'import torch'\""
+            raise UsageError("usage.check", message, hint) from None
+        if not words:
+            raise UsageError("usage.check", "a check is empty", "Name a command: --check pytest")
+        found.append(Command(text=text, words=tuple(words)))
+    return tuple(found)
+
+
+def run_checks(commands: Sequence[Command], folder: Path, root: Path, reporter: Reporter) -> None:
+    """Run the checks in an environment, from the project's root. Raises VerifyError (``check.*``) for the first that
+    fails or is not there."""
+    environment = activated(folder, clean_environment())
+    if not (folder / "pyvenv.cfg").is_file():
+        del environment["VIRTUAL_ENV"]  # the prefix of an interpreter, set up in place
+    for command in commands:
+        text, name = printable(command.text), command.words[0]
+        reporter.phase("check", text)
+        program = shutil.which(name, path=environment["PATH"])
+        if program is None:
+            hint = "The new environment's programs come first on PATH, then your own. Nothing was switched."
+            raise VerifyError("check.missing", f"check `{text}` cannot run: there is no {printable(name)}", hint)
+        done = run([program, *command.words[1:]], env=environment, cwd=root)
+        if done.returncode != 0:
+            hint = "Nothing was switched. Mend the cause, and run the same command again."
+            raise VerifyError("check.failed", _failure(text, done), hint)
+
+
+def _failure(text: str, done: Completed) -> str:
+    """What a failed check said last; its colours and control characters would end up in a log."""
+    lines = _COLOURS.sub("", done.stdout + done.stderr).rstrip().splitlines()[-_SHOWN:]
+    ended = f"status {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
+    message = f"check `{text}` failed with {ended}; the environment is as it was"
+    return "\n".join([message, *(f"  {printable(line)}" for line in lines)])
