@@ -110,7 +110,15 @@ def pin_family(
             return attempt(kept)
         except ResolutionError:
             reporter.note("the versions of the earlier lock no longer fit; choosing again")
-    return attempt(requests)
+    try:
+        return attempt(requests)
+    except ResolutionError as error:
+        if not source.flat:
+            raise
+        # The folders were only tried because the index does not answer: that is the cause to name.
+        message = f"{redact(source.index)} cannot be reached, and find-links has no wheel that fits: {error.message}"
+        hint = "Set torch-index to a mirror, or put the wheel into the find-links folder."
+        raise InstallError("torch-index.unreachable", message, hint) from error
 
 
 def _preferring(request: FamilyRequest, prefer: Mapping[str, Sequence[str]]) -> FamilyRequest:
