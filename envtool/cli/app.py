@@ -26,3 +26,12 @@ def _root(
     version: bool = typer.Option(False, "--version", "-V", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     """Reproducible CPU-only PyTorch environments: lock, prove, switch, and roll back."""
+
+
+def _register() -> None:
+    from envtool.cli.audit import audit
+
+    app.command()(audit)
+
+
+_register()
