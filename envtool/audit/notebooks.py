@@ -51,7 +51,7 @@ def notebook_source(raw: str) -> Notebook:
     spans: list[Cell] = []
     dropped: list[tuple[int, str]] = []
     for number, (lines, code) in enumerate(cells, start=1):
-        if not code or not lines:
+        if not code or lines == [""]:
             continue
         python = _python_lines(lines)
         if python is None or not _parses(python):
