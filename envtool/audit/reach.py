@@ -204,7 +204,7 @@ def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> int:
     sign = -1 if isinstance(op, ast.NotEq | ast.NotIn | ast.IsNot) else 1
     if any(_GPU.search(text) for text in texts):
         return sign
-    if any(re.match(r"(cpu|gloo|mps)\b", text) for text in texts):
+    if any(re.match(r"(cpu|gloo)\b", text) for text in texts):  # not mps: what is not mps may be the CPU
         return -sign
     names = " ".join(_identifiers(left))
     if not (_GPU.search(names) or "device" in names) or _CPU.search(names):

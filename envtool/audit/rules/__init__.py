@@ -34,6 +34,7 @@ from envtool.audit.rules.cpu122_cuda_default import RULE as CPU122
 from envtool.audit.rules.cpu123_gpu_model_option import RULE as CPU123
 from envtool.audit.rules.cpu124_gpu_training import RULE as CPU124
 from envtool.audit.rules.cpu125_no_gpus import RULE as CPU125
+from envtool.audit.rules.cpu126_cuda_required import RULE as CPU126
 
 RULES: Sequence[Rule] = (
     CPU101,
@@ -61,4 +62,5 @@ RULES: Sequence[Rule] = (
     CPU123,
     CPU124,
     CPU125,
+    CPU126,
 )
