@@ -21,6 +21,8 @@ _GPU = re.compile(
 _CPU = re.compile(r"(^|_)cpu(_|$)|(^|_)(no|non|not|without|disable|skip)_?(cuda|gpu)", re.IGNORECASE)
 _GPU_FUNCTION = re.compile(r"(^|_)(cuda|gpus?|pin_memory|nccl)(_|$)", re.IGNORECASE)
 _DISTRIBUTED = re.compile(r"(^|_)(ddp|dist|fsdp|distributed|slurm)(_|$)", re.IGNORECASE)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
+_AVAILABLE = re.compile(r"^_?(is_(?!torch_|mps_|xpu_|npu_)\w+_available|HAS_(?!TORCH)\w+|\w+_AVAILABLE|find_spec)$")
 _EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "pytest.skip", "pytest.exit", "unittest.skip"})
 _EXIT_NAMES = frozenset({"exit", "quit"})
 _EXIT_METHODS = frozenset({"skipTest", "skip"})
@@ -64,16 +66,26 @@ def _step(flow: Flow, parent: ast.AST, child: ast.AST) -> State:
     if isinstance(parent, ast.BoolOp):
         return _operand(flow, parent, child)
     if isinstance(parent, ast.For | ast.AsyncFor) and child is not parent.iter:
-        return "maybe"
+        return "never" if child in parent.body and _is_empty(flow, parent.iter) else "maybe"
     if isinstance(parent, ast.ExceptHandler | ast.match_case):
         return "maybe"
-    if isinstance(parent, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
+    if isinstance(parent, _COMPREHENSIONS) and not isinstance(child, ast.comprehension):
         tests = [test for generator in parent.generators for test in generator.ifs]
-        if not isinstance(child, ast.comprehension) and any(values.truth(flow, test) is False for test in tests):
+        if any(values.truth(flow, test) is False for test in tests):
+            return "never"
+        if any(_is_empty(flow, generator.iter) for generator in parent.generators):
             return "never"
     if isinstance(parent, ast.Assert) and child is parent.msg:
         return "maybe"
     return "always"
+
+
+def _is_empty(flow: Flow, node: ast.expr) -> bool:
+    """``range(torch.cuda.device_count())``: a loop over the GPUs, of which there are none."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and node.args):
+        return False
+    stop = values.evaluate(flow, node.args[min(1, len(node.args) - 1)])
+    return bool(stop) and all(isinstance(value.const, int) and value.const <= 0 for value in stop or ())
 
 
 def _branch(flow: Flow, parent: ast.If | ast.While | ast.IfExp, child: ast.AST) -> State:
@@ -229,6 +241,8 @@ def _named_side(node: ast.expr) -> int:
     if any(_CPU.search(name) for name in names):
         return -1
     texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+    if any(_AVAILABLE.match(name) for name in names):
+        return 1
     return 1 if any(_GPU.search(text) for text in (*names, *texts)) else 0
 
 
@@ -264,6 +278,9 @@ def by_choice(flow: Flow, node: ast.AST) -> str:
         elif isinstance(parent, ast.BoolOp):
             sides = [leaning(part) for part in parent.values[: _position(parent.values, child)]]
             if (1 if isinstance(parent.op, ast.And) else -1) in sides:
+                return f"line {parent.lineno} chooses the GPU"
+        elif isinstance(parent, _COMPREHENSIONS) and not isinstance(child, ast.comprehension):
+            if any(leaning(test) == 1 for generator in parent.generators for test in generator.ifs):
                 return f"line {parent.lineno} chooses the GPU"
         elif isinstance(parent, ast.match_case) and "cuda" in ast.dump(parent.pattern).lower():
             return "a case for the GPU"
