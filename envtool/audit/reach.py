@@ -18,10 +18,13 @@ _GPU = re.compile(
     r"|distributed|parallel|deepspeed|xformers|flash_attn|launcher|(^|_)dist(_|$)",
     re.IGNORECASE,
 )
-_CPU = re.compile(r"(^|_)cpu(_|$)|(^|_)(no|non|not|without|disable|skip)_?(cuda|gpu)", re.IGNORECASE)
+_CPU = re.compile(
+    r"^(use_|force_|only_|on_|run_on_)?cpu(_only)?$|(^|_)(no|non|not|without|disable|skip)_?(cuda|gpu)", re.IGNORECASE
+)
 _GPU_FUNCTION = re.compile(r"(^|_)(cuda|gpus?|pin_memory|nccl)(_|$)", re.IGNORECASE)
 _DISTRIBUTED = re.compile(r"(^|_)(ddp|dist|fsdp|distributed|slurm)(_|$)", re.IGNORECASE)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
+_DISPLAYS = (ast.Tuple, ast.List, ast.Set)
 _AVAILABLE = re.compile(r"^_?(is_(?!torch_|mps_|xpu_|npu_)\w+_available|HAS_(?!TORCH)\w+|\w+_AVAILABLE|find_spec)$")
 _EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "pytest.skip", "pytest.exit", "unittest.skip"})
 _EXIT_NAMES = frozenset({"exit", "quit"})
@@ -211,7 +214,10 @@ def leaning(node: ast.expr) -> int:
 
 
 def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> int:
-    literals = [part.value for side in (left, right) for part in ast.walk(side) if isinstance(part, ast.Constant)]
+    # Only what is compared: in config["gpus"] != n the string is a name.
+    sides = [part for side in (left, right) for part in (side.elts if isinstance(side, _DISPLAYS) else [side])]
+    sides = [part.operand if isinstance(part, ast.UnaryOp) else part for part in sides]
+    literals = [part.value for part in sides if isinstance(part, ast.Constant)]
     texts = [text for text in literals if isinstance(text, str)]
     sign = -1 if isinstance(op, ast.NotEq | ast.NotIn | ast.IsNot) else 1
     if any(_GPU.search(text) for text in texts):
@@ -229,10 +235,10 @@ def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> int:
     if value is None and "device" not in names:
         return -sign
     if isinstance(value, int) and not isinstance(right, ast.Name):
-        single = re.search(r"rank|world_size", names) is not None
-        negative = isinstance(right, ast.UnaryOp) or value <= 0
-        # rank 0 does the logging of every run, so it says nothing
-        return 0 if single and value == 0 and not negative else -sign if negative or single else sign
+        negative = isinstance(right, ast.UnaryOp)
+        if "rank" in names and value == 0 and not negative:
+            return 0  # rank 0 does the logging of every run
+        return -sign if negative or value == 0 or re.search(r"rank|world_size", names) else sign
     return 0
 
 
@@ -253,6 +259,8 @@ def _identifiers(node: ast.expr) -> list[str]:
             found.append(part.id)
         elif isinstance(part, ast.Attribute):
             found.append(part.attr)
+        elif isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant):
+            found.append(str(part.slice.value))
     return found
 
 
