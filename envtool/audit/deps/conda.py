@@ -22,7 +22,7 @@ _MATCH = re.compile(r"^(?:[\w./-]+::)?(?P<name>[\w.-]+?)\s*(?:[=<>!~\s[].*)?$")
 
 
 def read_conda(source: Source, project: Project) -> Declarations:
-    """Conda packages (``group`` is ``conda:``, ``specifier`` the rest as written) and the pip requirements under them."""
+    """Conda packages (``group`` is ``conda:``, ``specifier`` the rest as written) and the pip requirements below."""
     requirements: list[Declared] = []
     options: list[IndexOption] = []
     for node in sequence(get(yaml_of(source, project), "dependencies")):

@@ -66,7 +66,7 @@ class Include:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Routed:
-    """One package bound to one source (``tool.uv.sources``, poetry's ``source``). ``url`` is None if it is not known."""
+    """One package bound to one source (``tool.uv.sources``, poetry's ``source``). ``url`` is None if unknown."""
 
     name: str
     url: str | None

@@ -176,11 +176,10 @@ def _uv_sources(uv: Table, places: Places, urls: Mapping[str, str]) -> Iterator[
             index, direct = _text(entry.get("index")), _text(entry.get("url"))
             word = re.compile(rf"\b(?:index|url)[ \t]*=[ \t]*[\"']{re.escape(index or direct)}[\"']")
             found = word.search(places.text, cursor, region[1])
-            span = line or region
+            span: tuple[int, int] = line or region
             if found:
                 cursor = found.end()
-                span = _braces(places.text, found.start(), found.end()) or (line if len(entries) == 1 and line else None)
-                span = span or found.span()
+                span = _braces(places.text, found.start(), found.end()) or found.span()
             choice = _text(entry.get("extra")) or _text(entry.get("group"))
             yield Routed(
                 name=canonicalize_name(key),
@@ -269,7 +268,12 @@ def _poetry_routed(poetry: Table, places: Places, urls: Mapping[str, str]) -> It
         if source or url:
             name = canonicalize_name(key)
             yield Routed(
-                name=name, url=urls.get(source) if source else url, start=span[0], end=span[1], marker=marker, choice=choice
+                name=name,
+                url=urls.get(source) if source else url,
+                start=span[0],
+                end=span[1],
+                marker=marker,
+                choice=choice,
             )
 
 

@@ -52,9 +52,7 @@ def _logical_lines(text: str) -> Iterator[tuple[str, int, int]]:
         yield entry.line, starts[first] + indent, starts[last] + len(raw[last].rstrip())
 
 
-def _read_line(
-    text: str, line: str, start: int, end: int
-) -> tuple[list[Declared], list[IndexOption], list[Include]]:
+def _read_line(text: str, line: str, start: int, end: int) -> tuple[list[Declared], list[IndexOption], list[Include]]:
     if line.startswith("-"):
         return _option_line(text, line, start, end)
     head, *rest = _INLINE.split(line, maxsplit=1)
@@ -85,9 +83,7 @@ def _end_of(text: str, head: str, start: int, end: int) -> int:
     return start + len(text[start : start + newline.start()].rstrip(" \t\\")) if newline else end
 
 
-def _option_line(
-    text: str, line: str, start: int, end: int
-) -> tuple[list[Declared], list[IndexOption], list[Include]]:
+def _option_line(text: str, line: str, start: int, end: int) -> tuple[list[Declared], list[IndexOption], list[Include]]:
     options = _parsed(line)
     if options is None:
         return [], [], []
@@ -112,7 +108,8 @@ def _parsed(line: str) -> dict[str, list[str]] | None:
         values, _ = build_parser().parse_args(shlex.split(line))
     except (OptionParsingError, ValueError):
         return None
-    return vars(values)
+    found: dict[str, list[str]] = vars(values)
+    return found
 
 
 def _index_options(text: str, line: str, start: int, end: int, *, inline: str = "") -> list[IndexOption]:

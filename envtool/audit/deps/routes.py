@@ -15,7 +15,9 @@ Route = Literal["cpu", "gpu", "pytorch", "default", "other"]
 """``pytorch``: a page of the PyTorch index that holds builds for CPU and GPU alike (``torch_stable.html``)."""
 
 _CPU = re.compile(r"(^|/)cpu(/|$)")
-_GPU = re.compile(r"(^|/)(cu\d{2,3}|rocm[\d.]+|xpu)(/|$)")
+# A variable after "cu" is a number that only the run knows.
+_GPU = re.compile(r"(^|/)(cu(\d{2,3}|[$%][^/]*)|rocm[\d.]+|xpu)(/|$)")
+_UNKNOWN = re.compile(r"\$|\{\{|%\w+%")
 
 
 @lru_cache(maxsize=1024)
@@ -31,6 +33,8 @@ def route_of(url: str) -> Route:
         return "gpu"
     if _CPU.search(path):
         return "cpu"
+    if _UNKNOWN.search(url):
+        return "other"
     if host.endswith("pytorch.org"):
         return "pytorch"
     # The default index by the first label of its host.
@@ -42,7 +46,7 @@ def route_of(url: str) -> Route:
 @lru_cache(maxsize=1024)
 def wheel_of(url: str) -> tuple[str, Version] | None:
     """Name and version of the wheel that a URL points at, or None."""
-    name = unquote(url.split("#")[0].split("?")[0]).rsplit("/", 1)[-1]
+    name = unquote(url.split("#", maxsplit=1)[0].split("?", maxsplit=1)[0]).rsplit("/", 1)[-1]
     try:
         distribution, version, _, _ = parse_wheel_filename(name)
     except (InvalidWheelFilename, ValueError):
@@ -75,5 +79,5 @@ def parse_requirement(text: str) -> tuple[str, Requirement] | None:
 
 def _repository(url: str) -> str:
     """The last part of a repository's path: its project, as far as one can tell."""
-    path = urlsplit(url.split("@git+")[-1]).path if url.startswith("git+") else ""
+    path = urlsplit(url.rsplit("@git+", maxsplit=1)[-1]).path if url.startswith("git+") else ""
     return re.sub(r"(\.git)?(@[^/]*)?$", "", path).rsplit("/", 1)[-1] or "unknown"

@@ -20,7 +20,7 @@ def read_setup_py(source: Source, project: Project) -> Declarations:
     tree = tree_of(source, project)
     if tree is None:
         return NOTHING
-    lists = {
+    lists: dict[str, ast.expr] = {
         target.id: node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign)
@@ -118,5 +118,3 @@ def _lines(text: str, section: str, value: str | None, scope: Scope, group: str)
             scope=scope,
             group=group,
         )
-
-
