@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 
 from envtool.torch.targets import TARGETS
 
+_EXTRA = re.compile(r"\bextra\s*[=!]=\s*['\"]([\w.-]+)['\"]")
 _PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 @lru_cache(maxsize=2048)
 def holds_on(marker: str | None, *targets: str) -> bool:
-    """Whether a marker can be true on one of these targets, with no extra asked for. An unreadable one can."""
+    """Whether a marker can be true on one of these targets, whatever extra is asked for. An unreadable one can."""
     if not marker:
         return True
     try:
         parsed = Marker(marker)
         return any(
-            parsed.evaluate({**TARGETS[target].environment(python), "extra": ""})
+            parsed.evaluate({**TARGETS[target].environment(python), "extra": extra})
+            for extra in ["", *_EXTRA.findall(marker)]
             for target in targets
             for python in _PYTHONS
         )

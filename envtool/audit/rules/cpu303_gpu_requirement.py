@@ -10,14 +10,14 @@ from packaging.version import Version
 from envtool.audit.classify import is_benchmark, is_example, is_test
 from envtool.audit.deps.conda import CONDA
 from envtool.audit.deps.markers import holds_on
-from envtool.audit.deps.model import Declared
+from envtool.audit.deps.model import Declarations, Declared
 from envtool.audit.deps.read import declarations_of
 from envtool.audit.deps.routes import route_of, wheel_of
 from envtool.audit.install.commands import parse_install
 from envtool.audit.install.lex import lex
 from envtool.audit.install.steps import Run, scopes_of
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
-from envtool.audit.naming import is_choice, is_gpu_variant, says_gpu
+from envtool.audit.naming import is_choice, is_gpu_variant, says_cpu, says_gpu
 from envtool.audit.places import place
 from envtool.torch.backends import is_gpu_local
 from envtool.torch.family import is_gpu_payload
@@ -57,10 +57,17 @@ class GpuRequirement:
             problem = _problem(entry, gpu_index=gpu_index)
             if not problem or not holds_on(entry.marker, "linux-x86_64", "linux-aarch64", "windows-amd64"):
                 continue
+            half = _cpu_half(entry, declarations)
+            if half:
+                line = place(source, project, entry.start, entry.end).line
+                yield Safe(
+                    path=source.path, line=line, reason=f"{entry.name}: by choice ({entry.group}), {half} is there"
+                )
+                continue
             severity: Severity = "error"
             if entry.marker or entry.scope != "default" or _by_choice(source):
                 severity = "warning"
-            yield self._finding(source, project, entry, severity, problem, _fix(entry, source))
+            yield self._finding(source, project, entry, severity, problem, _fix(entry, source, project))
 
     def _commands(self, source: Source, project: Project) -> Iterator[Finding]:
         variant = is_gpu_variant(source, project)
@@ -95,6 +102,13 @@ class GpuRequirement:
         )
 
 
+def _cpu_half(entry: Declared, declarations: Declarations) -> str:
+    """The CPU extra or group beside a GPU one; empty if this is not one of a pair."""
+    if entry.scope == "default" or not says_gpu(entry.group):
+        return ""
+    return next((other.group for other in declarations.requirements if says_cpu(other.group)), "")
+
+
 def _by_choice(source: Source) -> bool:
     return is_test(source.path) or is_example(source.path) or is_benchmark(source.path)
 
@@ -126,8 +140,12 @@ def _payload(name: str) -> str:
 _PIN = re.compile(r"(===?\s*v?\d[\w.!]*)\+[\w.]+")
 
 
-def _fix(entry: Declared, source: Source) -> Fix | None:
+def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
     """``+cuNNN`` taken off a pin; a CUDA wheel's URL turned into a pin of its public version."""
+    if says_gpu(entry.group):
+        return None
+    # In a file that is meant for GPUs, beside one that is not, the pin is no mistake.
+    safe = not is_gpu_variant(source, project)
     raw = source.text[entry.start : entry.end]
     pin = entry.pin
     if pin is not None and is_gpu_local(pin.local) and not entry.url:
@@ -136,7 +154,9 @@ def _fix(entry: Declared, source: Source) -> Fix | None:
             return None
         at = entry.start + match.end(1)
         return Fix(
-            message="Pin the public version", edits=(Edit(start=at, end=entry.start + match.end(), replacement=""),)
+            message="Pin the public version",
+            edits=(Edit(start=at, end=entry.start + match.end(), replacement=""),),
+            safe=safe,
         )
     url = entry.url or ""
     wheel = wheel_of(url) if url in raw and source.kind not in ("pyproject", "pipfile") else None
@@ -147,7 +167,7 @@ def _fix(entry: Declared, source: Source) -> Fix | None:
         return None
     head = (match.group("head") or f"{entry.name}@").split("@")[0].strip()
     edit = Edit(start=entry.start, end=entry.start + match.end(), replacement=f"{head}=={_public(wheel[1])}")
-    return Fix(message="Pin the public version", edits=(edit,))
+    return Fix(message="Pin the public version", edits=(edit,), safe=safe)
 
 
 def _public(version: Version) -> str:

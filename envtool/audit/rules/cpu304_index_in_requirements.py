@@ -10,6 +10,7 @@ from envtool.audit.deps.model import IndexOption
 from envtool.audit.deps.read import declarations_of
 from envtool.audit.deps.routes import Route, route_of
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
+from envtool.audit.naming import is_gpu_variant
 from envtool.audit.places import place, whole_lines
 
 
@@ -70,7 +71,8 @@ def _fix(option: IndexOption, route: Route, source: Source, project: Project) ->
     content = text[start:end].strip()
     if content.count(" -") or content.rstrip().endswith("\\"):
         return None
-    safe = route == "gpu" or has_envtool(project)
+    # Nor is a file for GPUs beside one that is not ours to change unasked.
+    safe = has_envtool(project) or (route == "gpu" and not is_gpu_variant(source, project))
     return Fix(message="Remove the index line", edits=(Edit(start=start, end=end, replacement=""),), safe=safe)
 
 
