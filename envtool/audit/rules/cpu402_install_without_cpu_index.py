@@ -30,14 +30,15 @@ class InstallWithoutCpuIndex:
         for step in bad_steps(source, project):
             if says_cpu(step.scope.name):
                 continue
+            severity = _severity(step, source, project)
             yield Finding(
                 code=self.code,
-                severity=_severity(step, source, project),
+                severity=severity,
                 confidence="high" if step.requirement.name in TORCH else "medium",
                 path=source.path,
                 location=place(source, project, step.start, step.end),
                 message=message_of(step),
-                fix=fix_of(step, source),
+                fix=fix_of(step, source) if severity == "error" else None,
             )
         for step in torch_steps(source, project):
             if step.origin == "cpu" and step.requirement.name == "torch":
