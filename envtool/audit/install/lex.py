@@ -52,7 +52,7 @@ def _pattern(dialect: Dialect) -> re.Pattern[str]:
     plain = r"[^\s;&|()\"'`\\]" if dialect in ("sh", "docker", "folded") else r"[^\s;&|()\"]"
     return re.compile(
         rf"(?P<ws>(?:{blank}|{continued})+)|{newline}|{comment}|(?P<op>&&|\|\||;;|[;&|()])"
-        rf"|(?P<word>(?:\$\{{\{{.*?\}}\}}|\$\([^()\n]*\)|\$\{{[^}}\n]*\}}|`[^`\n]*`|{quotes}|{escape}|{plain})+)|(?P<other>.)",
+        rf"|(?P<word>(?:\$\{{\{{[^\n]*?\}}\}}|\$\([^()\n]*\)|\$\{{[^}}\n]*\}}|`[^`\n]*`|{quotes}|{escape}|{plain})+)|(?P<other>.)",
         re.S,
     )
 
