@@ -55,9 +55,17 @@ def _resolved(node: ast.expr, lists: dict[str, ast.expr]) -> ast.expr:
     return lists.get(node.id, node) if isinstance(node, ast.Name) else node
 
 
+def _elements(node: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        yield from node.elts
+    elif isinstance(node, ast.BinOp):
+        yield from _elements(node.left)
+        yield from _elements(node.right)
+
+
 def _strings(node: ast.expr, source: Source, project: Project, scope: Scope, group: str) -> Iterator[Declared]:
     """The requirement strings of a list; of ``[...] + other`` those that stand there."""
-    for item in ast.walk(node) if isinstance(node, (ast.List, ast.Tuple, ast.Set, ast.BinOp)) else ():
+    for item in _elements(node):
         if not isinstance(item, ast.Constant) or not isinstance(item.value, str):
             continue
         parsed = parse_requirement(item.value)

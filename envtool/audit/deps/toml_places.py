@@ -33,6 +33,11 @@ class Places:
         found = pattern.search(self.text, *region)
         return (found.start(1), self.line_end(found.start(1))) if found else None
 
+    def under(self, name: str, region: tuple[int, int] | None) -> tuple[int, int] | None:
+        """A region from where a key of it begins; the region itself when the key is not found."""
+        line = self.key(name, region) if region else None
+        return (line[0], region[1]) if line and region else region
+
     def string(self, value: str, region: tuple[int, int]) -> tuple[int, int] | None:
         """The span of a quoted string (with its quotes) of this value, not handed out before."""
         for quoted in (f'"{value}"', f"'{value}'", f'"{_escaped(value)}"'):

@@ -74,7 +74,19 @@ def test_a_fix_ends_its_finding_and_changes_nothing_else(case: Path, tmp_path: P
 
 
 def test_no_rule_fails_on_what_is_not_what_its_name_says(tmp_path: Path) -> None:
-    texts = ["", "\0", "\ufeff", "{{ x }}", "[", "a: [\n", "- - -\n", '"', "${{", "RUN <<EOF\npip install torch", "&" * 99]
+    texts = [
+        "",
+        "\0",
+        "\ufeff",
+        "{{ x }}",
+        "[",
+        "a: [\n",
+        "- - -\n",
+        '"',
+        "${{",
+        "RUN <<EOF\npip install torch",
+        "&" * 99,
+    ]
     for rule in RULES:
         if rule.code not in CODES:
             continue
