@@ -8,7 +8,10 @@ from functools import lru_cache
 from envtool.audit.models import Project, Source
 
 _CPU = re.compile(r"(^|[^a-z])cpu(only)?([^a-z]|$)")
-_GPU = re.compile(r"gpu|cuda|nvidia|rocm|tensorrt|(^|[^a-z])(cu\d{2,3}|xpu|trt)([^a-z0-9]|$)")
+_GPU = re.compile(r"gpu|cuda|nvidia|rocm|tensorrt|jetson|(^|[^a-z])(cu\d{2,3}|xpu|trt)([^a-z0-9]|$)")
+_ELSEWHERE = re.compile(
+    r"apple|mac(os)?(?![a-z])|darwin|osx|windows|(^|[^a-z])(win|mps|mlx|ios|directml|dml)([^a-z]|$)"
+)
 _CHOICE = re.compile(r"gpu|cuda|nvidia|rocm|xpu|\bcpu\b|device|accelerator|backend|compute|torch_", re.I)
 
 
@@ -22,6 +25,11 @@ def says_cpu(name: str) -> bool:
 def says_gpu(name: str) -> bool:
     """Whether a name speaks of GPUs and not of CPUs."""
     return _GPU.search(name.lower()) is not None and _CPU.search(name.lower()) is None
+
+
+def says_not_linux(name: str) -> bool:
+    """Whether a file name speaks of another platform than Linux."""
+    return _ELSEWHERE.search(name.lower()) is not None
 
 
 def is_choice(condition: str) -> bool:

@@ -123,13 +123,16 @@ def parse_install(command: Command, environment: Mapping[str, str]) -> Install |
     """The install that a command runs, or None if it runs none."""
     words = list(command.words)
     own: dict[str, str] = {}
+    prefixed = False
     while words:
         text = words[0].text.lstrip("@-+") or words[0].text
         assigned = _ASSIGNMENT.match(text)
         if assigned:
             own[assigned.group(1)] = expand(assigned.group(2), environment)
-        elif _base(text) in _PREFIXES or (text.startswith("-") and len(text) > 1):
-            pass
+        elif _base(text) in _PREFIXES:
+            prefixed = True
+        elif prefixed and words[0].text.startswith("-"):
+            pass  # an option of sudo or env
         else:
             break
         words.pop(0)
@@ -301,9 +304,10 @@ def _target(word: Word, tool: str, requirements: list[Declared], local: list[Loc
         extras = frozenset(re.findall(r"[\w-]+", folder.group("extras") or ""))
         local.append(Local(path=folder.group("path") or ".", extras=extras, word=word))
         return
+    # A version that only the run knows: the name is what counts.
+    text = _UNKNOWN.sub("0", text)
     for piece in text.split() if " " in text and not re.search(r"[;@]", text) else [text]:
-        # conda's "pytorch=2.1" and a version that only the matrix knows: the name is what counts.
-        known = _UNKNOWN.sub("0", piece)
+        known = piece
         if tool == "conda":
             known = re.split(r"[=<>!~]", known)[0].rsplit("::", 1)[-1]
         parsed = parse_requirement(known.split(">")[0] if ">/" in known else known)

@@ -44,7 +44,7 @@ def _pattern(dialect: Dialect) -> re.Pattern[str]:
         continued += r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*"
     newline = r"(?P<nl>(?!))" if dialect == "folded" else r"(?P<nl>\r?\n)"
     comment = r"(?P<comment>(?:(?i:rem)\b|::)[^\n]*)" if dialect == "batch" else r"(?P<comment>\#[^\n]*)"
-    escape = _ESCAPE.get(dialect, r"\\.")
+    escape = _ESCAPE.get(dialect, r"\\[^\r\n]")
     quotes = r'"(?:\\.|[^"\\])*"' if dialect in ("batch", "powershell") else r"'[^']*'|\"(?:\\.|[^\"\\])*\""
     if dialect == "powershell":
         quotes = r"'[^']*'|" + quotes
@@ -52,7 +52,7 @@ def _pattern(dialect: Dialect) -> re.Pattern[str]:
     plain = r"[^\s;&|()\"'`\\]" if dialect in ("sh", "docker", "folded") else r"[^\s;&|()\"]"
     return re.compile(
         rf"(?P<ws>(?:{blank}|{continued})+)|{newline}|{comment}|(?P<op>&&|\|\||;;|[;&|()])"
-        rf"|(?P<word>(?:\$\{{\{{[^\n]*?\}}\}}|\$\([^()\n]*\)|\$\{{[^}}\n]*\}}|`[^`\n]*`|{quotes}|{escape}|{plain})+)|(?P<other>.)",
+        rf"|(?P<word>(?:\$\{{\{{[^\n]{{0,300}}?\}}\}}|\$\([^()\n]*\)|\$\{{[^}}\n]{{0,300}}\}}|`[^`\n]*`|{quotes}|{escape}|{plain})+)|(?P<other>.)",
         re.S,
     )
 
@@ -87,11 +87,18 @@ def lex(text: str, start: int, end: int, dialect: Dialect = "sh", *, condition: 
     yield from scopes.close(words, "\n")
 
 
+_LONG = 4000
+"""Characters of a word that is no word of a command: a script in quotes."""
+
+
 def _unquoted(raw: str, dialect: Dialect) -> str:
     if dialect in ("powershell", "batch"):
         return raw.replace('"', "").replace("'", "") if dialect == "powershell" else raw.replace('"', "")
-    if not any(mark in raw for mark in "\"'\\"):
+    if not any(mark in raw for mark in "\"'\\") or len(raw) > _LONG:
         return raw
+    inner = raw[1:-1]
+    if raw[0] == raw[-1] and raw[0] in "\"'" and not any(mark in inner for mark in "\"'\\"):
+        return inner
     try:
         return "".join(shlex.split(raw, comments=False)) if " " not in raw else " ".join(shlex.split(raw))
     except ValueError:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from envtool.audit.install.lex import Dialect
+from envtool.audit.install.lex import Command, Dialect, lex
 from envtool.audit.models import Project, Source
 from envtool.audit.yaml_nodes import get, items, scalar, sequence, span, yaml_of
 
@@ -55,6 +55,22 @@ def scopes_of(source: Source, project: Project) -> list[Runs]:
         project.cache[key] = list(_scopes(source, project))
     found = project.cache[key]
     return found if isinstance(found, list) else []
+
+
+def commands_of(source: Source, project: Project) -> list[tuple[Runs, Run | Assign, tuple[Command, ...]]]:
+    """Every step of every scope with its commands, lexed once."""
+    key = ("commands", source.path)
+    if key not in project.cache:
+        project.cache[key] = [
+            (scope, step, tuple(_lexed(source, step))) for scope in scopes_of(source, project) for step in scope.steps
+        ]
+    found = project.cache[key]
+    return found if isinstance(found, list) else []
+
+
+def _lexed(source: Source, step: Run | Assign) -> Iterator[Command]:
+    if isinstance(step, Run):
+        yield from lex(source.text, step.start, step.end, step.dialect, condition=step.condition)
 
 
 def _scopes(source: Source, project: Project) -> Iterator[Runs]:

@@ -12,8 +12,8 @@ from envtool.audit.deps.model import Declarations, Declared
 from envtool.audit.deps.read import beside, declarations_of, included
 from envtool.audit.deps.routes import Route, route_of, wheel_of
 from envtool.audit.install.commands import Install, Local, assignments, parse_install
-from envtool.audit.install.lex import lex
-from envtool.audit.install.steps import Assign, Run, Runs, scopes_of
+from envtool.audit.install.lex import Command
+from envtool.audit.install.steps import Assign, Run, Runs, commands_of
 from envtool.audit.models import Project, Source
 from envtool.torch.backends import is_gpu_local
 
@@ -58,29 +58,35 @@ def torch_steps(source: Source, project: Project) -> list[TorchStep]:
     if key not in project.cache:
         states: dict[str, _State] = {}
         steps: list[TorchStep] = []
-        for scope in scopes_of(source, project):
-            parent = states.get(scope.parent.lower()) if scope.parent else None
-            state = _State(dict(parent.environment), parent.have, set(parent.names)) if parent else _State()
-            if "pytorch" in scope.base.lower() or "torch" in scope.base.lower().rsplit("/", 1)[-1]:
-                state.have = "other"
-                state.names |= TORCH
-            states[scope.name.lower()] = state
-            steps += _scope_steps(scope, state, source, project)
+        for scope, step, commands in commands_of(source, project):
+            state = states.get(scope.name.lower())
+            if state is None:
+                state = states.setdefault(scope.name.lower(), _start(scope, states))
+            if isinstance(step, Assign):
+                state.environment.update(step.values)
+            else:
+                steps += _run_steps((scope, step, commands), state, source, project)
         project.cache[key] = steps
     found = project.cache[key]
     return found if isinstance(found, list) else []
 
 
-def _scope_steps(scope: Runs, state: _State, source: Source, project: Project) -> Iterator[TorchStep]:
-    for step in scope.steps:
-        if isinstance(step, Assign):
-            state.environment.update(step.values)
-        else:
-            yield from _run_steps(scope, step, state, source, project)
+def _start(scope: Runs, states: Mapping[str, _State]) -> _State:
+    """What a scope begins with: what its parent ended with, or what its image is known to hold."""
+    parent = states.get(scope.parent.lower()) if scope.parent else None
+    if parent is not None:
+        return _State(dict(parent.environment), parent.have, set(parent.names))
+    # Of "registry/pytorch/pytorch:tag" and "team/torch-base" one may expect that torch is in it.
+    if "pytorch" in scope.base.lower() or "torch" in scope.base.lower().rsplit("/", 1)[-1]:
+        return _State(have="other", names=set(TORCH))
+    return _State()
 
 
-def _run_steps(scope: Runs, run: Run, state: _State, source: Source, project: Project) -> Iterator[TorchStep]:
-    for command in lex(source.text, run.start, run.end, run.dialect, condition=run.condition):
+def _run_steps(
+    what: tuple[Runs, Run, tuple[Command, ...]], state: _State, source: Source, project: Project
+) -> Iterator[TorchStep]:
+    scope, run, commands = what
+    for command in commands:
         environment = {**state.environment, **run.environment}
         texts = [word.text for word in command.words]
         if texts[:2] == ["git", "clone"]:
@@ -181,28 +187,34 @@ def _project_requirements(
     local: Local, install: Install, source: Source, project: Project
 ) -> Iterator[tuple[Declared, Declarations]]:
     """What a project folder's metadata requires, with the extras asked for."""
-    for folder in (beside(source.path, local.path.lstrip("/") or "."), beside("x", local.path.lstrip("/") or ".")):
+    for folder in _folders(source.path, local.path.lstrip("/") or "."):
         prefix = "" if folder == "." else f"{folder}/"
-        files = [
-            found
-            for name in ("pyproject.toml", "setup.cfg", "setup.py")
-            if (found := project.sources.get(prefix + name)) is not None
-        ]
-        if not files:
-            continue
-        for file in files:
-            declarations = declarations_of(file, project)
+        names = ("pyproject.toml", "setup.cfg", "setup.py")
+        files = [project.sources[prefix + name] for name in names if prefix + name in project.sources]
+        every = [declarations_of(file, project) for file in files]
+        groups = {requirement.group for declarations in every for requirement in declarations.requirements}
+        if local.extras - {"*"} - groups and any(brings_torch(extra) or "torch" in extra for extra in local.extras):
+            continue  # the metadata of another folder: it does not know the extra
+        for declarations in every:
             for requirement in declarations.requirements:
-                group = requirement.group
-                if requirement.scope == "default" or (
-                    requirement.scope == "extra" and (group in local.extras or "*" in local.extras)
-                ):
+                asked = requirement.group in local.extras or "*" in local.extras
+                if requirement.scope == "default" or (requirement.scope == "extra" and asked):
                     yield requirement, declarations
             for name in declarations.reads:
                 read = project.sources.get(prefix + name)
                 for requirement in declarations_of(read, project).requirements if read else ():
                     yield requirement, declarations
-        return
+        if files:
+            return
+
+
+def _folders(path: str, written: str) -> list[str]:
+    """Folders that a path may mean: relative to the file's own folder, or to one above it up to the root."""
+    found = [beside(path, written)]
+    while "/" in path:
+        path = path.rsplit("/", 1)[0]
+        found.append(beside(path, written))
+    return [folder for folder in found if not folder.startswith("..")]
 
 
 def _routes_of(requirement: Declared, declarations: Declarations, extras: frozenset[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from envtool.audit.classify import is_benchmark, is_example, is_test
@@ -14,12 +13,10 @@ from envtool.audit.deps.model import Declared
 from envtool.audit.deps.read import beside, declarations_of, included, includers, lock_of
 from envtool.audit.deps.routes import route_of
 from envtool.audit.models import Confidence, Finding, Project, Safe, Severity, Source, SourceKind
-from envtool.audit.naming import is_cpu_file, says_gpu
+from envtool.audit.naming import is_cpu_file, says_gpu, says_not_linux
 from envtool.audit.places import place
 
 COST = "the CUDA build with its GPU packages (about 2.7 GB)"
-
-_NOT_LINUX = re.compile(r"apple|mac(os)?(?![a-z])|darwin|osx|windows|(^|[^a-z])(win|mps|directml|dml)([^a-z]|$)")
 
 
 class TorchFromDefaultIndex:
@@ -95,7 +92,7 @@ class TorchFromDefaultIndex:
 def _unrouted(source: Source, project: Project) -> Declared | None:
     """The first requirement that takes torch from the default index on Linux: torch itself before what requires it."""
     name = source.path.rsplit("/", 1)[-1].lower()
-    if name.startswith("constraint") or _NOT_LINUX.search(name):
+    if name.startswith("constraint") or says_not_linux(name):
         return None
     declarations = declarations_of(source, project)
     routes = {route_of(option.url) for option in declarations.options if not option.inline}

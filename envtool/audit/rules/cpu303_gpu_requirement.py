@@ -14,8 +14,7 @@ from envtool.audit.deps.model import Declarations, Declared
 from envtool.audit.deps.read import declarations_of
 from envtool.audit.deps.routes import route_of, wheel_of
 from envtool.audit.install.commands import parse_install
-from envtool.audit.install.lex import lex
-from envtool.audit.install.steps import Run, scopes_of
+from envtool.audit.install.steps import commands_of
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import is_choice, is_gpu_variant, says_cpu, says_gpu
 from envtool.audit.places import place
@@ -23,6 +22,8 @@ from envtool.torch.backends import is_gpu_local
 from envtool.torch.family import is_gpu_payload
 
 _IPEX = "intel-extension-for-pytorch"
+_NEED_CUDA = frozenset({"flash-attn", "pycuda", "tensorrt", "torch-tensorrt"})
+"""Packages whose installation itself fails without CUDA: they build against it, or fetch by the driver."""
 
 
 class GpuRequirement:
@@ -51,8 +52,10 @@ class GpuRequirement:
             return
         declarations = declarations_of(source, project)
         gpu_index = any(route_of(option.url) == "gpu" for option in declarations.options)
+        seen: set[str] = set()
         for entry in declarations.requirements:
-            if entry.group.startswith(CONDA):
+            # One finding says it for an extra: some have hundreds of wheels.
+            if entry.group.startswith(CONDA) or (entry.scope != "default" and entry.group in seen):
                 continue
             problem = _problem(entry, gpu_index=gpu_index)
             if not problem or not holds_on(entry.marker, "linux-x86_64", "linux-aarch64", "windows-amd64"):
@@ -64,6 +67,7 @@ class GpuRequirement:
                     path=source.path, line=line, reason=f"{entry.name}: by choice ({entry.group}), {half} is there"
                 )
                 continue
+            seen.add(entry.group)
             severity: Severity = "error"
             if entry.marker or entry.scope != "default" or _by_choice(source):
                 severity = "warning"
@@ -71,22 +75,19 @@ class GpuRequirement:
 
     def _commands(self, source: Source, project: Project) -> Iterator[Finding]:
         variant = is_gpu_variant(source, project)
-        for scope in scopes_of(source, project):
-            for step in scope.steps:
-                if not isinstance(step, Run):
+        for scope, _, commands in commands_of(source, project):
+            for command in commands:
+                install = parse_install(command, {})
+                if install is None or install.tool == "conda":
                     continue
-                for command in lex(source.text, step.start, step.end, step.dialect, condition=step.condition):
-                    install = parse_install(command, {})
-                    if install is None or install.tool == "conda":
+                chosen = is_choice(command.condition) or says_gpu(scope.name) or _by_choice(source)
+                for entry in install.requirements:
+                    if not is_gpu_payload(entry.name):
                         continue
-                    for entry in install.requirements:
-                        if not is_gpu_payload(entry.name):
-                            continue
-                        severity: Severity = "error"
-                        if is_choice(command.condition) or says_gpu(scope.name) or _by_choice(source):
-                            severity = "warning"
-                        severity = "note" if variant else severity
-                        yield self._finding(source, project, entry, severity, _payload(entry.name), None)
+                    # The others install without a GPU, and lie there unused.
+                    severity: Severity = "error" if entry.name in _NEED_CUDA and not chosen else "warning"
+                    severity = "note" if variant else severity
+                    yield self._finding(source, project, entry, severity, _payload(entry.name), None)
 
     def _finding(
         self, source: Source, project: Project, entry: Declared, severity: Severity, problem: str, fix: Fix | None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from envtool.audit.classify import is_benchmark, is_example, is_test
 from envtool.audit.install.images import is_gpu_runner, needs_gpu
-from envtool.audit.install.lex import lex
-from envtool.audit.install.steps import Run, Runs, scopes_of
+from envtool.audit.install.lex import Command
+from envtool.audit.install.steps import Runs, commands_of, scopes_of
 from envtool.audit.models import Finding, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import has_cpu_sibling, is_choice, is_cpu_file, is_gpu_variant, says_cpu, says_gpu
 from envtool.audit.places import place
@@ -17,6 +17,8 @@ from envtool.audit.yaml_nodes import get, items, scalar, sequence, span, yaml_of
 
 if TYPE_CHECKING:
     import yaml
+
+_Commands = tuple[Runs, tuple[Command, ...]]
 
 
 class GpuContainer:
@@ -38,6 +40,9 @@ class GpuContainer:
         for scope in scopes:
             severity = "note" if mixed and says_gpu(scope.name) else highest
             yield from self._scope(source, project, scope, severity)
+        for scope, _, commands in commands_of(source, project):
+            severity = "note" if mixed and says_gpu(scope.name) else highest
+            yield from self._run(source, project, (scope, commands), severity)
 
     def _scope(self, source: Source, project: Project, scope: Runs, severity: Severity) -> Iterator[Finding]:
         why = needs_gpu(scope.base)
@@ -49,12 +54,10 @@ class GpuContainer:
             label = " ".join(scope.runner[0].split())
             message = f"the job asks for a GPU runner ({label[:60]})"
             yield self._finding(source, project, scope.runner[1:], _lower(severity, says_gpu(scope.name)), message)
-        for step in scope.steps:
-            if isinstance(step, Run):
-                yield from self._run(source, project, scope, step, severity)
 
-    def _run(self, source: Source, project: Project, scope: Runs, run: Run, severity: Severity) -> Iterator[Finding]:
-        for command in lex(source.text, run.start, run.end, run.dialect, condition=run.condition):
+    def _run(self, source: Source, project: Project, what: _Commands, severity: Severity) -> Iterator[Finding]:
+        scope, commands = what
+        for command in commands:
             texts = [word.text for word in command.words]
             if not {"docker", "podman", "nvidia-docker", "nerdctl"} & set(texts[:3]) or "run" not in texts:
                 continue

@@ -9,7 +9,15 @@ from envtool.audit.classify import is_benchmark, is_example, is_test
 from envtool.audit.deps.brings_torch import TORCH
 from envtool.audit.install.torch_steps import TorchStep, torch_steps
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
-from envtool.audit.naming import has_cpu_sibling, is_choice, is_cpu_file, is_gpu_variant, says_cpu, says_gpu
+from envtool.audit.naming import (
+    has_cpu_sibling,
+    is_choice,
+    is_cpu_file,
+    is_gpu_variant,
+    says_cpu,
+    says_gpu,
+    says_not_linux,
+)
 from envtool.audit.places import place
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -48,11 +56,12 @@ class InstallWithoutCpuIndex:
 
 def bad_steps(source: Source, project: Project) -> Iterator[TorchStep]:
     """For each command the step that says most: a GPU index before the default one, torch before what requires it."""
+    elsewhere = says_not_linux(source.path.rsplit("/", 1)[-1])
     commands: dict[int, list[TorchStep]] = {}
     for step in torch_steps(source, project):
         if step.settled or step.origin not in ("default", "gpu"):
             continue
-        if step.origin == "default" and not step.scope.linux:
+        if step.origin == "default" and (elsewhere or not step.scope.linux):
             continue  # the default index has CPU builds for Windows and macOS
         commands.setdefault(step.install.head.start, []).append(step)
     for steps in commands.values():
