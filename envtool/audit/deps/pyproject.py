@@ -90,19 +90,22 @@ def _declared(
 def _pep621(data: Table, places: Places) -> Iterator[Declared]:
     project = _table(data, "project")
     table = places.table("project")
+    region = places.under("dependencies", table)
     for value in _list(project.get("dependencies")):
-        yield from _declared(value, places, places.under("dependencies", table))
+        yield from _declared(value, places, region)
     extras = places.table("project", "optional-dependencies") or places.under("optional-dependencies", table)
     for group, values in _table(project, "optional-dependencies").items():
+        region = places.under(group, extras)
         for value in _list(values):
-            yield from _declared(value, places, places.under(group, extras), "extra", group)
+            yield from _declared(value, places, region, "extra", group)
 
 
 def _groups(data: Table, places: Places) -> Iterator[Declared]:
     region = places.table("dependency-groups")
     for group, values in _table(data, "dependency-groups").items():
+        own = places.under(group, region)
         for value in _list(values):
-            yield from _declared(value, places, places.under(group, region), "dev", group)
+            yield from _declared(value, places, own, "dev", group)
     region = places.table("tool", "uv")
     for value in _list(_table(data, "tool", "uv").get("dev-dependencies")):
         yield from _declared(value, places, region, "dev", "dev")

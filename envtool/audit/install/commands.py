@@ -57,6 +57,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}|\$\((\w+)\)|\$(?:env:)?(\w+)
 _ASSIGNMENT = re.compile(r"^([A-Za-z_]\w*)=(.*)$", re.S)
 _PIP = re.compile(r"^(pip[\d.]*|\$[({]?\w*PIP\d?[)}]?)$", re.I)
 _PYTHON = re.compile(r"^(python[\d.]*|py|pypy[\d.]*|\$[({]?\w*(PYTHON|PY)\w*[)}]?)$", re.I)
+_VERBS = frozenset({"install", "sync", "add", "create"})
 _PREFIXES = frozenset({"sudo", "env", "exec", "command", "call", "nice", "nohup", "run", "set"})
 
 _WITH_VALUE = frozenset(
@@ -121,6 +122,8 @@ def _base(text: str) -> str:
 
 def parse_install(command: Command, environment: Mapping[str, str]) -> Install | None:
     """The install that a command runs, or None if it runs none."""
+    if not any(word.text in _VERBS or word.text.endswith("pip-sync") for word in command.words):
+        return None
     words = list(command.words)
     own: dict[str, str] = {}
     prefixed = False

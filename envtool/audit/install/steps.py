@@ -68,9 +68,19 @@ def commands_of(source: Source, project: Project) -> list[tuple[Runs, Run | Assi
     return found if isinstance(found, list) else []
 
 
+_SHELL_NAMES = frozenset({"bash", "sh", "zsh", "dash", "ash"})
+
+
 def _lexed(source: Source, step: Run | Assign) -> Iterator[Command]:
     if isinstance(step, Run):
-        yield from lex(source.text, step.start, step.end, step.dialect, condition=step.condition)
+        for command in lex(source.text, step.start, step.end, step.dialect, condition=step.condition):
+            yield command
+            texts = [word.text for word in command.words]
+            # bash -c "pip install torch": the text in the quotes is commands, too.
+            if len(texts) > 2 and texts[0].rsplit("/", 1)[-1] in _SHELL_NAMES and re.match(r"^-\w*c$", texts[1]):
+                inner = command.words[2]
+                if source.text[inner.start] in "\"'":
+                    yield from lex(source.text, inner.start + 1, inner.end - 1, "sh", condition=command.condition)
 
 
 def _scopes(source: Source, project: Project) -> Iterator[Runs]:

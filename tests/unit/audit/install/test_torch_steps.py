@@ -61,6 +61,8 @@ def origin(command: str) -> str:
         ("conda install pytorch", "other"),
         ("pip install \"torch; sys_platform == 'darwin'\"", "none"),
         ("pip install numpy", "none"),
+        ('bash -lc "set -e; pip install torch"', "default"),
+        (f"docker run x sh -c 'pip install torch -i {CU}'", "none"),
     ],
 )
 def test_where_torch_comes_from(command: str, expected: str) -> None:
