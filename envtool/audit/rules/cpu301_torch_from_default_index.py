@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from envtool.audit.classify import is_benchmark, is_example, is_test
@@ -17,6 +18,11 @@ from envtool.audit.naming import is_cpu_file, says_gpu, says_not_linux
 from envtool.audit.places import place
 
 COST = "the CUDA build with its GPU packages (about 2.7 GB)"
+
+_SIDE = re.compile(
+    r"(^|[^a-z])(dev|develop|tests?|testing|docs?|readthedocs|lint|ci|build|examples?|optional)([^a-z/][^/]*)?$"
+)
+"""Requirements files for developers: what an application runs with is not decided there."""
 
 
 class TorchFromDefaultIndex:
@@ -129,7 +135,12 @@ def _unrouted(source: Source, project: Project) -> Declared | None:
 
 def _weight(first: Declared, source: Source, project: Project) -> tuple[Severity, Confidence]:
     """An application's requirements file decides; metadata does not, who installs it does."""
-    if is_test(source.path) or is_example(source.path) or is_benchmark(source.path):
+    if (
+        is_test(source.path)
+        or is_example(source.path)
+        or is_benchmark(source.path)
+        or _SIDE.search(source.path.lower())
+    ):
         return "warning", "medium"
     if source.kind not in ("requirements", "conda", "pipfile") or first.scope != "default":
         return "warning", "medium"
