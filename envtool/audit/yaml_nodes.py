@@ -25,27 +25,40 @@ def _compose(source: Source, project: Project) -> yaml.Node | None:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        node: yaml.Node | None = yaml.compose(source.text, Loader=loader)
+        # GitLab puts its inputs into a document of their own before the jobs.
+        documents = [node for node in yaml.compose_all(source.text, Loader=loader) if node is not None]
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark is not None else ""
         if source.kind != "config":
             project.cache["skipped", source.path] = Skipped(path=source.path, reason=f"not YAML{where}")
         return None
-    return node
+    return documents[-1] if documents else None
 
 
 def items(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-    """Key text, key node and value node of a mapping; nothing for any other node. Merge keys are followed."""
+    """Key text, key node and value node of a mapping; nothing for any other node.
+
+    What a merge key (``<<``) brings comes after the mapping's own keys, each key once. A loop of merges ends.
+    """
     import yaml
 
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value == "<<" and isinstance(value, yaml.MappingNode) and value is not node:
-                    yield from items(value)
-                else:
-                    yield key.value, key, value
+    pending: list[yaml.Node | None] = [node]
+    seen: list[yaml.Node] = []
+    given: set[str] = set()
+    while pending:
+        current = pending.pop(0)
+        if not isinstance(current, yaml.MappingNode) or any(current is other for other in seen):
+            continue
+        seen.append(current)
+        for key, value in current.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value == "<<":
+                pending += sequence(value) or [value]
+            elif key.value not in given:
+                given.add(key.value)
+                yield key.value, key, value
 
 
 def get(node: yaml.Node | None, *path: str) -> yaml.Node | None:
