@@ -37,8 +37,9 @@ def route_of(url: str) -> Route:
         return "other"
     if host.endswith("pytorch.org"):
         return "pytorch"
-    # The default index by the first label of its host.
-    if host.split(".")[0] == "pypi" and path.endswith("/simple"):
+    # The default index by the first label of its host, and its well-known mirrors by their path. The path of an index
+    # in a repository manager ("/api/pypi/NAME/simple") says nothing: CPU builds may well be in it.
+    if (host.split(".")[0] == "pypi" and path.endswith("/simple")) or path in ("/pypi/simple", "/pypi/web/simple"):
         return "default"
     return "other"
 

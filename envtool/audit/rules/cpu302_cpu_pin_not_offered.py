@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from envtool.audit.deps.cpu_route import has_envtool
 from envtool.audit.deps.model import Declared
 from envtool.audit.deps.read import declarations_of, included, includers
 from envtool.audit.deps.routes import route_of
@@ -67,6 +68,8 @@ class CpuPinNotOffered:
 
 def _offered(source: Source, project: Project) -> str:
     """Who offers ``+cpu`` builds to this file, in words; empty if nobody does."""
+    if has_envtool(project):
+        return "envtool routes torch to the CPU index"
     files = [source]
     if source.kind == "requirements":
         files = [*included(source, project, constraints=True), *includers(source, project)]

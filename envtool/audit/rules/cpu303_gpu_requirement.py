@@ -57,6 +57,8 @@ class GpuRequirement:
             # One finding says it for an extra: some have hundreds of wheels.
             if entry.group.startswith(CONDA) or (entry.scope != "default" and entry.group in seen):
                 continue
+            if entry.url and any(routed.start == entry.start for routed in declarations.routed):
+                continue  # a source of poetry: CPU305 speaks of it
             problem = _problem(entry, gpu_index=gpu_index)
             if not problem or not holds_on(entry.marker, "linux-x86_64", "linux-aarch64", "windows-amd64"):
                 continue

@@ -72,8 +72,9 @@ class GpuSource:
         for entry in declarations.requirements:
             if not entry.group.startswith(CONDA):
                 continue
-            build = re.search(r"cuda|cu\d{2,3}|gpu", entry.specifier) if entry.name.startswith("pytorch") else None
-            if entry.name not in _CONDA_GPU and not build and not (is_gpu_payload(entry.name)):
+            family = entry.name.startswith(("pytorch", "torchvision", "torchaudio"))
+            build = re.search(r"cuda|cu\d{2,3}|gpu", entry.specifier) if family else None
+            if entry.name not in _CONDA_GPU and not build and not is_gpu_payload(entry.name):
                 continue
             severity: Severity = "error"
             if entry.group != CONDA:  # a feature of pixi

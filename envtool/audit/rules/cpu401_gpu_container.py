@@ -61,8 +61,9 @@ class GpuContainer:
             texts = [word.text for word in command.words]
             if not {"docker", "podman", "nvidia-docker", "nerdctl"} & set(texts[:3]) or "run" not in texts:
                 continue
-            for word in command.words:
-                if re.match(r"--gpus(=|$)|--runtime=nvidia", word.text):
+            for number, word in enumerate(command.words):
+                runtime = texts[number : number + 2] == ["--runtime", "nvidia"]
+                if runtime or re.match(r"--gpus(=|$)|--runtime=nvidia", word.text):
                     chosen = (
                         is_choice(command.condition) or says_gpu(scope.name) or _target_says_gpu(source, word.start)
                     )

@@ -22,6 +22,8 @@ from envtool.audit.deps.routes import parse_requirement, route_of, wheel_of
         ("https://download.pytorch.org/whl/torch_stable.html", "pytorch"),
         ("https://download.pytorch.org/whl/${{ matrix.backend }}", "other"),
         ("https://pypi.example/simple/", "default"),
+        ("https://mirror.example/pypi/simple", "default"),
+        ("https://mirror.example/api/pypi/all/simple", "other"),
         ("https://mirror.example/simple", "other"),
         ("./wheels", "other"),
         ("$INDEX", "other"),
