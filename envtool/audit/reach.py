@@ -18,9 +18,14 @@ _GPU = re.compile(
     r"|distributed|parallel|deepspeed|xformers|flash_attn|launcher|(^|_)dist(_|$)",
     re.IGNORECASE,
 )
-_CPU = re.compile(r"(^|_)cpu(_|$)|(^|_)(no|non|not|without|disable|skip)_?(cuda|gpu)", re.IGNORECASE)
+_CPU = re.compile(
+    r"^(use_|force_|only_|on_|run_on_)?cpu(_only)?$|(^|_)(no|non|not|without|disable|skip)_?(cuda|gpu)", re.IGNORECASE
+)
 _GPU_FUNCTION = re.compile(r"(^|_)(cuda|gpus?|pin_memory|nccl)(_|$)", re.IGNORECASE)
 _DISTRIBUTED = re.compile(r"(^|_)(ddp|dist|fsdp|distributed|slurm)(_|$)", re.IGNORECASE)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
+_DISPLAYS = (ast.Tuple, ast.List, ast.Set)
+_AVAILABLE = re.compile(r"^_?(is_(?!torch_|mps_|xpu_|npu_)\w+_available|HAS_(?!TORCH)\w+|\w+_AVAILABLE|find_spec)$")
 _EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "pytest.skip", "pytest.exit", "unittest.skip"})
 _EXIT_NAMES = frozenset({"exit", "quit"})
 _EXIT_METHODS = frozenset({"skipTest", "skip"})
@@ -64,16 +69,26 @@ def _step(flow: Flow, parent: ast.AST, child: ast.AST) -> State:
     if isinstance(parent, ast.BoolOp):
         return _operand(flow, parent, child)
     if isinstance(parent, ast.For | ast.AsyncFor) and child is not parent.iter:
-        return "maybe"
+        return "never" if child in parent.body and _is_empty(flow, parent.iter) else "maybe"
     if isinstance(parent, ast.ExceptHandler | ast.match_case):
         return "maybe"
-    if isinstance(parent, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
+    if isinstance(parent, _COMPREHENSIONS) and not isinstance(child, ast.comprehension):
         tests = [test for generator in parent.generators for test in generator.ifs]
-        if not isinstance(child, ast.comprehension) and any(values.truth(flow, test) is False for test in tests):
+        if any(values.truth(flow, test) is False for test in tests):
+            return "never"
+        if any(_is_empty(flow, generator.iter) for generator in parent.generators):
             return "never"
     if isinstance(parent, ast.Assert) and child is parent.msg:
         return "maybe"
     return "always"
+
+
+def _is_empty(flow: Flow, node: ast.expr) -> bool:
+    """``range(torch.cuda.device_count())``: a loop over the GPUs, of which there are none."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and node.args):
+        return False
+    stop = values.evaluate(flow, node.args[min(1, len(node.args) - 1)])
+    return bool(stop) and all(isinstance(value.const, int) and value.const <= 0 for value in stop or ())
 
 
 def _branch(flow: Flow, parent: ast.If | ast.While | ast.IfExp, child: ast.AST) -> State:
@@ -199,7 +214,10 @@ def leaning(node: ast.expr) -> int:
 
 
 def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> int:
-    literals = [part.value for side in (left, right) for part in ast.walk(side) if isinstance(part, ast.Constant)]
+    # Only what is compared: in config["gpus"] != n the string is a name.
+    sides = [part for side in (left, right) for part in (side.elts if isinstance(side, _DISPLAYS) else [side])]
+    sides = [part.operand if isinstance(part, ast.UnaryOp) else part for part in sides]
+    literals = [part.value for part in sides if isinstance(part, ast.Constant)]
     texts = [text for text in literals if isinstance(text, str)]
     sign = -1 if isinstance(op, ast.NotEq | ast.NotIn | ast.IsNot) else 1
     if any(_GPU.search(text) for text in texts):
@@ -217,10 +235,10 @@ def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> int:
     if value is None and "device" not in names:
         return -sign
     if isinstance(value, int) and not isinstance(right, ast.Name):
-        single = re.search(r"rank|world_size", names) is not None
-        negative = isinstance(right, ast.UnaryOp) or value <= 0
-        # rank 0 does the logging of every run, so it says nothing
-        return 0 if single and value == 0 and not negative else -sign if negative or single else sign
+        negative = isinstance(right, ast.UnaryOp)
+        if "rank" in names and value == 0 and not negative:
+            return 0  # rank 0 does the logging of every run
+        return -sign if negative or value == 0 or re.search(r"rank|world_size", names) else sign
     return 0
 
 
@@ -229,6 +247,8 @@ def _named_side(node: ast.expr) -> int:
     if any(_CPU.search(name) for name in names):
         return -1
     texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+    if any(_AVAILABLE.match(name) for name in names):
+        return 1
     return 1 if any(_GPU.search(text) for text in (*names, *texts)) else 0
 
 
@@ -239,6 +259,8 @@ def _identifiers(node: ast.expr) -> list[str]:
             found.append(part.id)
         elif isinstance(part, ast.Attribute):
             found.append(part.attr)
+        elif isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant):
+            found.append(str(part.slice.value))
     return found
 
 
@@ -264,6 +286,9 @@ def by_choice(flow: Flow, node: ast.AST) -> str:
         elif isinstance(parent, ast.BoolOp):
             sides = [leaning(part) for part in parent.values[: _position(parent.values, child)]]
             if (1 if isinstance(parent.op, ast.And) else -1) in sides:
+                return f"line {parent.lineno} chooses the GPU"
+        elif isinstance(parent, _COMPREHENSIONS) and not isinstance(child, ast.comprehension):
+            if any(leaning(test) == 1 for generator in parent.generators for test in generator.ifs):
                 return f"line {parent.lineno} chooses the GPU"
         elif isinstance(parent, ast.match_case) and "cuda" in ast.dump(parent.pattern).lower():
             return "a case for the GPU"
