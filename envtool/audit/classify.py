@@ -32,7 +32,18 @@ _NAMES: tuple[tuple[SourceKind, tuple[str, ...]], ...] = (
     ("setup-cfg", ("setup.cfg",)),
     ("pipfile", ("pipfile",)),
     ("conda", ("environment*.yml", "environment*.yaml", "*environment.yml", "*environment.yaml", "conda*.y*ml")),
-    ("dockerfile", ("dockerfile", "dockerfile.*", "*.dockerfile", "dockerfile-*", "containerfile", "containerfile.*")),
+    (
+        "dockerfile",
+        (
+            "dockerfile",
+            "dockerfile.*",
+            "*.dockerfile",
+            "dockerfile-*",
+            "dockerfile_*",
+            "containerfile",
+            "containerfile.*",
+        ),
+    ),
     ("compose", ("docker-compose*.y*ml", "compose*.y*ml", "*.compose.y*ml")),
     (
         "ci",
@@ -56,7 +67,14 @@ _NAMES: tuple[tuple[SourceKind, tuple[str, ...]], ...] = (
     ("shell", ("*.sh", "*.bash", "*.zsh", "*.ps1", "*.bat", "*.cmd")),
     (
         "requirements",
-        ("*requirements*.txt", "*requirements*.in", "constraints*.txt", "*-constraints.txt", "*reqs*.txt"),
+        (
+            "*requirements*.txt",
+            "*requirments*.txt",
+            "*requirements*.in",
+            "constraints*.txt",
+            "*-constraints.txt",
+            "*reqs*.txt",
+        ),
     ),
     ("config", ("*.yaml", "*.yml", "*.json", "*.toml")),
     ("model", ("*.pt", "*.pth", "*.jit", "*.ckpt", "*.pt2", "*.torchscript", "*.ptl", "*.ts", "*.bin", "*.pth.tar")),

@@ -28,6 +28,8 @@ Examples:
 
   envtool audit -o known.json          then: --baseline known.json
 
+  envtool audit --diff                 what --fix would change
+
 A finding is silenced on its line: # envtool: ignore[CPU101] the reason
 
 Exit status: 0 nothing at or above --fail-on, 10 findings, 2 wrong usage.
@@ -56,6 +58,11 @@ def audit(
         Path | None, typer.Option(metavar="FILE", help="A JSON report; what it holds is not reported again.")
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="REV", help="Report only files changed since a commit.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Apply the safe fixes, then report what is left.")] = False,
+    unsafe_fixes: Annotated[
+        bool, typer.Option("--unsafe-fixes", help="With --fix or --diff: also those that may change what runs.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would change; write nothing.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -71,16 +78,31 @@ def audit(
             page = explain_rule(explain, RULES)
             return Outcome(result={"code": explain.upper(), "page": page}, text=page)
         names, stdout_format = _formats(formats or [], output or [])
-        report, options = _audit(paths or [Path()], _Choices(select or [], ignore or [], fail_on, baseline, since))
+        choices = _Choices(select or [], ignore or [], fail_on, baseline, since)
+
+        def again() -> tuple[AuditReport, AuditOptions]:
+            return _audit(paths or [Path()], choices)
+
+        report, options = again()
+        mended = None
+        if fix or diff:
+            from envtool.cli.audit_fix import fix_rounds, show_diff
+
+            mended = show_diff(report, unsafe=unsafe_fixes) if diff else fix_rounds(report, again, unsafe=unsafe_fixes)
+            report = mended.report
         for file, name in zip(output or [], names, strict=True):
             _write(file, FORMATS[name](report))
         text = "" if quiet and stdout_format == "text" else FORMATS[stdout_format](report)
         if stdout_format == "text" and output and not quiet:
             text += "".join(f"Wrote {file}.\n" for file in output)
+        result = report.as_dict()
+        if mended is not None:
+            text = mended.diff if diff else text + ("" if quiet else mended.text)
+            result = {**result, **mended.result}
         if not report.fails(options.fail_on):
-            return Outcome(result=report.as_dict(), text=text)
+            return Outcome(result=result, text=text)
         error = ("audit.findings", f"{_counts(report)} (--fail-on {options.fail_on})", _hint(report))
-        return Outcome(result=report.as_dict(), text=text, exit_code=10, error=error)
+        return Outcome(result=result, text=text, exit_code=10, error=error)
 
     run_command("audit", stage, as_json=json, quiet=quiet)
 

@@ -35,6 +35,15 @@ from envtool.audit.rules.cpu123_gpu_model_option import RULE as CPU123
 from envtool.audit.rules.cpu124_gpu_training import RULE as CPU124
 from envtool.audit.rules.cpu125_no_gpus import RULE as CPU125
 from envtool.audit.rules.cpu126_cuda_required import RULE as CPU126
+from envtool.audit.rules.cpu301_torch_from_default_index import RULE as CPU301
+from envtool.audit.rules.cpu302_cpu_pin_not_offered import RULE as CPU302
+from envtool.audit.rules.cpu303_gpu_requirement import RULE as CPU303
+from envtool.audit.rules.cpu304_index_in_requirements import RULE as CPU304
+from envtool.audit.rules.cpu305_gpu_source import RULE as CPU305
+from envtool.audit.rules.cpu306_torch_companions import RULE as CPU306
+from envtool.audit.rules.cpu401_gpu_container import RULE as CPU401
+from envtool.audit.rules.cpu402_install_without_cpu_index import RULE as CPU402
+from envtool.audit.rules.cpu403_cpu_image_with_cuda import RULE as CPU403
 
 RULES: Sequence[Rule] = (
     CPU101,
@@ -63,4 +72,13 @@ RULES: Sequence[Rule] = (
     CPU124,
     CPU125,
     CPU126,
+    CPU301,
+    CPU302,
+    CPU303,
+    CPU304,
+    CPU305,
+    CPU306,
+    CPU401,
+    CPU402,
+    CPU403,
 )

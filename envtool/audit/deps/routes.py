@@ -1,0 +1,84 @@
+"""Where a URL leads: to CPU builds, to GPU builds, to the default index, or to somewhere that is not known."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+Route = Literal["cpu", "gpu", "pytorch", "default", "other"]
+"""``pytorch``: a page of the PyTorch index that holds builds for CPU and GPU alike (``torch_stable.html``)."""
+
+_CPU = re.compile(r"(^|/)cpu(/|$)")
+# A variable after "cu" is a number that only the run knows.
+_GPU = re.compile(r"(^|/)(cu(\d{2,3}|[$%][^/]*)|rocm[\d.]+|xpu)(/|$)")
+_UNKNOWN = re.compile(r"\$|\{\{|%\w+%")
+
+
+@lru_cache(maxsize=1024)
+def route_of(url: str) -> Route:
+    """The route of an index or find-links URL (any host: a mirror keeps the end of the path)."""
+    try:
+        parts = urlsplit(url.strip("\"'"))
+        host = (parts.hostname or "").lower()
+    except ValueError:
+        return "other"
+    path = parts.path.lower().rstrip("/")
+    if _GPU.search(path) or (host.endswith("nvidia.com") and host.startswith("pypi.")):
+        return "gpu"
+    if _CPU.search(path):
+        return "cpu"
+    if _UNKNOWN.search(url):
+        return "other"
+    if host.endswith("pytorch.org"):
+        return "pytorch"
+    # The default index by the first label of its host, and its well-known mirrors by their path. The path of an index
+    # in a repository manager ("/api/pypi/NAME/simple") says nothing: CPU builds may well be in it.
+    if (host.split(".")[0] == "pypi" and path.endswith("/simple")) or path in ("/pypi/simple", "/pypi/web/simple"):
+        return "default"
+    return "other"
+
+
+@lru_cache(maxsize=1024)
+def wheel_of(url: str) -> tuple[str, Version] | None:
+    """Name and version of the wheel that a URL points at, or None."""
+    name = unquote(url.split("#", maxsplit=1)[0].split("?", maxsplit=1)[0]).rsplit("/", 1)[-1]
+    try:
+        distribution, version, _, _ = parse_wheel_filename(name)
+    except (InvalidWheelFilename, ValueError):
+        return None
+    return distribution, version
+
+
+@lru_cache(maxsize=4096)
+def parse_requirement(text: str) -> tuple[str, Requirement] | None:
+    """The normalised name and the requirement, also of a bare URL (``git+…#egg=name``, a wheel); None if it is none."""
+    text = text.strip()
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        pass
+    else:
+        return canonicalize_name(requirement.name), requirement
+    if "://" not in text:
+        return None
+    url, _, marker = text.partition(" ;")
+    found = wheel_of(url)
+    egg = re.search(r"[#&]egg=([\w.-]+)", url)
+    name = found[0] if found else egg.group(1) if egg else _repository(url)
+    try:
+        requirement = Requirement(f"{name} @ {url.strip()}" + (f" ; {marker}" if marker.strip() else ""))
+    except InvalidRequirement:
+        return None
+    return canonicalize_name(requirement.name), requirement
+
+
+def _repository(url: str) -> str:
+    """The last part of a repository's path: its project, as far as one can tell."""
+    path = urlsplit(url.rsplit("@git+", maxsplit=1)[-1]).path if url.startswith("git+") else ""
+    return re.sub(r"(\.git)?(@[^/]*)?$", "", path).rsplit("/", 1)[-1] or "unknown"

@@ -1,0 +1,330 @@
+"""What an install command asks for: pip, uv, poetry, PDM, pipenv, pipx and conda, with the options that matter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from envtool.audit.deps.model import Declared
+from envtool.audit.deps.routes import parse_requirement
+from envtool.audit.install.lex import Command, Word
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Local:
+    """A project folder to install, with extras."""
+
+    path: str
+    extras: frozenset[str]
+    word: Word
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Install:
+    """One install command. URLs are expanded; a variable that is not known stays as it is written."""
+
+    tool: str
+    command: Command
+    head: Word
+    requirements: tuple[Declared, ...] = ()
+    files: tuple[Word, ...] = ()
+    locals: tuple[Local, ...] = ()
+    index: tuple[Word, ...] = ()
+    extra_index: tuple[Word, ...] = ()
+    find_links: tuple[Word, ...] = ()
+    backend: str = ""
+    no_index: bool = False
+    no_deps: bool = False
+    renew: bool = False
+    """``--upgrade`` or ``--force-reinstall``: what is installed already does not settle it."""
+    extras: frozenset[str] = field(default_factory=frozenset)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables set on the command itself."""
+
+    @property
+    def is_uv(self) -> bool:
+        """Whether uv's own settings apply, and pip's do not."""
+        return self.tool.startswith("uv")
+
+    @property
+    def of_project(self) -> bool:
+        """Whether it installs the project that it runs in (``uv sync``, ``poetry install``)."""
+        return self.tool in ("uv sync", "poetry install", "pdm install", "pipenv install")
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}|\$\((\w+)\)|\$(?:env:)?(\w+)|%(\w+)%|\$\{\{\s*env\.(\w+)\s*\}\}")
+_ASSIGNMENT = re.compile(r"^([A-Za-z_]\w*)=(.*)$", re.S)
+_PIP = re.compile(r"^(pip[\d.]*|\$[({]?\w*PIP\d?[)}]?)$", re.I)
+_PYTHON = re.compile(r"^(python[\d.]*|py|pypy[\d.]*|\$[({]?\w*(PYTHON|PY)\w*[)}]?)$", re.I)
+_VERBS = frozenset({"install", "sync", "add", "create"})
+_PREFIXES = frozenset({"sudo", "env", "exec", "command", "call", "nice", "nohup", "run", "set"})
+
+_WITH_VALUE = frozenset(
+    {
+        *("-t", "--target", "--python", "-p", "--platform", "--python-version", "--prefix", "--root", "--src", "--log"),
+        *("--timeout", "--retries", "--trusted-host", "--cache-dir", "--proxy", "--cert", "--client-cert", "-b"),
+        *("--progress-bar", "--no-binary", "--only-binary", "--upgrade-strategy", "--config-settings", "-C", "-P"),
+        *("--global-option", "--build-option", "--group", "--index-strategy", "--link-mode", "--with", "--without"),
+        *("--only", "--exists-action", "--keyring-provider", "--resolution", "--prerelease", "--exclude-newer", "-n"),
+        *("--name", "--implementation", "--abi", "--report", "--no-group", "--only-group", "--package", "--branch"),
+        *("--refresh-package", "--upgrade-package", "--no-build-package", "--directory", "--project", "--rev"),
+        *("--tag", "--allow-insecure-host", "--default-timeout", "--use-feature", "--root-user-action", "--color"),
+        *("--override", "--overrides", "--build-constraint", "-c", "--constraint"),
+    }
+)
+
+
+def expand(text: str, environment: Mapping[str, str]) -> str:
+    """A text with the variables of ``environment``; ``${X:-default}`` gives its default, an unknown one stays."""
+
+    def value(match: re.Match[str]) -> str:
+        name = next(match.group(group) for group in (1, 3, 4, 5, 6) if match.group(group)) if match.lastindex else ""
+        if name in environment:
+            return environment[name]
+        return match.group(2) if match.group(2) else match.group()
+
+    for _ in range(3):
+        expanded = _VARIABLE.sub(value, text)
+        if expanded == text:
+            break
+        text = expanded
+    return text
+
+
+def assignments(command: Command, environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that a command sets for those after it: ``X=y``, ``export``, ``set``, ``$env:X =``, ``pip config``."""
+    texts = [word.text for word in command.words]
+    if not texts:
+        return {}
+    if texts[0].lower() in ("export", "set", "setx", "declare", "local", "readonly"):
+        texts = texts[1:]
+    elif texts[0].startswith("$env:"):
+        joined = "".join(texts)[len("$env:") :]
+        texts = [joined]
+    elif texts[0] in ("echo", "printf") and any("GITHUB_ENV" in text for text in texts):
+        texts = texts[1:2]
+    elif _PIP.match(_base(texts[0])) and texts[1:3] == ["config", "set"] and len(texts) >= 5:
+        option = texts[-2].rsplit(".", 1)[-1]
+        return {"PIP_" + option.upper().replace("-", "_"): expand(texts[-1], environment)}
+    found: dict[str, str] = {}
+    for text in texts:
+        match = _ASSIGNMENT.match(text)
+        if match is None:
+            return found if found and text.startswith((">", "-", "|")) else {}
+        found[match.group(1)] = expand(match.group(2), environment)
+    return found
+
+
+def _base(text: str) -> str:
+    return re.sub(r"\.(exe|cmd|bat)$", "", text.strip("\"'@").replace("\\", "/").rsplit("/", 1)[-1], flags=re.I)
+
+
+def parse_install(command: Command, environment: Mapping[str, str]) -> Install | None:
+    """The install that a command runs, or None if it runs none."""
+    if not any(word.text in _VERBS or word.text.endswith("pip-sync") for word in command.words):
+        return None
+    words = list(command.words)
+    own: dict[str, str] = {}
+    prefixed = False
+    while words:
+        text = words[0].text.lstrip("@-+") or words[0].text
+        assigned = _ASSIGNMENT.match(text)
+        if assigned:
+            own[assigned.group(1)] = expand(assigned.group(2), environment)
+        elif _base(text) in _PREFIXES:
+            prefixed = True
+        elif prefixed and words[0].text.startswith("-"):
+            pass  # an option of sudo or env
+        else:
+            break
+        words.pop(0)
+    # Makefiles put "@" or "-" before a command, Docker's RUN its --mount options: both are gone here.
+    tool, rest, head = _tool(words, environment)
+    if not tool or head is None:
+        return None
+    return _parse(tool, head, rest, command, {**environment, **own}, own)
+
+
+_Tool = tuple[str, list[Word], "Word | None"]
+_NO_TOOL: _Tool = ("", [], None)
+_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "uv", "hatch"})
+_CONDAS = frozenset({"conda", "mamba", "micromamba"})
+
+
+def _tool(words: list[Word], environment: Mapping[str, str]) -> _Tool:
+    """The kind of install, the words after it, and the word that the command begins with."""
+    texts = [_base(expand(word.text, environment)) for word in words]
+    if not texts:
+        return _NO_TOOL
+    if texts[1:2] == ["run"] and texts[0] in _RUNNERS:
+        return _tool(words[2:], environment)
+    if texts[1:2] == ["run"] and texts[0] in _CONDAS:
+        later = [n for n, text in enumerate(texts) if n > 1 and (_PIP.match(text) or _PYTHON.match(text))]
+        return _tool(words[later[0] :], environment) if later else _NO_TOOL
+    if texts[0] == "uv":
+        return _uv(words, texts, 1)
+    if _PYTHON.match(texts[0]):
+        return _module(words, texts)
+    return _pip(words, texts, 1) if _PIP.match(texts[0]) else _other(words, texts)
+
+
+def _module(words: list[Word], texts: list[str]) -> _Tool:
+    """``python -m pip`` and ``python -m uv``."""
+    at = 1
+    while at < len(texts) and texts[at].startswith("-") and texts[at] != "-m":
+        at += 1
+    if texts[at : at + 2] == ["-m", "uv"]:
+        return _uv(words, texts, at + 2)
+    return _pip(words, texts, at + 2) if texts[at : at + 2] == ["-m", "pip"] else _NO_TOOL
+
+
+def _pip(words: list[Word], texts: list[str], at: int) -> _Tool:
+    at = _after_options(texts, at)
+    return ("pip", words[at + 1 :], words[0]) if texts[at : at + 1] == ["install"] else _NO_TOOL
+
+
+def _after_options(texts: list[str], at: int) -> int:
+    while at < len(texts) and texts[at].startswith("-"):
+        at += 2 if texts[at] in _WITH_VALUE else 1
+    return at
+
+
+def _uv(words: list[Word], texts: list[str], at: int) -> _Tool:
+    at = _after_options(texts, at)
+    verb = texts[at : at + 2]
+    if verb in (["pip", "install"], ["pip", "sync"]):
+        return ("uv pip", words[at + 2 :], words[0])
+    if verb == ["tool", "install"]:
+        return "uv tool", words[at + 2 :], words[0]
+    if verb[:1] in (["add"], ["sync"]):
+        return f"uv {verb[0]}", words[at + 1 :], words[0]
+    return "", [], None
+
+
+def _other(words: list[Word], texts: list[str]) -> _Tool:
+    verbs = {
+        "poetry": {"install": "poetry install", "add": "poetry add", "sync": "poetry install"},
+        "pdm": {"install": "pdm install", "sync": "pdm install", "add": "pdm add"},
+        "pipenv": {"install": "pipenv install", "sync": "pipenv install"},
+        "pipx": {"install": "pipx"},
+        "conda": {"install": "conda", "create": "conda"},
+        "mamba": {"install": "conda", "create": "conda"},
+        "micromamba": {"install": "conda", "create": "conda"},
+    }.get(texts[0], {})
+    if len(texts) > 1 and texts[1] in verbs:
+        return verbs[texts[1]], words[2:], words[0]
+    if texts[0] == "pip-sync":
+        return "pip-sync", words[1:], words[0]
+    return "", [], None
+
+
+_LISTS = {
+    "-r": "files", "--requirement": "files", "--requirements": "files",
+    "-i": "index", "--index-url": "index", "--default-index": "index", "--pypi-url": "index",
+    "--extra-index-url": "extra_index", "--index": "extra_index",
+    "-f": "find_links", "--find-links": "find_links",
+}  # fmt: skip
+_FLAGS = {
+    "--no-index": "no_index", "--no-deps": "no_deps", "--force-reinstall": "renew", "-U": "renew",
+    "--upgrade": "renew", "-I": "renew", "--ignore-installed": "renew", "--reinstall": "renew",
+}  # fmt: skip
+
+
+def _parse(
+    tool: str, head: Word, words: list[Word], command: Command, environment: Mapping[str, str], own: Mapping[str, str]
+) -> Install:
+    lists: dict[str, list[Word]] = {"files": [], "index": [], "extra_index": [], "find_links": []}
+    flags: set[str] = set()
+    extras: set[str] = set()
+    requirements: list[Declared] = []
+    local: list[Local] = []
+    backend = ""
+    for option, given in _options(tool, words, environment):
+        if option in ("", "-e", "--editable"):
+            _target(given, tool, requirements, local)
+        elif option in _LISTS:
+            lists[_LISTS[option]].append(given)
+        elif option in _FLAGS:
+            flags.add(_FLAGS[option])
+        elif option in _EXTRAS:
+            extras.update(re.split(r"[\s,]+", given.text))
+        elif option == "--all-extras":
+            extras.add("*")
+        elif option == "--torch-backend":
+            backend = given.text
+    return Install(
+        tool=tool,
+        command=command,
+        head=head,
+        requirements=tuple(requirements),
+        files=tuple(lists["files"]),
+        locals=tuple(local),
+        index=tuple(lists["index"]),
+        extra_index=tuple(lists["extra_index"]),
+        find_links=tuple(lists["find_links"]),
+        backend=backend,
+        no_index="no_index" in flags,
+        no_deps="no_deps" in flags,
+        renew="renew" in flags,
+        extras=frozenset(extras),
+        environment=dict(own),
+    )
+
+
+_EXTRAS = ("--extra", "--extras", "-E")
+_TAKES = frozenset({*_LISTS, *_WITH_VALUE, *_EXTRAS, "-e", "--editable", "--torch-backend"})
+_CONDA_TAKES = frozenset({"-c", "--channel", "-n", "--name", "-p", "--prefix", "-f", "--file"})
+
+
+def _options(tool: str, words: list[Word], environment: Mapping[str, str]) -> Iterator[tuple[str, Word]]:
+    """Options with their expanded values; a plain argument has an empty option."""
+    takes = _CONDA_TAKES if tool == "conda" else _TAKES
+    pending = list(words)
+    while pending:
+        word = pending.pop(0)
+        option, equals, value = word.text.partition("=")
+        if not word.text.startswith("-") or word.text == "-":
+            option, value = "", word.text
+        elif re.match(r"^-[rif][^-=]", word.text):
+            option, value = word.text[:2], word.text[2:]
+        elif option in takes and not equals and pending:
+            word = pending.pop(0)
+            value = word.text
+        yield option, Word(expand(value.strip("\"'"), environment), word.start, word.end)
+
+
+_LOCAL = re.compile(r"^(?P<path>\.{0,2}(?:/[\w./-]*)?|[\w./-]+/)(?:\[(?P<extras>[\w,\s-]+)\])?$")
+_UNKNOWN = re.compile(r"\$\{\{.*?\}\}|\$\{[^}]*\}|\$\([^)]*\)|\$\w+|%\w+%")
+
+
+def _target(word: Word, tool: str, requirements: list[Declared], local: list[Local]) -> None:
+    text = word.text.strip().strip("\"'")
+    if not text or text.startswith(("2>", ">", "<")) or text in ("\\",):
+        return
+    folder = _LOCAL.match(text)
+    if folder and (folder.group("path") or "").startswith((".", "/")):
+        extras = frozenset(re.findall(r"[\w-]+", folder.group("extras") or ""))
+        local.append(Local(path=folder.group("path") or ".", extras=extras, word=word))
+        return
+    # A version that only the run knows: the name is what counts.
+    text = _UNKNOWN.sub("0", text)
+    for piece in text.split() if " " in text and not re.search(r"[;@]", text) else [text]:
+        known = piece
+        if tool == "conda":
+            known = re.split(r"[=<>!~]", known)[0].rsplit("::", 1)[-1]
+        parsed = parse_requirement(known.split(">")[0] if ">/" in known else known)
+        if parsed is None:
+            continue
+        requirements.append(
+            Declared(
+                name=parsed[0],
+                start=word.start,
+                end=word.end,
+                specifier=str(parsed[1].specifier),
+                marker=str(parsed[1].marker) if parsed[1].marker else None,
+                url=parsed[1].url,
+                extras=frozenset(parsed[1].extras),
+                group="conda:" if tool == "conda" else "",
+            )
+        )

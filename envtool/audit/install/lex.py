@@ -1,0 +1,163 @@
+"""Split shell text into simple commands, with the offsets of their words.
+
+shlex gives no offsets, and bashlex is under the GPL; words are unquoted by shlex here, found by one pattern. Control
+flow is kept as far as the audit needs it: the text of the conditions that a command stands under.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Dialect = Literal["sh", "docker", "folded", "powershell", "batch"]
+"""``docker``: a comment inside a continued line is skipped; ``folded``: newlines of a YAML scalar are blanks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word, unquoted, and where its raw text stands."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """One simple command. ``condition`` is the text of the conditions, cases and functions around it."""
+
+    words: tuple[Word, ...]
+    condition: str = ""
+
+
+_CONTINUATION = {"powershell": r"`[ \t]*\r?\n", "batch": r"\^[ \t]*\r?\n"}
+_ESCAPE = {"powershell": r"`.", "batch": r"\^.|\\"}
+
+
+def _pattern(dialect: Dialect) -> re.Pattern[str]:
+    continued = _CONTINUATION.get(dialect, r"\\[ \t]*\r?\n")
+    if dialect == "docker":
+        # Docker drops comment lines (and empty ones) between the lines of one instruction.
+        continued += r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*"
+    newline = r"(?P<nl>(?!))" if dialect == "folded" else r"(?P<nl>\r?\n)"
+    comment = r"(?P<comment>(?:(?i:rem)\b|::)[^\n]*)" if dialect == "batch" else r"(?P<comment>\#[^\n]*)"
+    escape = _ESCAPE.get(dialect, r"\\[^\r\n]")
+    quotes = r'"(?:\\.|[^"\\])*"' if dialect in ("batch", "powershell") else r"'[^']*'|\"(?:\\.|[^\"\\])*\""
+    if dialect == "powershell":
+        quotes = r"'[^']*'|" + quotes
+    blank = r"[ \t\r\n]" if dialect == "folded" else r"[ \t\r]"
+    plain = r"[^\s;&|()\"'`\\]" if dialect in ("sh", "docker", "folded") else r"[^\s;&|()\"]"
+    return re.compile(
+        rf"(?P<ws>(?:{blank}|{continued})+)|{newline}|{comment}|(?P<op>&&|\|\||;;|[;&|()])"
+        rf"|(?P<word>(?:\$\{{\{{[^\n]{{0,300}}?\}}\}}|\$\([^()\n]*\)|\$\{{[^}}\n]{{0,300}}\}}|`[^`\n]*`|{quotes}|{escape}|{plain})+)|(?P<other>.)",
+        re.S,
+    )
+
+
+_PATTERNS: dict[Dialect, re.Pattern[str]] = {
+    dialect: _pattern(dialect) for dialect in ("sh", "docker", "folded", "powershell", "batch")
+}
+_HEREDOC = re.compile(r"<<-?[ \t]*([\"']?)(\w+)\1")
+
+
+def lex(text: str, start: int, end: int, dialect: Dialect = "sh", *, condition: str = "") -> Iterator[Command]:
+    """The simple commands of ``text[start:end]``, in order; ``condition`` is one that all of them stand under."""
+    pattern = _PATTERNS[dialect]
+    scopes = _Scopes(condition)
+    words: list[Word] = []
+    at = start
+    while at < end:
+        match = pattern.match(text, at, end)
+        if match is None:  # pragma: no cover - the last alternative takes any character
+            break
+        at = match.end()
+        if match.lastgroup == "word":
+            words.append(Word(_unquoted(match.group(), dialect), match.start(), match.end()))
+        elif match.lastgroup in ("nl", "op"):
+            yield from scopes.close(words, match.group())
+            if match.lastgroup == "nl":
+                heredoc = _HEREDOC.search(text, words[0].start if words else at, match.start()) if words else None
+                if heredoc:
+                    stop = re.compile(rf"^[ \t]*{re.escape(heredoc.group(2))}[ \t]*$", re.M).search(text, at, end)
+                    at = min(stop.end() if stop else end, end)
+            words = []
+    yield from scopes.close(words, "\n")
+
+
+_LONG = 4000
+"""Characters of a word that is no word of a command: a script in quotes."""
+
+
+def _unquoted(raw: str, dialect: Dialect) -> str:
+    if dialect in ("powershell", "batch"):
+        return raw.replace('"', "").replace("'", "") if dialect == "powershell" else raw.replace('"', "")
+    if not any(mark in raw for mark in "\"'\\") or len(raw) > _LONG:
+        return raw
+    inner = raw[1:-1]
+    if raw[0] == raw[-1] and raw[0] in "\"'" and not any(mark in inner for mark in "\"'\\"):
+        return inner
+    try:
+        return "".join(shlex.split(raw, comments=False)) if " " not in raw else " ".join(shlex.split(raw))
+    except ValueError:
+        return raw
+
+
+_OPENS = frozenset({"if", "while", "until", "for", "case", "select"})
+_CLOSES = frozenset({"fi", "done", "esac"})
+_SKIPPED = frozenset({"then", "do", "!", "time"})
+
+
+class _Scopes:
+    """The stack of conditions around a command, kept by its keywords."""
+
+    def __init__(self, condition: str) -> None:
+        self.outer = condition
+        self.stack: list[str] = []
+        self.pending = ""
+
+    def close(self, words: list[Word], operator: str) -> Iterator[Command]:
+        """Take one command up to its operator: update the stack, and give what is left to run."""
+        texts = [word.text for word in words]
+        if operator == "(" and len(words) == 1:
+            self.pending = texts[0]  # a function's name, or an `if` of another shell
+        rest = list(words)
+        while rest and (taken := self._keyword(rest)):
+            rest = rest[taken:]
+        if operator == ")" and self.stack and self.stack[-1].startswith("case"):
+            self.stack[-1] = f"{self.stack[-1].split(' :: ')[0]} :: {' '.join(texts)}"
+        elif rest and rest[-1].text == "{":
+            self.stack.append(" ".join(texts[:-1]))
+        elif rest:
+            yield Command(words=tuple(rest), condition=" / ".join(filter(None, [self.outer, *self.stack])))
+
+    def _keyword(self, words: list[Word]) -> int:
+        """Update the stack for a keyword at the start; how many words it takes, 0 if there is none."""
+        head = words[0].text.lower()
+        text = " ".join(word.text for word in words)
+        if head in _OPENS:
+            self.stack.append(text)
+            return len(words) if head in ("case", "for", "select") else 1
+        if head in ("elif", "elseif"):
+            self._replace(text)
+            return len(words)
+        if head == "else":
+            self._replace("else")
+        elif head == "{":
+            self.stack.append(self.pending)
+            self.pending = ""
+        elif head == "}" or head in _CLOSES:
+            self._pop()
+        elif head not in _SKIPPED:
+            return 0
+        return 1
+
+    def _replace(self, text: str) -> None:
+        if self.stack:
+            self.stack[-1] = f"{self.stack[-1]} {text}"
+
+    def _pop(self) -> None:
+        if self.stack:
+            self.stack.pop()

@@ -1,0 +1,292 @@
+"""Which install commands bring torch, and from where: the commands of a scope in order, with what they see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from envtool.audit.deps.brings_torch import TORCH, brings_torch
+from envtool.audit.deps.markers import holds_on, on_linux
+from envtool.audit.deps.model import Declarations, Declared
+from envtool.audit.deps.read import beside, declarations_of, included
+from envtool.audit.deps.routes import Route, route_of, wheel_of
+from envtool.audit.install.commands import Install, Local, assignments, parse_install
+from envtool.audit.install.lex import Command
+from envtool.audit.install.steps import Assign, Run, Runs, commands_of
+from envtool.audit.models import Project, Source
+from envtool.torch.backends import is_gpu_local
+
+Origin = Literal["cpu", "gpu", "default", "other", "unoffered"]
+"""Where torch comes from; ``unoffered``: a ``+cpu`` pin that no index of the command has."""
+
+How = Literal["named", "file", "project"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TorchStep:
+    """One requirement of one command that brings torch. ``settled``: an earlier step has installed it already."""
+
+    scope: Runs
+    install: Install
+    requirement: Declared
+    how: How
+    origin: Origin
+    start: int
+    end: int
+    file: Source | None = None
+    settled: bool = False
+    mixed: bool = False
+    """torch itself came from the CPU index, this companion does not."""
+
+
+@dataclass
+class _State:
+    """What a scope has by now."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    have: Origin | None = None
+    names: set[str] = field(default_factory=set)
+    project_tool: str = ""
+    cloned: bool = False
+    elsewhere: bool = False
+
+
+def torch_steps(source: Source, project: Project) -> list[TorchStep]:
+    """All such steps of a source, in order; computed once."""
+    key = ("torch-steps", source.path)
+    if key not in project.cache:
+        states: dict[str, _State] = {}
+        steps: list[TorchStep] = []
+        for scope, step, commands in commands_of(source, project):
+            state = states.get(scope.name.lower())
+            if state is None:
+                state = states.setdefault(scope.name.lower(), _start(scope, states))
+            if isinstance(step, Assign):
+                state.environment.update(step.values)
+            else:
+                steps += _run_steps((scope, step, commands), state, source, project)
+        project.cache[key] = steps
+    found = project.cache[key]
+    return found if isinstance(found, list) else []
+
+
+def _start(scope: Runs, states: Mapping[str, _State]) -> _State:
+    """What a scope begins with: what its parent ended with, or what its image is known to hold."""
+    parent = states.get(scope.parent.lower()) if scope.parent else None
+    if parent is not None:
+        return _State(dict(parent.environment), parent.have, set(parent.names))
+    # Of "registry/pytorch/pytorch:tag" and "team/torch-base" one may expect that torch is in it.
+    if "pytorch" in scope.base.lower() or "torch" in scope.base.lower().rsplit("/", 1)[-1]:
+        return _State(have="other", names=set(TORCH))
+    return _State()
+
+
+def _run_steps(
+    what: tuple[Runs, Run, tuple[Command, ...]], state: _State, source: Source, project: Project
+) -> Iterator[TorchStep]:
+    scope, run, commands = what
+    for command in commands:
+        environment = {**state.environment, **run.environment}
+        texts = [word.text for word in command.words]
+        if texts[:2] == ["git", "clone"]:
+            state.cloned = True
+        elif texts[:1] == ["cd"] and state.cloned:
+            state.elsewhere = True
+        state.environment.update(assignments(command, environment))
+        install = parse_install(command, environment)
+        if install is not None:
+            settings = {**environment, **install.environment}
+            yield from _install_steps(scope, install, settings, state, (source, project))
+
+
+def _install_steps(
+    scope: Runs, install: Install, settings: Mapping[str, str], state: _State, where: tuple[Source, Project]
+) -> Iterator[TorchStep]:
+    wanted = [
+        (requirement, how, span, file, options)
+        for requirement, how, span, file, options in _wanted(install, state, where)
+        if brings_torch(requirement.name, requirement.extras) and on_linux(requirement.marker)
+    ]
+    before, names = state.have, set(state.names)
+    for requirement, how, span, file, options in wanted:
+        origin = _origin(requirement, install, settings, options)
+        fresh = install.of_project and state.project_tool != install.tool
+        direct = requirement.name in TORCH
+        settled = before is not None and not fresh and not (install.renew and direct)
+        mixed = (
+            before == "cpu"
+            and settled
+            and origin == "default"
+            and requirement.name in ("torchvision", "torchaudio")
+            and requirement.name not in names
+        )
+        yield TorchStep(
+            scope=scope,
+            install=install,
+            requirement=requirement,
+            how=how,
+            origin=origin,
+            start=span[0],
+            end=span[1],
+            file=file,
+            settled=settled and origin != "gpu",
+            mixed=mixed,
+        )
+        if direct:
+            state.names.add(requirement.name)
+        if state.have is None or origin in ("cpu", "gpu"):
+            state.have = origin
+    if wanted and install.of_project:
+        state.project_tool = install.tool
+
+
+_Wanted = tuple[Declared, How, tuple[int, int], "Source | None", Sequence[str]]
+
+
+def _wanted(install: Install, state: _State, where: tuple[Source, Project]) -> Iterator[_Wanted]:
+    source, project = where
+    for requirement in _conda_names(install) if install.tool == "conda" else install.requirements:
+        yield requirement, "named", (requirement.start, requirement.end), None, ()
+    if install.no_deps or state.elsewhere:
+        return
+    for word in install.files:
+        file = _find(word.text, source, project)
+        for part in included(file, project) if file is not None else ():
+            declarations = declarations_of(part, project)
+            options = [option.url for option in declarations.options if not option.inline]
+            for requirement in declarations.requirements:
+                yield requirement, "file", (word.start, word.end), part, options
+    folders = [*install.locals]
+    if install.of_project:
+        folders.append(Local(path=".", extras=install.extras, word=install.head))
+    for local in folders:
+        for requirement, declarations in _project_requirements(local, install, source, project):
+            options = [option.url for option in declarations.options] if install.is_uv else []
+            if install.is_uv or install.of_project:
+                options += [index.url for index in declarations.indexes if not index.explicit]
+                options += _routes_of(requirement, declarations, local.extras)
+            yield requirement, "project", (local.word.start, local.word.end), None, options
+
+
+def _conda_names(install: Install) -> list[Declared]:
+    """torch by its names on conda; ``cpuonly`` or ``pytorch-cuda`` beside it say which build, else conda decides."""
+    names = {requirement.name for requirement in install.requirements}
+    if not names & {"pytorch", "torch"}:
+        return []
+    first = next(item for item in install.requirements if item.name in ("pytorch", "torch"))
+    url = ""
+    if "cpuonly" in names or any(name.startswith("pytorch-cpu") for name in names):
+        url = "conda:cpu"
+    elif names & {"pytorch-cuda", "cudatoolkit", "cuda-toolkit", "pytorch-gpu"}:
+        url = "conda:gpu"
+    return [Declared(name="torch", start=first.start, end=first.end, url=url or "conda:solver")]
+
+
+def _project_requirements(
+    local: Local, install: Install, source: Source, project: Project
+) -> Iterator[tuple[Declared, Declarations]]:
+    """What a project folder's metadata requires, with the extras asked for."""
+    for folder in _folders(source.path, local.path.lstrip("/") or "."):
+        prefix = "" if folder == "." else f"{folder}/"
+        names = ("pyproject.toml", "setup.cfg", "setup.py")
+        files = [project.sources[prefix + name] for name in names if prefix + name in project.sources]
+        every = [declarations_of(file, project) for file in files]
+        groups = {requirement.group for declarations in every for requirement in declarations.requirements}
+        if local.extras - {"*"} - groups and any(brings_torch(extra) or "torch" in extra for extra in local.extras):
+            continue  # the metadata of another folder: it does not know the extra
+        for declarations in every:
+            for requirement in declarations.requirements:
+                asked = requirement.group in local.extras or "*" in local.extras
+                if requirement.scope == "default" or (requirement.scope == "extra" and asked):
+                    yield requirement, declarations
+            for name in declarations.reads:
+                read = project.sources.get(prefix + name)
+                for requirement in declarations_of(read, project).requirements if read else ():
+                    yield requirement, declarations
+        if files:
+            return
+
+
+def _folders(path: str, written: str) -> list[str]:
+    """Folders that a path may mean: relative to the file's own folder, or to one above it up to the root."""
+    found = [beside(path, written)]
+    while "/" in path:
+        path = path.rsplit("/", 1)[0]
+        found.append(beside(path, written))
+    return [folder for folder in found if not folder.startswith("..")]
+
+
+def _routes_of(requirement: Declared, declarations: Declarations, extras: frozenset[str]) -> list[str]:
+    """URLs that a project binds torch to, for a Linux machine and the extras asked for."""
+    return [
+        routed.url
+        for routed in declarations.routed
+        if routed.name in (requirement.name, "torch")
+        and routed.url
+        and holds_on(routed.marker, "linux-x86_64")
+        and (not routed.choice or routed.choice in extras)
+    ] + ([f"backend:{declarations.backend}"] if declarations.backend else [])
+
+
+def _find(path: str, source: Source, project: Project) -> Source | None:
+    """The project's file for a path in a command: relative to the file, to the root, or by its name in an image."""
+    written = path.replace("\\", "/")
+    for candidate in (beside("x", written.lstrip("/")), beside(source.path, written.lstrip("/"))):
+        found = project.sources.get(candidate)
+        if found is not None and found.kind == "requirements":
+            return found
+    name = written.rsplit("/", 1)[-1]
+    same = [other for other in project.of_kind("requirements") if other.path.rsplit("/", 1)[-1] == name]
+    return same[0] if len(same) == 1 else None
+
+
+def _origin(requirement: Declared, install: Install, settings: Mapping[str, str], options: Sequence[str]) -> Origin:
+    pin = requirement.pin
+    if requirement.url:
+        known: dict[str, Origin] = {"conda:cpu": "cpu", "conda:gpu": "gpu", "conda:solver": "other"}
+        if requirement.url in known:
+            return known[requirement.url]
+        wheel = wheel_of(requirement.url)
+        if wheel is not None and requirement.name in TORCH:
+            pin = wheel[1]
+            return "gpu" if is_gpu_local(pin.local) else "cpu" if pin.local == "cpu" else "other"
+    if pin is not None and is_gpu_local(pin.local):
+        return "gpu"
+    backend = install.backend or (settings.get("UV_TORCH_BACKEND", "") if install.is_uv else "")
+    backend = backend or next((url[8:] for url in options if url.startswith("backend:")), "")
+    if backend:
+        return "cpu" if backend in ("cpu", "auto") else "gpu" if is_gpu_local(backend) else "other"
+    if install.no_index:
+        return "other"
+    return _by_index(install, settings, options, cpu_pin=pin is not None and pin.local == "cpu")
+
+
+def _by_index(install: Install, settings: Mapping[str, str], options: Sequence[str], *, cpu_pin: bool) -> Origin:
+    index, extra = _ambient(install, settings)
+    primary: Route = route_of(index) if index else "default"
+    others = {route_of(url) for url in [*extra, *options] if not url.startswith("backend:")}
+    routes = {primary, *others}
+    if cpu_pin:
+        return "cpu" if routes - {"default", "gpu"} else "unoffered"
+    if primary in ("cpu", "gpu", "other"):
+        return primary
+    for route in ("cpu", "gpu", "other"):
+        # pip takes the highest version of all indexes, and 2.0+cpu is higher than 2.0.
+        if route in others:
+            return route
+    return "default"
+
+
+def _ambient(install: Install, settings: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The index and the further places of a command: its own options, else the variables of its tool."""
+    names = ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if install.is_uv else ("PIP_INDEX_URL",)
+    index = install.index[-1].text if install.index else next((settings[n] for n in names if settings.get(n)), "")
+    further = [word.text for word in (*install.extra_index, *install.find_links)]
+    places = ("UV_EXTRA_INDEX_URL", "UV_INDEX", "UV_FIND_LINKS") if install.is_uv else (
+        "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS",
+    )  # fmt: skip
+    for name in places:
+        # UV_INDEX holds NAME=URL.
+        further += [word.rsplit("=", 1)[-1] if "=http" in word else word for word in settings.get(name, "").split()]
+    return index, further

@@ -1,0 +1,79 @@
+"""CPU304 (R04): an index option inside a requirements file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from envtool.audit.deps.brings_torch import TORCH
+from envtool.audit.deps.cpu_route import has_envtool
+from envtool.audit.deps.model import IndexOption
+from envtool.audit.deps.read import declarations_of
+from envtool.audit.deps.routes import Route, route_of
+from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
+from envtool.audit.naming import is_gpu_variant
+from envtool.audit.places import place, whole_lines
+
+
+class IndexInRequirements:
+    """What comes from where is routing, and a requirements file is not the place for it."""
+
+    code = "CPU304"
+    name = "index-in-requirements"
+    summary = "An index option inside a requirements file"
+    kinds: Sequence[SourceKind] = ("requirements",)
+
+    def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
+        """One finding for each option."""
+        for option in declarations_of(source, project).options:
+            route = route_of(option.url)
+            severity, message = _judge(option, route)
+            yield Finding(
+                code=self.code,
+                severity=severity,
+                confidence="high",
+                path=source.path,
+                location=place(source, project, option.start, option.end),
+                message=message,
+                fix=_fix(option, route, source, project),
+            )
+
+
+def _judge(option: IndexOption, route: Route) -> tuple[Severity, str]:
+    flag = {"index": "--index-url", "extra": "--extra-index-url", "find-links": "--find-links"}[option.kind]
+    if option.inline:
+        decides = option.inline in TORCH or route in ("cpu", "gpu", "pytorch")
+        message = f"{flag} on the line of {option.inline}: pip ignores it without a word, uv rejects the file"
+        return ("error" if decides else "warning"), message
+    if route == "gpu":
+        return "error", f"{flag} sends torch to GPU builds, for everyone who installs from this file"
+    if route == "cpu":
+        return "warning", f"{flag} routes torch to CPU builds from inside the file; envtool does that at install time"
+    if route == "pytorch":
+        return "warning", f"{flag} names a page of the PyTorch index with CPU and GPU builds: the pins decide"
+    tail = "; an extra index may win for any package" if option.kind == "extra" else ""
+    return "warning", f"{flag} decides inside the file where packages come from{tail}"
+
+
+def _fix(option: IndexOption, route: Route, source: Source, project: Project) -> Fix | None:
+    """Take the option out. A line that leads to CPU builds is safe to lose only when envtool does the routing."""
+    if route not in ("cpu", "gpu", "pytorch") and not option.inline:
+        return None
+    text = source.text
+    if option.inline:
+        start = option.start
+        while start > 0 and text[start - 1] in " \t":
+            start -= 1
+        if text[start - 1 : start] in ("\\", "\n", "\r"):  # on a continued line: not mechanical
+            return None
+        edit = Edit(start=start, end=option.end, replacement="")
+        return Fix(message="Take the option out (pip ignores it here)", edits=(edit,))
+    start, end = whole_lines(text, option.start, option.end)
+    content = text[start:end].strip()
+    if content.count(" -") or content.rstrip().endswith("\\"):
+        return None
+    # Nor is a file for GPUs beside one that is not ours to change unasked.
+    safe = has_envtool(project) or (route == "gpu" and not is_gpu_variant(source, project))
+    return Fix(message="Remove the index line", edits=(Edit(start=start, end=end, replacement=""),), safe=safe)
+
+
+RULE = IndexInRequirements()

@@ -1,0 +1,124 @@
+"""CPU305 (R05): the sources of uv, poetry, PDM, pixi, pipenv or conda point torch at a CUDA build."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from envtool.audit.deps.conda import CONDA
+from envtool.audit.deps.markers import holds_on
+from envtool.audit.deps.model import Declarations, NamedIndex, Routed
+from envtool.audit.deps.read import declarations_of
+from envtool.audit.deps.routes import route_of, wheel_of
+from envtool.audit.models import Finding, Project, Safe, Severity, Source, SourceKind
+from envtool.audit.naming import says_cpu, says_gpu
+from envtool.audit.places import place
+from envtool.torch.backends import is_gpu_local
+from envtool.torch.family import is_family, is_gpu_payload
+
+_CONDA_GPU = frozenset(
+    {"cudatoolkit", "cuda", "cuda-toolkit", "cuda-version", "cudnn", "pytorch-cuda", "pytorch-gpu", "cuda-runtime"}
+)
+
+
+class GpuSource:
+    """A tool's own routing says: the GPU build."""
+
+    code = "CPU305"
+    name = "gpu-source"
+    summary = "A source of uv, poetry, PDM, pixi or conda points torch at a GPU build"
+    kinds: Sequence[SourceKind] = ("pyproject", "pipfile", "conda")
+
+    def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
+        """Routed packages, the indexes that they or everything go to, and conda's CUDA packages."""
+        declarations = declarations_of(source, project)
+        paired = _paired(declarations)
+        used: set[str] = set()
+        for routed in declarations.routed:
+            if not _leads_to_gpu(routed.url):
+                continue
+            location = place(source, project, routed.start, routed.end)
+            if routed.choice and paired:
+                reason = f"{routed.name}: GPU build by choice ({routed.choice}), {paired} is there"
+                yield Safe(path=source.path, line=location.line, reason=reason)
+                continue
+            if not holds_on(routed.marker, "linux-x86_64", "linux-aarch64", "windows-amd64"):
+                continue
+            severity: Severity = "warning" if routed.choice or not is_family(routed.name) else "error"
+            if is_family(routed.name) and not routed.choice:
+                used.add(routed.url or "")
+            yield self._finding(source, project, (routed.start, routed.end), severity, _routed_message(routed))
+        for index in declarations.indexes:
+            yield from self._index(index, used, source, project)
+        for option in declarations.options:
+            if route_of(option.url) == "gpu":
+                message = "an index of GPU builds for every install of this project"
+                yield self._finding(source, project, (option.start, option.end), "error", message)
+        if declarations.backend and is_gpu_local(declarations.backend):
+            at = max(source.text.find("torch-backend"), 0)
+            message = f"torch-backend = {declarations.backend!r}: uv takes torch from a GPU index"
+            yield self._finding(source, project, (at, at + len("torch-backend")), "error", message)
+        yield from self._conda(source, project, declarations)
+
+    def _index(self, index: NamedIndex, used: set[str], source: Source, project: Project) -> Iterator[Finding]:
+        if route_of(index.url) != "gpu" or (index.explicit and index.url not in used):
+            return
+        message = f"index {index.name!r} holds GPU builds" + ("" if index.explicit else " and every package may use it")
+        yield self._finding(source, project, (index.start, index.end), "error", message)
+
+    def _conda(self, source: Source, project: Project, declarations: Declarations) -> Iterator[Finding]:
+        groups = {entry.group for entry in declarations.requirements if entry.group.startswith(CONDA)}
+        plain = any(not says_gpu(group) for group in groups)
+        for entry in declarations.requirements:
+            if not entry.group.startswith(CONDA):
+                continue
+            family = entry.name.startswith(("pytorch", "torchvision", "torchaudio"))
+            build = re.search(r"cuda|cu\d{2,3}|gpu", entry.specifier) if family else None
+            if entry.name not in _CONDA_GPU and not build and not is_gpu_payload(entry.name):
+                continue
+            severity: Severity = "error"
+            if entry.group != CONDA:  # a feature of pixi
+                severity = "warning" if plain else "error"
+            message = f"conda's {entry.name} brings CUDA: a machine without a GPU has no use for it"
+            yield self._finding(source, project, (entry.start, entry.end), severity, message)
+
+    def _finding(
+        self, source: Source, project: Project, span: tuple[int, int], severity: Severity, message: str
+    ) -> Finding:
+        return Finding(
+            code=self.code,
+            severity=severity,
+            confidence="high",
+            path=source.path,
+            location=place(source, project, *span),
+            message=message,
+        )
+
+
+def _leads_to_gpu(url: str | None) -> bool:
+    if not url:
+        return False
+    wheel = wheel_of(url)
+    return route_of(url) == "gpu" or (wheel is not None and is_gpu_local(wheel[1].local))
+
+
+def _paired(declarations: Declarations) -> str:
+    """The CPU half of a cpu/gpu pair of extras or groups, in words; empty if there is none."""
+    for routed in declarations.routed:
+        if routed.choice and routed.url and route_of(routed.url) == "cpu":
+            return f"{routed.choice!r}"
+    for entry in declarations.requirements:
+        if entry.scope != "default" and says_cpu(entry.group):
+            return f"{entry.group!r}"
+    if any(not entry.choice and entry.url and route_of(entry.url) == "cpu" for entry in declarations.routed):
+        return "a CPU source by default"
+    return ""
+
+
+def _routed_message(routed: Routed) -> str:
+    if not is_family(routed.name):
+        return f"{routed.name} is taken from an index of GPU builds"
+    return f"{routed.name} is bound to a GPU build" + (f" by {routed.choice!r}" if routed.choice else "")
+
+
+RULE = GpuSource()

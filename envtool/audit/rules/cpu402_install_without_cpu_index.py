@@ -1,0 +1,127 @@
+"""CPU402 (C02): an install command that brings CUDA torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from envtool.audit.classify import is_benchmark, is_example, is_test
+from envtool.audit.deps.brings_torch import TORCH
+from envtool.audit.install.torch_steps import TorchStep, torch_steps
+from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
+from envtool.audit.naming import (
+    has_cpu_sibling,
+    is_choice,
+    is_cpu_file,
+    is_gpu_variant,
+    says_cpu,
+    says_gpu,
+    says_not_linux,
+)
+from envtool.audit.places import place
+
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
+class InstallWithoutCpuIndex:
+    """``pip install torch``, or of a file that holds it, with no CPU index in sight."""
+
+    code = "CPU402"
+    name = "install-without-cpu-index"
+    summary = "An install command takes torch from the default index or a GPU index"
+    kinds: Sequence[SourceKind] = ("dockerfile", "ci", "makefile", "shell")
+
+    def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
+        """One finding for each command, at what brings torch."""
+        if is_cpu_file(source):
+            return  # CPU403
+        for step in bad_steps(source, project):
+            if says_cpu(step.scope.name):
+                continue
+            severity = _severity(step, source, project)
+            yield Finding(
+                code=self.code,
+                severity=severity,
+                confidence="high" if step.requirement.name in TORCH else "medium",
+                path=source.path,
+                location=place(source, project, step.start, step.end),
+                message=message_of(step),
+                fix=fix_of(step, source) if severity == "error" else None,
+            )
+        for step in torch_steps(source, project):
+            if step.origin == "cpu" and step.requirement.name == "torch":
+                line = place(source, project, step.start, step.end).line
+                yield Safe(path=source.path, line=line, reason="torch comes from the CPU index here")
+
+
+def bad_steps(source: Source, project: Project) -> Iterator[TorchStep]:
+    """For each command the step that says most: a GPU index before the default one, torch before what requires it."""
+    elsewhere = says_not_linux(source.path.rsplit("/", 1)[-1])
+    commands: dict[int, list[TorchStep]] = {}
+    for step in torch_steps(source, project):
+        if step.settled or step.origin not in ("default", "gpu"):
+            continue
+        if step.origin == "default" and (elsewhere or not step.scope.linux):
+            continue  # the default index has CPU builds for Windows and macOS
+        commands.setdefault(step.install.head.start, []).append(step)
+    for steps in commands.values():
+        yield min(steps, key=lambda step: (step.origin != "gpu", step.requirement.name not in TORCH, step.start))
+
+
+def _severity(step: TorchStep, source: Source, project: Project) -> Severity:
+    if is_gpu_variant(source, project):
+        return "note"
+    by_choice = (
+        is_choice(step.install.command.condition)
+        or says_gpu(step.scope.name)
+        or has_cpu_sibling(source, project)
+        or is_test(source.path)
+        or is_example(source.path)
+        or is_benchmark(source.path)
+        or _target_says_gpu(source, step.start)
+    )
+    # What a project's metadata or lock leads to is reported there.
+    return "warning" if by_choice or step.how == "project" else "error"
+
+
+def _target_says_gpu(source: Source, at: int) -> bool:
+    if source.kind != "makefile":
+        return False
+    targets = re.findall(r"^([\w.%/-]+)[ \t]*:(?!=)", source.text[:at], re.M)
+    return bool(targets) and says_gpu(targets[-1])
+
+
+def message_of(step: TorchStep) -> str:
+    """What the command does, in a sentence."""
+    name = step.requirement.name
+    what = name if step.how == "named" else f"{name} (required here)"
+    if step.how == "file" and step.file is not None:
+        what = f"{name} (in {step.file.path})"
+    if name not in TORCH:
+        what += ", which requires torch,"
+    if step.origin == "gpu":
+        return f"installs {what} as a GPU build"
+    return f"installs {what} from the default index: the CUDA build on Linux; no CPU index in this command or before it"
+
+
+def fix_of(step: TorchStep, source: Source) -> Fix | None:
+    """``--index-url`` of the CPU index for a command that installs the torch family and nothing else.
+
+    Anything else in the command would then come from that index too, where it is missing or old: not mechanical.
+    """
+    install = step.install
+    names = {requirement.name for requirement in install.requirements}
+    if step.how != "named" or install.tool not in ("pip", "uv pip") or not names <= TORCH or step.origin != "default":
+        return None
+    if install.files or install.locals or install.index or install.extra_index or install.find_links:
+        return None
+    if any(requirement.url for requirement in install.requirements):
+        return None
+    at = max(word.end for word in install.command.words)
+    if at > len(source.text):
+        return None
+    edit = Edit(start=at, end=at, replacement=f" --index-url {CPU_INDEX}")
+    return Fix(message="Take torch from the CPU index", edits=(edit,))
+
+
+RULE = InstallWithoutCpuIndex()

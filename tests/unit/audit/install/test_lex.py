@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from envtool.audit.install.lex import Dialect, lex
+
+
+def commands(text: str, dialect: Dialect = "sh") -> list[list[str]]:
+    return [[word.text for word in command.words] for command in lex(text, 0, len(text), dialect)]
+
+
+def conditions(text: str) -> dict[str, str]:
+    return {command.words[0].text: command.condition for command in lex(text, 0, len(text))}
+
+
+def test_operators_quotes_comments_and_continuations() -> None:
+    text = "a 'b c' \"d\" && e\\\n  f#g # not this; nor 'this\nh | i; (j) &\n"
+    assert commands(text) == [["a", "b c", "d"], ["e", "f#g"], ["h"], ["i"], ["j"]]
+
+
+def test_words_know_their_places() -> None:
+    text = "x && pip install 'torch>=2' \\\n  -r  req.txt"
+    words = [word for command in lex(text, 5, len(text)) for word in command.words]
+    assert [(word.text, text[word.start : word.end]) for word in words] == [
+        ("pip", "pip"),
+        ("install", "install"),
+        ("torch>=2", "'torch>=2'"),
+        ("-r", "-r"),
+        ("req.txt", "req.txt"),
+    ]
+
+
+def test_expressions_and_substitutions_stay_one_word() -> None:
+    assert commands("pip install torch==${{ matrix.torch }}+cpu $(cat a b) ${X:-y z}") == [
+        ["pip", "install", "torch==${{ matrix.torch }}+cpu", "$(cat a b)", "${X:-y z}"]
+    ]
+
+
+def test_the_body_of_a_heredoc_is_no_command() -> None:
+    assert commands("cat <<'EOF' > x\npip install torch\nEOF\nls\n") == [["cat", "<<EOF", ">", "x"], ["ls"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect", "expected"),
+    [
+        ("a \\\n # why\n\n b\nc", "docker", [["a", "b"], ["c"]]),
+        ("a\n  b\n", "folded", [["a", "b"]]),
+        ("a `\n b\nc 'd e'", "powershell", [["a", "b"], ["c", "d e"]]),
+        ('rem x\na ^\n "b c"\n:: d\n', "batch", [["a", "b c"]]),
+        ("a C:\\x\\y\n", "batch", [["a", "C:\\x\\y"]]),
+    ],
+)
+def test_dialects(text: str, dialect: Dialect, expected: list[list[str]]) -> None:
+    assert commands(text, dialect) == expected
+
+
+def test_conditions_around_a_command() -> None:
+    text = (
+        'if [ "$GPU" = 1 ]; then\n  a\nelif x; then\n  b\nelse\n  c\nfi\nd\n'
+        'case "$DEVICE" in\n  cuda) e ;;\n  *) f ;;\nesac\ng\n'
+        "install_gpu() {\n  h\n}\ni\nwhile true; do j; done\n"
+    )
+    found = conditions(text)
+    assert "GPU" in found["a"]
+    assert "elif x" in found["b"]
+    assert "GPU" in found["c"]
+    assert found["d"] == found["g"] == found["i"] == ""
+    assert "DEVICE" in found["e"]
+    assert "cuda" in found["e"]
+    assert "cuda" not in found["f"]
+    assert found["h"] == "install_gpu"
+    assert commands("if x; then a; fi") == [["x"], ["a"]]
+
+
+@pytest.mark.parametrize("text", ["'", '"' * 9, "$(", "${{", "`", "\\", "fi\n}\nesac\nb", "if", "(((", "case x in"])
+def test_broken_text_is_read_as_far_as_it_goes(text: str) -> None:
+    commands(text)
+
+
+def test_time_grows_with_the_text_and_not_faster() -> None:
+    import time
+
+    begin = time.perf_counter()
+    commands("${{ " * 20_000 + "\n" + "'" * 20_001 + "$(" * 20_000)
+    assert time.perf_counter() - begin < 5

@@ -1,0 +1,88 @@
+"""``envtool audit --fix`` and ``--diff`` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from envtool.cli.app import app
+
+CU = "https://download.pytorch.org/whl/cu118"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    (tmp_path / "requirements.txt").write_bytes(
+        f"--extra-index-url {CU}\r\ntorch==2.0.1+cu118 --index-url {CU}\r\nnumpy\r\n".encode("utf-16")
+    )
+    (tmp_path / "Dockerfile").write_text("FROM python:3.11\nRUN pip install torch torchvision\n", encoding="utf-8")
+    return tmp_path
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["audit", "--select", "CPU3,CPU4", *arguments])
+    return result.exit_code, result.stdout
+
+
+def test_fix_mends_and_a_second_run_changes_nothing(project: Path) -> None:
+    code, text = run("--fix")
+    assert code == 0
+    assert text.endswith("Fixed 4 findings in 2 files.\n")
+    requirements = (project / "requirements.txt").read_bytes()
+    assert requirements.decode("utf-16") == "torch==2.0.1\r\nnumpy\r\n"
+    dockerfile = (project / "Dockerfile").read_text(encoding="utf-8")
+    assert dockerfile == (
+        "FROM python:3.11\nRUN pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu\n"
+    )
+    code, text = run("--fix")
+    assert (code, text.splitlines()[-1]) == (0, "Fixed 0 findings in 0 files.")
+    assert (project / "requirements.txt").read_bytes() == requirements
+
+
+def test_diff_writes_nothing(project: Path) -> None:
+    before = {path: path.read_bytes() for path in project.iterdir()}
+    code, text = run("--diff")
+    assert code == 10
+    assert "+RUN pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu" in text.splitlines()
+    assert "-torch==2.0.1+cu118 --index-url " + CU in text.splitlines()
+    assert {path: path.read_bytes() for path in project.iterdir()} == before
+
+
+def test_json_names_what_was_fixed(project: Path) -> None:
+    code, text = run("--fix", "--json")
+    result = json.loads(text)["result"]
+    assert code == 0
+    assert result["fixed"] == [{"path": "Dockerfile", "fixes": 1}, {"path": "requirements.txt", "fixes": 3}]
+    assert result["not_fixed"] == []
+
+
+def test_a_line_that_leads_to_cpu_builds_goes_only_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "--index-url https://download.pytorch.org/whl/cpu\ntorch\n"
+    file = tmp_path / "requirements.txt"
+    file.write_text(text, encoding="utf-8")
+    run("--fix")
+    assert file.read_text(encoding="utf-8") == text
+    run("--fix", "--unsafe-fixes")
+    assert file.read_text(encoding="utf-8") == "torch\n"
+
+
+def test_a_suppressed_finding_is_not_fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "torch==2.0.1+cu118  # envtool: ignore[CPU303] GPU host\n"
+    (tmp_path / "requirements.txt").write_text(text, encoding="utf-8")
+    run("--fix")
+    assert (tmp_path / "requirements.txt").read_text(encoding="utf-8") == text
+
+
+def test_control_characters_do_not_reach_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "requirements.txt").write_text("torch==2.0.1+cu118 # \x1b[31m\n", encoding="utf-8")
+    _, text = run("--diff")
+    assert "\x1b" not in text
+    assert "\\x1b[31m" in text
