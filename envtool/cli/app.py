@@ -26,3 +26,8 @@ def _root(
     version: bool = typer.Option(False, "--version", "-V", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     """Reproducible CPU-only PyTorch environments: lock, prove, switch, and roll back."""
+
+
+from envtool.cli.model import model  # noqa: E402
+
+app.command()(model)

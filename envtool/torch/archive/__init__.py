@@ -5,7 +5,7 @@ Read as zip (zipfile), pickle opcodes (pickletools), JSON and Python source (ast
 
 from envtool.torch.archive.facts import KIND_NAMES, DeviceUse, ModelFile, Verdict
 from envtool.torch.archive.limits import ModelError
-from envtool.torch.archive.reader import read_model, unreadable
+from envtool.torch.archive.reader import read_model, read_row
 
 MODEL_SUFFIXES = frozenset(
     {".bin", ".ckpt", ".jit", ".mar", ".pt", ".pt2", ".pth", ".ptl", ".safetensors", ".torchscript", ".ts"}
@@ -20,5 +20,5 @@ __all__ = [
     "ModelFile",
     "Verdict",
     "read_model",
-    "unreadable",
+    "read_row",
 ]

@@ -111,5 +111,4 @@ def zip_of(file: BinaryIO) -> zipfile.ZipFile:
         EOFError,
         OverflowError,
     ) as error:
-        reason = "its zip directory is missing or damaged, as after an interrupted download"
-        raise damaged(f"the archive is truncated or damaged: {reason}") from error
+        raise damaged("the zip directory is missing or damaged, as after an interrupted download") from error

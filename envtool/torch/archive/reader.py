@@ -13,9 +13,8 @@ from envtool.torch.archive.container import Archive, open_archive, zip_of
 from envtool.torch.archive.facts import ModelFile
 from envtool.torch.archive.gather import Gathered
 from envtool.torch.archive.limits import MAX_NESTED, MAX_PICKLE_BYTES, Budget, ModelError, damaged, too_much
-from envtool.torch.archive.pickles import scan_pickle
 from envtool.torch.archive.sequence import Sequence, read_legacy, read_tar
-from envtool.torch.archive.symbols import PickleFacts, Table
+from envtool.torch.archive.symbols import PickleFacts
 from envtool.torch.archive.zipped import read_zip
 
 _ZIP = b"PK\x03\x04"
@@ -68,9 +67,16 @@ def read_bytes(data: bytes, name: str, budget: Budget, depth: int) -> ModelFile:
     return _read_start(data, name, len(data), budget, depth)
 
 
-def unreadable(path: str, size: int, error: ModelError) -> ModelFile:
-    """The row of a file that could not be read."""
-    return ModelFile(path=path, kind="unreadable", verdict="unknown", because=error.message, size=size)
+def read_row(path: Path, shown: str) -> ModelFile:
+    """What is in one model file; one that cannot be read is a row of kind ``unreadable`` with the reason."""
+    try:
+        return read_model(path, shown)
+    except ModelError as error:
+        try:
+            size = path.stat().st_size
+        except OSError:
+            size = 0
+        return ModelFile(path=shown, kind="unreadable", verdict="unknown", because=error.message, size=size)
 
 
 def _read_start(start: bytes, name: str, size: int, budget: Budget, depth: int) -> ModelFile:
@@ -201,5 +207,3 @@ _SAFE_DTYPES = {
     "I8": "int8",
     "U8": "uint8",
 }
-
-__all__ = ["Table", "read_bytes", "read_model", "scan_pickle", "unreadable"]

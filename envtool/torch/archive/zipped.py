@@ -15,6 +15,8 @@ from envtool.torch.archive.symbols import PickleFacts
 from envtool.torch.archive.verdict import judge
 
 _PROTOCOLS = (2, 3, 4, 5)
+# Where the storages of each pickle lie. traced_inputs.pkl is not among them: jit.load does not read it.
+_SCRIPT_PICKLES = {"data": "data", "constants": "constants", "attributes": "tensors", "bytecode": "constants"}
 
 
 def read_zip(archive: Archive, path: str, size: int, budget: Budget) -> ModelFile:
@@ -54,13 +56,13 @@ def _scan(archive: Archive, info: zipfile.ZipInfo, budget: Budget) -> PickleFact
 
 def _torchscript(archive: Archive, gathered: Gathered, path: str, size: int, budget: Budget) -> ModelFile:
     held: dict[str, int] = {}
-    for name in ("data", "constants", "attributes", "bytecode"):
+    for name, folder in _SCRIPT_PICKLES.items():
         for info in [info for info in archive.entries if archive.name(info) == f"{name}.pkl"]:
             facts = _scan(archive, info, budget)
             held[name] = len(facts.storages)
-            folder = name if any(True for _ in archive.named("", under=f"{name}/")) else "data"
             gathered.add_pickle(f"{name}.pkl", folder, facts)
-            _check_storages(archive, facts, folder, gathered)
+            if name == folder:
+                _check_storages(archive, facts, folder)
     for info in archive.named(".py", under="code/"):
         gathered.add_code(archive.name(info), archive.read(info, MAX_CODE_BYTES))
     gathered.producer = _text(archive, "version", "file format {}")
@@ -77,7 +79,7 @@ def _saved(archive: Archive, gathered: Gathered, path: str, size: int, budget: B
     for info in [info for info in archive.entries if archive.name(info) == "data.pkl"]:
         root = _scan(archive, info, budget)
         gathered.add_pickle("data.pkl", "data", root)
-        _check_storages(archive, root, "data", gathered)
+        _check_storages(archive, root, "data")
     gathered.producer = _text(archive, "version", "file format {}")
     kind: Kind = "state-dict" if root is not None and root.is_state_dict else "checkpoint"
     return gathered.result(path, size, kind, "zip")
@@ -111,7 +113,7 @@ def _package(archive: Archive, gathered: Gathered, path: str, size: int, budget:
     return result
 
 
-def _check_storages(archive: Archive, facts: PickleFacts, folder: str, gathered: Gathered) -> None:
+def _check_storages(archive: Archive, facts: PickleFacts, folder: str) -> None:
     for key, storage in facts.storages.items():
         info = archive.by_name.get(f"{folder}/{key}")
         if info is None:
