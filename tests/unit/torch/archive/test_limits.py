@@ -210,7 +210,8 @@ def test_mutations_never_crash_or_hang(tmp_path: Path) -> None:
 _AUDITED = """
 import sys
 from pathlib import Path
-import envtool.torch.archive.exported, encodings.cp437, encodings.ascii, encodings.raw_unicode_escape, encodings.unicode_escape
+import envtool.torch.archive.exported, encodings.cp437, encodings.ascii
+import encodings.raw_unicode_escape, encodings.unicode_escape
 from envtool.torch.archive import read_row
 read_row(Path(sys.argv[1]), "warm-up")
 seen = []

@@ -186,10 +186,11 @@ def test_globals_are_named_and_never_imported(tmp_path: Path) -> None:
 
 def test_duplicate_entry_cannot_hide_a_device(tmp_path: Path) -> None:
     path = tmp_path / "twice.pt"
-    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/data/0", bytes(12))
         archive.writestr("a/data.pkl", craft.state_dict("cuda:0"))
-        archive.writestr("a/data.pkl", craft.state_dict("cpu"))
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("a/data.pkl", craft.state_dict("cpu"))
     row = read_model(path)
     assert row.verdict == "map-location"
     assert "twice" in row.notes[0]
