@@ -28,6 +28,12 @@ def _root(
     """Reproducible CPU-only PyTorch environments: lock, prove, switch, and roll back."""
 
 
-from envtool.cli.model import model  # noqa: E402
+def _register() -> None:
+    from envtool.cli.audit import audit
+    from envtool.cli.model import model
 
-app.command()(model)
+    app.command()(audit)
+    app.command()(model)
+
+
+_register()

@@ -21,7 +21,7 @@ class Archive:
     def __init__(self, file: zipfile.ZipFile, budget: Budget) -> None:
         self._file = file
         self._budget = budget
-        self.entries = [info for info in file.infolist() if not info.is_dir()]
+        self.entries = [info for info in file.infolist() if not info.filename.endswith("/")]
         if len(self.entries) > MAX_ENTRIES:
             raise too_much(f"{len(self.entries)} entries in the archive")
         self.root = self.entries[0].filename.partition("/")[0] if self.entries else ""

@@ -187,6 +187,28 @@ def mutate(data: bytes, source: random.Random) -> bytes:
     return bytes(out)
 
 
+def mutate_inside(data: bytes, source: random.Random) -> bytes:
+    """One entry of a zip mutated, in a zip that is whole; anything else as :func:`mutate` does."""
+    if not data.startswith(b"PK"):
+        return mutate(data, source)
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
+        names = old.namelist()
+        chosen = source.choice(names)
+        for name in names:
+            content = old.read(name)
+            new.writestr(name, mutate(content, source) if name == chosen else content)
+    return out.getvalue()
+
+
+def test_entry_without_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "m.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", b"")
+    path.write_bytes(path.read_bytes().replace(b"\x01\x00\x00\x00x", b"\x00\x00\x00\x00x"))
+    assert read_row(path, "m.pt").verdict == "unknown"
+
+
 def test_mutations_never_crash_or_hang(tmp_path: Path) -> None:
     seeds = [
         craft.checkpoint(tmp_path / "1", "cpu", "cuda:0").read_bytes(),
@@ -201,7 +223,8 @@ def test_mutations_never_crash_or_hang(tmp_path: Path) -> None:
     source = random.Random(20260213)
     path = tmp_path / "mutant.pt"
     for number in range(1500):
-        path.write_bytes(mutate(seeds[number % len(seeds)], source))
+        change = mutate_inside if number % 3 else mutate
+        path.write_bytes(change(seeds[number // 3 % len(seeds)], source))
         start = time.monotonic()
         read_row(path, "mutant.pt")
         assert time.monotonic() - start < 2, number

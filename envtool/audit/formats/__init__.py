@@ -1,0 +1,21 @@
+"""Renderers of an audit: one file each, and the registry of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from envtool.audit.formats.json import render_json
+from envtool.audit.formats.text import render_text
+from envtool.audit.report import AuditReport
+
+FORMATS: dict[str, Callable[[AuditReport], str]] = {
+    "text": render_text,
+    "json": render_json,
+}
+"""Every format of ``envtool audit --format``; a renderer gives the whole text, with a newline at its end."""
+
+SUFFIXES: dict[str, str] = {
+    ".txt": "text",
+    ".json": "json",
+}
+"""Which format ``-o FILE`` means when ``--format`` does not say."""

@@ -1,0 +1,151 @@
+"""Notebooks as Python: the code cells become one virtual source whose lines stand where they stand in the .ipynb file.
+
+So a finding's line is the line of the JSON file that an editor or a code host shows, and no line map is needed but for
+naming the cell. Only when a notebook keeps a whole cell in one JSON string do lines count through the cells instead.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """A code cell: its number among all cells (from 1) and the lines that it takes in the virtual source."""
+
+    number: int
+    first_line: int
+    last_line: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notebook:
+    """The virtual source, its cells in order, and the cells that are not Python: ``(number, reason)``."""
+
+    text: str
+    cells: tuple[Cell, ...]
+    dropped: tuple[tuple[int, str], ...]
+
+
+_DECODER = json.JSONDecoder()
+_SOURCE_KEY = re.compile(r'"source"\s*:\s*\[')
+_MAGIC = re.compile(r"^(\s*)([%!?]|[\w.]+\?+\s*$)")
+_ASSIGNED_MAGIC = re.compile(r"^(\s*[\w, .\[\]]+=\s*)[%!].*$")
+
+
+def notebook_source(raw: str) -> Notebook:
+    """The Python of a notebook. Raises ValueError when it is no notebook (version 4 or 3) with Python code."""
+    try:
+        data = json.loads(raw)
+    except ValueError:
+        raise ValueError("not a notebook: the JSON is broken") from None
+    cells = _cells(data)
+    language = str(data.get("metadata", {}).get("kernelspec", {}).get("language", "python"))
+    if language.lower() not in ("python", "ipython"):
+        raise ValueError(f"a notebook in {language}")
+    places = _places(raw, cells)
+    virtual: list[str] = []
+    spans: list[Cell] = []
+    dropped: list[tuple[int, str]] = []
+    for number, (lines, code) in enumerate(cells, start=1):
+        if not code or lines == [""]:
+            continue
+        python = _python_lines(lines)
+        if python is None or not _parses(python):
+            dropped.append((number, "a cell that is not Python"))
+            continue
+        where = places[number - 1] if places else list(range(len(virtual) + 1, len(virtual) + 1 + len(python)))
+        virtual.extend([""] * (where[-1] - len(virtual)))
+        for line, text in zip(where, python, strict=True):
+            virtual[line - 1] = text
+        spans.append(Cell(number=number, first_line=where[0], last_line=where[-1]))
+    return Notebook(text="\n".join(virtual) + "\n", cells=tuple(spans), dropped=tuple(dropped))
+
+
+def _cells(data: object) -> list[tuple[list[str], bool]]:
+    """Lines (without newlines) of every cell, and whether it is code."""
+    if not isinstance(data, dict):
+        raise ValueError("not a notebook: no object at the top")
+    found = data.get("cells")
+    if found is None:  # version 3 keeps them in worksheets
+        found = [cell for sheet in data.get("worksheets", []) for cell in sheet.get("cells", [])]
+    if not isinstance(found, list) or not all(isinstance(cell, dict) for cell in found):
+        raise ValueError("not a notebook: no cells")
+    result = []
+    for cell in found:
+        source = cell.get("source", cell.get("input", ""))
+        text = "".join(str(part) for part in source) if isinstance(source, list) else str(source)
+        result.append((text.split("\n"), cell.get("cell_type") == "code"))
+    return result
+
+
+def _places(raw: str, cells: list[tuple[list[str], bool]]) -> list[list[int]] | None:
+    """The line in the raw text of every line of every cell; None when they are not one JSON string a line."""
+    places: list[list[int]] = []
+    cursor = 0
+    for lines, _ in cells:
+        if lines == [""]:
+            places.append([])
+            continue
+        for match in _SOURCE_KEY.finditer(raw, cursor):
+            strings, numbers, end = _strings(raw, match.end())
+            if "".join(strings).split("\n") == lines:
+                break
+        else:
+            return None
+        # A cell may end in a newline: the last, empty, line then has no string of its own.
+        numbers += [numbers[-1] + 1] * (len(lines) - len(numbers))
+        if len(numbers) != len(lines) or len(set(numbers[: len(strings)])) != len(strings):
+            return None
+        places.append(numbers)
+        cursor = end
+    return places
+
+
+def _strings(raw: str, at: int) -> tuple[list[str], list[int], int]:
+    strings: list[str] = []
+    numbers: list[int] = []
+    line = raw.count("\n", 0, at) + 1
+    while at < len(raw) and raw[at] != "]":
+        if raw[at] == '"':
+            value, end = _DECODER.raw_decode(raw, at)
+            strings.append(value)
+            numbers.append(line)
+            at = end
+        else:
+            line += raw[at] == "\n"
+            at += 1
+    return strings, numbers, at
+
+
+def _python_lines(lines: list[str]) -> list[str] | None:
+    """The lines with IPython's own syntax made inert; None for a cell in another language (``%%bash``)."""
+    first = next((line.strip() for line in lines if line.strip()), "")
+    if first.startswith("%%") and first.split()[0] not in ("%%time", "%%timeit", "%%capture", "%%prun"):
+        return None
+    result: list[str] = []
+    continued = False
+    for line in lines:
+        if continued:
+            result.append("")
+            continued = line.rstrip().endswith("\\")
+        elif match := _MAGIC.match(line):
+            result.append(f"{match.group(1)}pass")
+            continued = line.rstrip().endswith("\\")
+        elif match := _ASSIGNED_MAGIC.match(line):
+            result.append(f"{match.group(1)}None")
+            continued = line.rstrip().endswith("\\")
+        else:
+            result.append(line)
+    return result
+
+
+def _parses(lines: list[str]) -> bool:
+    try:
+        ast.parse("\n".join(lines))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True

@@ -1,0 +1,174 @@
+"""``envtool audit``: what CPU-only torch will break in a project, found by reading and never by running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envtool.cli.output import JsonOption, QuietOption, run_command
+from envtool.errors import UsageError
+from envtool.models import Outcome, Reporter
+
+if TYPE_CHECKING:
+    from envtool.audit.options import AuditOptions
+    from envtool.audit.report import AuditReport
+
+_EPILOG = """
+Examples:
+
+  envtool audit                        the current folder
+
+  envtool audit src app.spec           some folders and files
+
+  envtool audit --explain CPU101       what a code means
+
+  envtool audit --since origin/main    only what changed
+
+  envtool audit -o known.json          then: --baseline known.json
+
+A finding is silenced on its line: # envtool: ignore[CPU101] the reason
+
+Exit status: 0 nothing at or above --fail-on, 10 findings, 2 wrong usage.
+"""
+
+
+def audit(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Folders and files. Default: the current folder.", show_default=False)
+    ] = None,
+    *,
+    select: Annotated[list[str] | None, typer.Option(help="Only these codes or prefixes (CPU1,CPU301).")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Not these codes or prefixes.")] = None,
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="LEVEL", help="error (default), warning, note or never: what gives exit 10.")
+    ] = None,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", metavar="NAME", help="Format of the report; see below for -o.")
+    ] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the report to a file; the suffix names the format."),
+    ] = None,
+    explain: Annotated[str | None, typer.Option(metavar="CODE", help="Explain a rule, and leave.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A JSON report; what it holds is not reported again.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="REV", help="Report only files changed since a commit.")] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Find what CPU-only torch will break, before you switch."""
+
+    def stage(_: Reporter) -> Outcome:
+        from envtool.audit.formats import FORMATS
+        from envtool.audit.rules import RULES
+
+        if explain is not None:
+            from envtool.audit.explain import explain as explain_rule
+
+            page = explain_rule(explain, RULES)
+            return Outcome(result={"code": explain.upper(), "page": page}, text=page)
+        names, stdout_format = _formats(formats or [], output or [])
+        report, options = _audit(paths or [Path()], _Choices(select or [], ignore or [], fail_on, baseline, since))
+        for file, name in zip(output or [], names, strict=True):
+            _write(file, FORMATS[name](report))
+        text = "" if quiet and stdout_format == "text" else FORMATS[stdout_format](report)
+        if stdout_format == "text" and output and not quiet:
+            text += "".join(f"Wrote {file}.\n" for file in output)
+        if not report.fails(options.fail_on):
+            return Outcome(result=report.as_dict(), text=text)
+        error = ("audit.findings", f"{_counts(report)} (--fail-on {options.fail_on})", _hint(report))
+        return Outcome(result=report.as_dict(), text=text, exit_code=10, error=error)
+
+    run_command("audit", stage, as_json=json, quiet=quiet)
+
+
+class _Choices:
+    """The options that choose what is reported."""
+
+    def __init__(
+        self, select: list[str], ignore: list[str], fail_on: str | None, baseline: Path | None, since: str | None
+    ) -> None:
+        self.select = select
+        self.ignore = ignore
+        self.fail_on = fail_on
+        self.baseline = baseline
+        self.since = since
+
+
+def _audit(paths: list[Path], choices: _Choices) -> tuple[AuditReport, AuditOptions]:
+    from dataclasses import replace
+
+    from envtool.audit.changed import changed_since
+    from envtool.audit.discover import common_root, discover
+    from envtool.audit.engine import run_audit
+    from envtool.audit.options import FAIL_LEVELS, code_prefixes, read_baseline, read_settings
+    from envtool.audit.rules import RULES
+
+    codes = [rule.code for rule in RULES]
+    if choices.fail_on is not None and choices.fail_on not in FAIL_LEVELS:
+        message = f"--fail-on {choices.fail_on} is not a level"
+        raise UsageError("audit.fail-on", message, f"It is one of {', '.join(FAIL_LEVELS)}.")
+    cwd = Path.cwd()
+    for path in paths:
+        if not path.exists():
+            message = f"no such file or folder: {path}"
+            raise UsageError("audit.no-path", message, "Give a folder or a file that exists.")
+    root = common_root(paths, cwd)
+    options = read_settings(root, codes)
+    options = replace(
+        options,
+        select=code_prefixes(choices.select, codes, "--select") or options.select,
+        ignore=(*options.ignore, *code_prefixes(choices.ignore, codes, "--ignore")),
+        fail_on=choices.fail_on or options.fail_on,
+        baseline=read_baseline(choices.baseline) if choices.baseline is not None else frozenset(),
+        only=changed_since(root, choices.since) if choices.since is not None else None,
+    )
+    return run_audit(discover(paths, cwd=cwd, exclude=options.exclude), RULES, options), options
+
+
+def _formats(names: list[str], files: list[Path]) -> tuple[list[str], str]:
+    """The format of each file, and the one for stdout.
+
+    ``--format`` is for stdout without ``-o``; with as many ``--format`` as ``-o`` they pair up in order, one more is
+    for stdout, and a file without one goes by its suffix.
+    """
+    from envtool.audit.formats import FORMATS, SUFFIXES
+
+    for name in names:
+        if name not in FORMATS:
+            raise UsageError("audit.format", f"no format {name!r}", f"Formats are {', '.join(FORMATS)}.")
+    if len(names) > len(files) + 1:
+        raise UsageError("audit.format", "more --format than -o", "Give each --format a file with -o.")
+    stdout_format = names[-1] if len(names) == len(files) + 1 else "text"
+    chosen = names[: len(files)]
+    for file in files[len(chosen) :]:
+        if file.suffix.lower() not in SUFFIXES:
+            hint = f"Add --format, or use one of {', '.join(SUFFIXES)}."
+            raise UsageError("audit.format", f"which format is {file.name}?", hint)
+        chosen.append(SUFFIXES[file.suffix.lower()])
+    return chosen, stdout_format
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        hint = "Check that the folder exists and can be written to."
+        raise UsageError("audit.output", f"cannot write {file}: {error.strerror}", hint) from None
+
+
+def _counts(report: AuditReport) -> str:
+    from envtool.audit.report import SEVERITIES
+
+    counts = {level: report.count(level) for level in SEVERITIES}
+    return ", ".join(f"{number} {level}{'s' * (number != 1)}" for level, number in counts.items())
+
+
+def _hint(report: AuditReport) -> str:
+    return f"envtool audit --explain {report.findings[0].code} says what to write instead."
+
+
+audit.__doc__ = f"{audit.__doc__}\n{_EPILOG}"
