@@ -10,7 +10,7 @@ from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
 from envtool.audit.names import FUNCTIONS, dotted, imported_names
 from envtool.audit.syntax import tree_of
 
-_MAKERS = frozenset({"torch.jit.load", "torch.jit.script", "torch.jit.trace", "torch.jit.freeze"})
+_MAKERS = frozenset({"torch.jit.load", "torch.jit.script", "torch.jit.freeze"})
 _MESSAGE = "torch.compile raises RuntimeError: it does not take a TorchScript module; use the module as it is"
 _KEEPERS = frozenset({"eval", "to", "cpu", "cuda", "float", "half", "train"})
 
