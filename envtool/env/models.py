@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from envtool.env.model_load import LoadOptions, describe_load, load_failed, load_model
 from envtool.errors import ExitCode, NoInputsError, UsageError
-from envtool.models import Outcome
-from envtool.torch.archive import MODEL_SUFFIXES, ModelFile, read_row
+from envtool.models import Outcome, Reporter
+from envtool.torch.archive import MODEL_SUFFIXES, ModelError, ModelFile, read_row
 from envtool.torch.archive.text import clean, clean_values, describe
 
 FailOn = Literal["error", "warning", "never"]
@@ -44,33 +46,77 @@ def shown_path(path: Path) -> str:
         return path.as_posix()
 
 
-def inspect_models(paths: Sequence[Path], fail_on: FailOn) -> Outcome:
-    """Read every model and judge it.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspection:
+    """What to do with the models: when to fail, and how to load them (None: only read)."""
+
+    fail_on: FailOn = "error"
+    load: LoadOptions | None = None
+
+
+def inspect_models(paths: Sequence[Path], inspection: Inspection, reporter: Reporter) -> Outcome:
+    """Read every model and judge it; load it too when that was asked for.
 
     Exit code 10 when a model does not run on a CPU or cannot be read (``fail_on="error"``), or also when one needs
     map_location (``"warning"``). Raises UsageError for a missing path, NoInputsError when a folder holds no model.
     """
-    files: list[ModelFile] = []
+    files: list[dict[str, Any]] = []
+    texts: list[str] = []
     skipped: list[dict[str, str]] = []
+    bad = 0
     for path, named in find_models(paths):
         row = read_row(path, shown_path(path))
         # .bin and .ts are many things; in a folder, only what torch could load is a row.
         if row.kind == "not-a-model" and not named and "pointer" not in row.because:
             skipped.append({"path": clean(row.path), "reason": clean(row.because)})
-        else:
-            files.append(row)
+            continue
+        data, text, fails = row.as_dict(), describe(row), _fails(row, inspection.fail_on)
+        if inspection.load is not None:
+            reporter.phase("load", clean(row.path))
+            loaded = load_model(row, path, inspection.load)
+            data["load"] = loaded
+            text += "\n" + "\n".join(clean(line) for line in describe_load(loaded))
+            fails = fails or (load_failed(loaded) and inspection.fail_on != "never")
+        files.append(data)
+        texts.append(text)
+        bad += fails
     if not files and not skipped:
         raise NoInputsError("model.none", "no model files found", f"Looked for {', '.join(sorted(MODEL_SUFFIXES))}.")
-    result = {"files": [clean_values(row.as_dict()) for row in files], "skipped": skipped}
-    bad = [row for row in files if _fails(row, fail_on)]
-    text = "\n\n".join(describe(row) for row in files) or "no model files among what was read"
+    result = {"files": [clean_values(data) for data in files], "skipped": skipped}
+    text = "\n\n".join(texts) or "no model files among what was read"
     if not bad:
         return Outcome(result=result, text=text)
-    message = f"{len(bad)} of {len(files)} model file{'s' if len(files) != 1 else ''} will not load on a CPU"
-    if fail_on == "warning":
-        message += " as it is" if len(bad) == 1 else " as they are"
+    message = f"{bad} of {len(files)} model file{'s' if len(files) != 1 else ''} will not run on a CPU"
+    message += " as they are" if inspection.fail_on == "warning" else ""
     hint = "See the reason beside each; --fail-on never reports without failing."
     return Outcome(result=result, text=text, exit_code=int(ExitCode.FINDINGS), error=("model.cpu", message, hint))
+
+
+def rewrite_model(path: Path, out: Path, load: LoadOptions | None, reporter: Reporter) -> Outcome:
+    """Write a CPU copy of one model, read it back, and load it when an interpreter is given.
+
+    Raises ModelError (``model.rewrite``, ``model.exists``) when it cannot be done; a copy that does not load is
+    removed again, and the error is ``model.rewrite`` too.
+    """
+    from envtool.torch.archive.rewrite import rewrite_for_cpu
+
+    if not path.is_file():
+        raise UsageError("model.missing", f"no such file: {path}", "--rewrite takes one model file.")
+    reporter.phase("rewrite", clean(shown_path(out)))
+    copy = rewrite_for_cpu(path, out)
+    row = replace(copy, path=shown_path(out))
+    data, text = row.as_dict(), f"{shown_path(path)} copied to {describe(row)}"
+    if load is not None:
+        reporter.phase("load", clean(row.path))
+        loaded = load_model(row, out, load)
+        data["load"] = loaded
+        text += "\n" + "\n".join(describe_load(loaded))
+        if load_failed(loaded):
+            out.unlink()
+            message = f"the copy was removed, it does not load: {loaded.get('error', 'its outputs are not finite')}"
+            raise ModelError("model.rewrite", clean(message), "Export the model again on the CPU.")
+    text = "\n".join(clean(line) for line in text.splitlines())
+    return Outcome(result={"files": [clean_values(data)], "rewritten": clean(shown_path(path))}, text=text)
 
 
 def _fails(row: ModelFile, fail_on: FailOn) -> bool:

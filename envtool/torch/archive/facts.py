@@ -45,7 +45,8 @@ class ModelFile:
     ``form``: ``scripted``, ``traced`` or ``frozen`` for TorchScript; ``zip``, ``legacy`` or ``tar`` for what torch.save
     wrote. ``devices`` counts storages by device, ``dtypes`` elements by dtype; ``parameters`` counts the elements of
     all tensors, buffers included (None: not known). ``globals`` are the names that an unrestricted load would import,
-    ``producer`` is what the file says about the version that wrote it. ``because`` is the reason of the verdict.
+    ``producer`` is what the file says about the version that wrote it. ``inputs`` are
+    the shapes that a traced model recorded (``1x5:float32``). ``because`` is the reason of the verdict.
     """
 
     path: str
@@ -61,6 +62,7 @@ class ModelFile:
     parameters: int | None = None
     producer: str = ""
     globals: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -90,5 +92,6 @@ class ModelFile:
             "size": self.size,
             "producer": self.producer,
             "globals": list(self.globals),
+            "inputs": list(self.inputs),
             "notes": list(self.notes),
         }

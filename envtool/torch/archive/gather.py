@@ -22,6 +22,7 @@ class Gathered:
         self.code = CodeFacts()
         self.notes: list[str] = []
         self.producer = ""
+        self.inputs: tuple[str, ...] = ()
         self.counted = True
         self.dtypes: Counter[str] = Counter()
         self.elements = 0
@@ -63,7 +64,8 @@ class Gathered:
             kind, devices, attributes=self.attributes, constants=self.code.constants, attributes_used=used
         )
         # jit.load runs no Python import; the names in its pickle are classes of the archive itself.
-        names = () if kind in ("torchscript", "pt2", "safetensors") else tuple(sorted(self.globals)[:MAX_LISTED])
+        imported = sorted(name for name in self.globals if not name.startswith("__torch__."))
+        names = () if kind in ("torchscript", "pt2", "safetensors") else tuple(imported[:MAX_LISTED])
         return ModelFile(
             path=path,
             kind=kind,
@@ -78,5 +80,6 @@ class Gathered:
             parameters=self.elements if self.counted else None,
             producer=self.producer,
             globals=names,
+            inputs=self.inputs,
             notes=tuple(self.notes[:MAX_LISTED]),
         )

@@ -117,6 +117,7 @@ class PickleFacts:
     globals: set[str] = field(default_factory=set)
     nested: list[bytes] = field(default_factory=list)
     pushes: list[Push] = field(default_factory=list)
+    shapes: list[str] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
     root: object = None
     end: int = 0
@@ -213,6 +214,8 @@ class Meaning:
                 if not isinstance(length, int) or not 0 <= length < 2**60 or count >= 2**60:
                     return Tensor()
                 count *= length
+            if len(self.facts.shapes) < 64:
+                self.facts.shapes.append(f"{'x'.join(map(str, size))}:{storage.dtype}")
             view = (offset if isinstance(offset, int) else 0, count)
             if view not in storage.views and len(storage.views) < MAX_LISTED:
                 storage.views.add(view)

@@ -71,7 +71,18 @@ def _torchscript(archive: Archive, gathered: Gathered, path: str, size: int, bud
         form = "frozen"
     elif "traced_inputs.pkl" in archive:
         form = "traced"
+        gathered.inputs = _traced_inputs(archive, budget)
     return gathered.result(path, size, "torchscript", form)
+
+
+def _traced_inputs(archive: Archive, budget: Budget) -> tuple[str, ...]:
+    """The shapes of the example inputs; a loader does not need them, so a damaged record is no reason to give up."""
+    try:
+        return tuple(_scan(archive, archive.by_name["traced_inputs.pkl"], budget).shapes)
+    except ModelError as error:
+        if error.code == "model.limit":
+            raise
+        return ()
 
 
 def _saved(archive: Archive, gathered: Gathered, path: str, size: int, budget: Budget) -> ModelFile:

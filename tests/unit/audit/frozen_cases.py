@@ -212,9 +212,7 @@ GOOD: dict[str, list[dict[str, str]]] = {
     "CPU207": [
         {"lib.py": "try:\n    import torch\nexcept Exception:\n    torch = None\n"},
         app(main="try:\n    import torch\nexcept ImportError:\n    torch = None\n"),
-        app(
-            main="import logging\ntry:\n    import torch\nexcept Exception:\n    logging.exception('no')\n    torch = None\n"
-        ),
+        app(main="try:\n    import torch\nexcept Exception:\n    logging.exception('no')\n    torch = None\n"),
         app(main="try:\n    import json\nexcept Exception:\n    json = None\n"),
         app(main="try:\n    import torch\nexcept Exception:\n    raise SystemExit('torch does not start') from None\n"),
     ],
