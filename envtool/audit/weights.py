@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
-
 from envtool.audit.models import Project, Skipped, Source
 from envtool.torch.archive import ModelFile, read_row
 
@@ -23,15 +21,3 @@ def model_of(source: Source, project: Project) -> ModelFile | None:
             project.cache["skipped", source.path] = Skipped(path=source.path, reason=row.because)
     found = project.cache[key]
     return found if isinstance(found, ModelFile) else None
-
-
-def model_named(name: str, origin: str, project: Project) -> ModelFile | None:
-    """The model that a path in a source means: seen from the root, from the source's folder, or by a unique ending."""
-    wanted = posixpath.normpath(name.replace("\\", "/")).lstrip("./")
-    beside = posixpath.normpath(posixpath.join(posixpath.dirname(origin), wanted))
-    for path in (wanted, beside):
-        source = project.sources.get(path)
-        if source is not None and source.kind == "model":
-            return model_of(source, project)
-    ending = [source for source in project.of_kind("model") if f"/{source.path}".endswith(f"/{wanted}")]
-    return model_of(ending[0], project) if len(ending) == 1 else None

@@ -99,6 +99,7 @@ class _Choices:
 
 
 def _audit(paths: list[Path], choices: _Choices) -> tuple[AuditReport, AuditOptions]:
+    import gc
     from dataclasses import replace
 
     from envtool.audit.changed import changed_since
@@ -126,6 +127,8 @@ def _audit(paths: list[Path], choices: _Choices) -> tuple[AuditReport, AuditOpti
         baseline=read_baseline(choices.baseline) if choices.baseline is not None else frozenset(),
         only=changed_since(root, choices.since) if choices.since is not None else None,
     )
+    # Nothing of a short-lived process is garbage; the collector would look at every syntax tree again and again.
+    gc.disable()
     return run_audit(discover(paths, cwd=cwd, exclude=options.exclude), RULES, options), options
 
 

@@ -10,6 +10,31 @@ from collections.abc import Sequence
 
 from envtool.audit.models import Rule
 from envtool.audit.rules.cpu101_cuda_call import RULE as CPU101
+from envtool.audit.rules.cpu102_device_keyword import RULE as CPU102
+from envtool.audit.rules.cpu103_default_device import RULE as CPU103
+from envtool.audit.rules.cpu104_cuda_tensor_type import RULE as CPU104
+from envtool.audit.rules.cpu105_cuda_query import RULE as CPU105
+from envtool.audit.rules.cpu106_cuda_state import RULE as CPU106
+from envtool.audit.rules.cpu107_cuda_object import RULE as CPU107
+from envtool.audit.rules.cpu108_torch_load import RULE as CPU108
+from envtool.audit.rules.cpu109_jit_load import RULE as CPU109
+from envtool.audit.rules.cpu110_jit_map_location import RULE as CPU110
+from envtool.audit.rules.cpu111_map_location_cuda import RULE as CPU111
+from envtool.audit.rules.cpu112_load_of_torchscript import RULE as CPU112
+from envtool.audit.rules.cpu113_package_load import RULE as CPU113
+from envtool.audit.rules.cpu114_hub_load import RULE as CPU114
+from envtool.audit.rules.cpu115_cuda_autocast import RULE as CPU115
+from envtool.audit.rules.cpu116_pin_memory import RULE as CPU116
+from envtool.audit.rules.cpu117_nccl import RULE as CPU117
+from envtool.audit.rules.cpu118_gpu_import import RULE as CPU118
+from envtool.audit.rules.cpu119_cuda_extension import RULE as CPU119
+from envtool.audit.rules.cpu120_cuda_internals import RULE as CPU120
+from envtool.audit.rules.cpu121_config_device import RULE as CPU121
+from envtool.audit.rules.cpu122_cuda_default import RULE as CPU122
+from envtool.audit.rules.cpu123_gpu_model_option import RULE as CPU123
+from envtool.audit.rules.cpu124_gpu_training import RULE as CPU124
+from envtool.audit.rules.cpu125_no_gpus import RULE as CPU125
+from envtool.audit.rules.cpu126_cuda_required import RULE as CPU126
 from envtool.audit.rules.cpu201_script_in_entry import RULE as CPU201
 from envtool.audit.rules.cpu202_script_without_source import RULE as CPU202
 from envtool.audit.rules.cpu203_pytorch_jit_off import RULE as CPU203
@@ -35,6 +60,31 @@ from envtool.audit.rules.cpu505_exported_for_gpu import RULE as CPU505
 
 RULES: Sequence[Rule] = (
     CPU101,
+    CPU102,
+    CPU103,
+    CPU104,
+    CPU105,
+    CPU106,
+    CPU107,
+    CPU108,
+    CPU109,
+    CPU110,
+    CPU111,
+    CPU112,
+    CPU113,
+    CPU114,
+    CPU115,
+    CPU116,
+    CPU117,
+    CPU118,
+    CPU119,
+    CPU120,
+    CPU121,
+    CPU122,
+    CPU123,
+    CPU124,
+    CPU125,
+    CPU126,
     CPU201,
     CPU202,
     CPU203,

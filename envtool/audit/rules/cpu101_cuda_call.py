@@ -1,35 +1,56 @@
-"""CPU101: ``.cuda()`` and ``.to("cuda")``."""
+"""CPU101: ``.cuda()`` and ``.to("cuda")`` (AUDIT P01)."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
-from envtool.audit.syntax import locate, tree_of
+from envtool.audit.code import NOT_COMPILED, CodeRule, Row, device_sinks, written_as
+from envtool.audit.flow import Flow
+
+_OTHERS = ("paddle", "jittor", "mindspore", "cupy", "numba", "tensorflow", "mxnet", "cv2", "oneflow", "cudf")
 
 
-class CudaCall:
+class CudaCall(CodeRule):
     """A tensor or module is moved to a CUDA device."""
 
     code = "CPU101"
     name = "cuda-call"
-    summary = "A tensor or module is moved to a CUDA device"
-    kinds: Sequence[SourceKind] = ("python", "notebook", "setup-py")
+    summary = "A tensor or a module is moved to a CUDA device"
 
-    def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
-        """Calls of a method ``cuda``."""
-        tree = tree_of(source, project)
-        for node in ast.walk(tree) if tree is not None else ():
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "cuda":
-                yield Finding(
-                    code=self.code,
-                    severity="error",
-                    confidence="high",
-                    path=source.path,
-                    location=locate(node, source, project),
-                    message=".cuda() raises AssertionError: Torch not compiled with CUDA enabled",
-                )
+    def look(self, flow: Flow) -> Iterable[Row]:
+        """Calls of a method ``cuda``, and of ``to`` with a CUDA device written in the call."""
+        for call in flow.calls:
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "cuda" and _is_torch(flow, call.func):
+                yield from self.report(flow, call, f"{_end(call)} raises {NOT_COMPILED}")
+        for sink in device_sinks(flow):
+            if sink.kind == "to" and (sink.inline or not sink.values or _ordinal(sink.device)):
+                said = NOT_COMPILED
+                raised = "AssertionError"
+                if _ordinal(sink.device):
+                    said = "RuntimeError: Cannot access accelerator device when none is available."
+                    raised = "RuntimeError"
+                yield from self.report(flow, sink.call, f"{_end(sink.call)} raises {said}", raised=raised)
+
+
+def _ordinal(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int)
+
+
+def _end(call: ast.Call) -> str:
+    func = call.func
+    name = func.attr if isinstance(func, ast.Attribute) else ""
+    arguments = ", ".join(written_as(argument, 30) for argument in call.args)
+    return f".{name}({arguments})"
+
+
+def _is_torch(flow: Flow, func: ast.Attribute) -> bool:
+    """Whether ``x.cuda()`` may be torch's: not a module of that name, and not another library's array."""
+    dotted = flow.dotted(func)
+    if dotted is not None:
+        return False
+    modules = {found.module.split(".")[0] for found in (*flow.imported.values(), *flow.stars) if not found.level}
+    return "torch" in modules or not modules & set(_OTHERS)
 
 
 RULE = CudaCall()

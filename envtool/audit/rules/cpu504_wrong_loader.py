@@ -2,64 +2,56 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from envtool.audit.made import Report
-from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
-from envtool.audit.names import dotted, imported_names, text_of
-from envtool.audit.syntax import tree_of
-from envtool.audit.weights import model_named
+from envtool.audit.code import CodeRule, Row
+from envtool.audit.flow import Flow
+from envtool.audit.loads import model_scan
 from envtool.torch.archive import KIND_NAMES
 
-# torch.load of TorchScript is CPU112's; torch.load reads safetensors too.
+# torch.load reads safetensors too (torch 2.13). torch.load and torch.jit.load with each other's files: CPU112.
 _TAKES = {
-    "torch.jit.load": frozenset({"torchscript"}),
+    "torch.jit.load": frozenset({"torchscript", "checkpoint", "state-dict"}),
     "torch.load": frozenset({"checkpoint", "state-dict", "torchscript", "safetensors", "pickle"}),
     "torch.export.load": frozenset({"pt2"}),
 }
 _RAISES = {
     "torch.jit.load": "RuntimeError: PytorchStreamReader failed locating file constants.pkl",
     "torch.load": "RuntimeError: PytorchStreamReader failed locating file data.pkl",
-    "torch.export.load": "RuntimeError",
+    "torch.export.load": "RuntimeError: We ran into an error when deserializing the saved file",
 }
 _LOADERS = {
     "torchscript": "torch.jit.load",
     "checkpoint": "torch.load",
     "state-dict": "torch.load",
+    "pickle": "pickle.load",
     "pt2": "torch.export.load",
     "package": "torch.package.PackageImporter",
     "safetensors": "safetensors.torch.load_file",
 }
 
 
-class WrongLoader:
+class WrongLoader(CodeRule):
     """Each kind of file has one loader; the suffix says nothing about the kind."""
 
     code = "CPU504"
     name = "model-wrong-loader"
     summary = "A model file is loaded by a function for another kind of file"
-    kinds: Sequence[SourceKind] = ("python", "notebook")
 
-    def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
-        """Calls of a loader with the plain path of a file in the project."""
-        if "load" not in source.text or not any(True for _ in project.of_kind("model")):
-            return
-        tree, names = tree_of(source, project), imported_names(source, project)
-        report = Report(self.code, source, project)
-        for node in ast.walk(tree) if tree is not None else ():
-            if not isinstance(node, ast.Call) or not node.args:
+    def look(self, flow: Flow) -> Iterable[Row]:
+        """Calls of a loader with the path of a file in the project."""
+        for call in flow.calls:
+            loader = flow.dotted(call.func)
+            scan = model_scan(flow, call) if loader in _TAKES else None
+            if scan is None or loader is None:
                 continue
-            loader, path = dotted(node.func, names), text_of(node.args[0])
-            if loader not in _TAKES or path is None:
-                continue
-            model = model_named(path, source.path, project)
-            if model is not None and model.kind in _LOADERS and model.kind not in _TAKES[loader]:
-                yield report.error(
-                    node,
-                    f"{path} is a {KIND_NAMES[model.kind]} file, and {loader} raises {_RAISES[loader]}: "
-                    f"use {_LOADERS[model.kind]}",
+            path, model = scan
+            if model.kind in _LOADERS and model.kind not in _TAKES[loader]:
+                message = (
+                    f"{path} is a {KIND_NAMES[model.kind]} file: {loader} raises {_RAISES[loader]}; "
+                    f"use {_LOADERS[model.kind]}"
                 )
+                yield from self.report(flow, call, message, raised="RuntimeError")
 
 
 RULE = WrongLoader()

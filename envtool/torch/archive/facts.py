@@ -67,8 +67,8 @@ class ModelFile:
 
     @property
     def has_cuda(self) -> bool:
-        """Whether it holds anything that is not on a CPU: a storage, or a device fixed in TorchScript code."""
-        return self.verdict in ("map-location", "never")
+        """Whether it holds a storage that is on anything but a CPU: loading it as it is fails."""
+        return any(device.partition(":")[0] not in ("cpu", "meta") for device in self.devices)
 
     @property
     def title(self) -> str:

@@ -9,7 +9,7 @@ import pytest
 from test_frozen_rules import audit, places, write
 
 from envtool.audit.discover import discover
-from envtool.audit.weights import model_named, model_of
+from envtool.audit.weights import model_of
 
 GPU_CODE = 'def f(x):\n  return torch.to(x, torch.device("cuda:0"))\n'
 DEVICE_CODE = "class M(Module):\n  dev : Device\n  def forward(self, x):\n    d = self.dev\n    return x\n"
@@ -66,8 +66,8 @@ def test_unreadable_model_is_a_skipped_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [
-        ("torch.jit.load('cpu.pt')", True),
-        ("torch.jit.load('models/../cpu.pt')", True),
+        ("torch.jit.load('cpu.pt2')", True),
+        ("torch.load('models/../cpu.pt2')", True),
         ("torch.load('cpu.pt2')", True),
         ("torch.export.load('script.jit')", True),
         ("torch.jit.load('script.jit')", False),
@@ -91,5 +91,23 @@ def test_model_of_is_kept_in_the_cache(tmp_path: Path) -> None:
     assert row is not None
     assert (row.kind, row.has_cuda) == ("state-dict", True)
     assert project.cache["model", "gpu.pt"] is row
-    assert model_named("./gpu.pt", "x.py", project) is row
-    assert model_named("elsewhere/gpu.pt", "x.py", project) is None
+    code_only = model_of(project.sources["code.jit"], project)
+    assert code_only is not None
+    assert (code_only.verdict, code_only.has_cuda) == ("never", False)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "severities"),
+    [
+        ("torch.load('gpu.pt')", "CPU108", ["error"]),
+        ("torch.load('cpu.pt')", "CPU108", []),
+        ("torch.load('words.ts')", "CPU108", ["warning"]),
+        ("torch.load('script.jit')", "CPU112", ["error"]),
+        ("torch.jit.load('cpu.pt')", "CPU112", ["error"]),
+        ("torch.jit.load('script.jit')", "CPU109", []),
+    ],
+)
+def test_code_rules_know_the_file(tmp_path: Path, line: str, code: str, severities: list[str]) -> None:
+    make(tmp_path)
+    write(tmp_path, {"main.py": f"import torch\nm = {line}\n"})
+    assert [found.severity for found in audit(tmp_path, code).findings] == severities

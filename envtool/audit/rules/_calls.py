@@ -1,0 +1,63 @@
+"""The functions of torch.cuda that raise on a CPU-only build, each run with torch 2.13.0+cpu."""
+
+from __future__ import annotations
+
+ASSERTS = frozenset(
+    {
+        "can_device_access_peer",
+        "caching_allocator_alloc",
+        "cudart",
+        "current_blas_handle",
+        "current_device",
+        "current_stream",
+        "default_stream",
+        "get_device_capability",
+        "get_device_name",
+        "get_device_properties",
+        "get_per_process_memory_fraction",
+        "get_rng_state",
+        "get_sync_debug_mode",
+        "init",
+        "initial_seed",
+        "ipc_collect",
+        "mem_get_info",
+        "profiler.start",
+        "profiler.stop",
+        "set_per_process_memory_fraction",
+        "set_sync_debug_mode",
+        "synchronize",
+    }
+)
+"""AssertionError: Torch not compiled with CUDA enabled."""
+
+MISSING = {
+    "get_allocator_backend": "AttributeError: module 'torch._C' has no attribute '_cuda_getAllocatorBackend'",
+    "memory._dump_snapshot": "AttributeError: module 'torch._C' has no attribute '_cuda_memorySnapshot'",
+    "memory._record_memory_history": "AttributeError: module 'torch._C' has no attribute '_cuda_record_memory_history'",
+    "memory_snapshot": "AttributeError: module 'torch._C' has no attribute '_cuda_memorySnapshot'",
+    "memory_summary": "KeyError: 'allocated_bytes.all.current'",
+    "reset_accumulated_memory_stats": (
+        "AttributeError: module 'torch._C' has no attribute '_cuda_resetAccumulatedMemoryStats'"
+    ),
+    "reset_max_memory_allocated": "AttributeError: module 'torch._C' has no attribute '_cuda_resetPeakMemoryStats'",
+    "reset_max_memory_cached": "AttributeError: module 'torch._C' has no attribute '_cuda_resetPeakMemoryStats'",
+    "reset_peak_memory_stats": "AttributeError: module 'torch._C' has no attribute '_cuda_resetPeakMemoryStats'",
+    "set_device": "AttributeError: module 'torch._C' has no attribute '_cuda_setDevice'",
+}
+"""What the C extension of a CPU-only build does not have."""
+
+DUMMIES = {
+    "CUDAGraph": "RuntimeError: Tried to instantiate dummy base class CUDAGraph",
+    "Event": "RuntimeError: Tried to instantiate dummy base class Event",
+    "Stream": "RuntimeError: torch.cuda.Stream requires CUDA support",
+    "graph": "RuntimeError: torch.cuda.Stream requires CUDA support",
+    "graph_pool_handle": "RuntimeError: Tried to instantiate dummy base class _graph_pool_handle",
+    "is_current_stream_capturing": (
+        "RuntimeError: Tried to instantiate dummy base class _cuda_isCurrentStreamCapturing"
+    ),
+    "nvtx.mark": "RuntimeError: NVTX functions not installed. Are you sure you have a CUDA build?",
+    "nvtx.range": "RuntimeError: NVTX functions not installed. Are you sure you have a CUDA build?",
+    "nvtx.range_pop": "RuntimeError: NVTX functions not installed. Are you sure you have a CUDA build?",
+    "nvtx.range_push": "RuntimeError: NVTX functions not installed. Are you sure you have a CUDA build?",
+}
+"""Classes and functions that a CPU-only build has as stand-ins which raise."""

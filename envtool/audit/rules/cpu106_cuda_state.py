@@ -1,0 +1,39 @@
+"""CPU106: functions of torch.cuda that the C extension lacks (AUDIT P06)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+from envtool.audit.code import CodeRule, Row
+from envtool.audit.flow import Flow
+from envtool.audit.rules._calls import MISSING
+from envtool.audit.values import evaluate
+
+
+class CudaState(CodeRule):
+    """A function of torch.cuda that is not in a CPU-only build is called."""
+
+    code = "CPU106"
+    name = "cuda-state"
+    summary = "A function of torch.cuda that a CPU-only build lacks is called"
+
+    def look(self, flow: Flow) -> Iterable[Row]:
+        """Calls of set_device() with anything but -1, reset_peak_memory_stats() and such."""
+        for call in flow.calls:
+            dotted = flow.dotted(call.func) or ""
+            if not dotted.startswith("torch.cuda."):
+                continue
+            name = dotted.removeprefix("torch.cuda.")
+            said = MISSING.get(name) or MISSING.get(name.removeprefix("memory."))
+            if said is None or (name == "set_device" and _negative(flow, call)):
+                continue
+            yield from self.report(flow, call, f"torch.cuda.{name}() raises {said}", raised=said.split(":")[0])
+
+
+def _negative(flow: Flow, call: ast.Call) -> bool:
+    values = evaluate(flow, call.args[0]) if call.args else None
+    return bool(values) and all(isinstance(value.const, int) and value.const < 0 for value in values or ())
+
+
+RULE = CudaState()

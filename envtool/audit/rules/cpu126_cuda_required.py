@@ -1,0 +1,54 @@
+"""CPU126: code that refuses to run without CUDA."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+
+from envtool.audit.code import CodeRule, Row
+from envtool.audit.flow import Flow
+from envtool.audit.values import truth
+
+
+class CudaRequired(CodeRule):
+    """An assert or a raise ends the program when there is no CUDA."""
+
+    code = "CPU126"
+    name = "cuda-required"
+    summary = "The code refuses to run without CUDA"
+
+    def look(self, flow: Flow) -> Iterable[Row]:
+        """Asserts that fail, and branches that raise or exit, by a test of CUDA itself."""
+        for node in flow.parents:
+            if isinstance(node, ast.Assert):
+                if _speaks(flow, node.test) and truth(flow, node.test) is False:
+                    message = "the assertion fails on a CPU-only build: AssertionError"
+                    yield from self.report(flow, node.test, message, confidence="medium")
+            elif isinstance(node, ast.If) and _speaks(flow, node.test):
+                answer = truth(flow, node.test)
+                block = node.body if answer else node.orelse if answer is False else []
+                how = _ends(flow, block)
+                if how:
+                    message = f"on a CPU-only build this branch is taken, and ends with {how}"
+                    yield from self.report(flow, node.test, message, raised="RuntimeError", confidence="medium")
+
+
+def _speaks(flow: Flow, test: ast.expr) -> bool:
+    """Whether torch is asked for CUDA in the test itself."""
+    return any((flow.dotted(part) or "").startswith("torch.cuda.") for part in ast.walk(test))
+
+
+def _ends(flow: Flow, block: Sequence[ast.stmt]) -> str:
+    for statement in block:
+        if isinstance(statement, ast.Raise) and statement.exc is not None:
+            raised = statement.exc.func if isinstance(statement.exc, ast.Call) else statement.exc
+            name = ast.unparse(raised)
+            return "" if "skip" in name.lower() else name
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            name = flow.dotted(statement.value.func) or ast.unparse(statement.value.func)
+            if name in ("sys.exit", "exit", "quit", "os._exit"):
+                return f"{name}()"
+    return ""
+
+
+RULE = CudaRequired()
