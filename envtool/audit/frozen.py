@@ -12,6 +12,7 @@ from envtool.audit.names import FUNCTIONS, dotted, imported_names, parents_of, t
 from envtool.audit.pyinstaller import Spec, specs_of
 from envtool.audit.syntax import tree_of
 
+_LEAVES = (ast.Return, ast.Raise, ast.Continue)
 _TORCH_USERS = frozenset(
     {"torch", "torchvision", "torchaudio", "torchtext", "transformers", "whisper", "faster_whisper", "silero_vad"}
     | {
@@ -158,7 +159,33 @@ def only_unfrozen(node: ast.AST, tree: ast.Module) -> bool:
             branch = parent.body if isinstance(parent.body, list) else [parent.body]
             if sign is not None and (child in branch) != sign and child is not parent.test:
                 return True
+        if isinstance(child, ast.stmt) and _left_before(child, parent):
+            return True
         child = parent
+    return False
+
+
+def _left_before(statement: ast.stmt, parent: ast.AST) -> bool:
+    """Whether a frozen app leaves the block before a statement: ``if sys.frozen: return``."""
+    for block in (getattr(parent, "body", None), getattr(parent, "orelse", None)):
+        if not isinstance(block, list) or statement not in block:
+            continue
+        for earlier in block[: block.index(statement)]:
+            leaves = isinstance(earlier, ast.If) and isinstance(earlier.body[-1], _LEAVES)
+            if leaves and isinstance(earlier, ast.If) and _frozen_test(earlier.test):
+                return True
+    return False
+
+
+def ships_source(app: App, path: str) -> bool:
+    """Whether the spec's ``datas`` put the source of a module or script beside the app."""
+    folder = posixpath.dirname(app.spec.source.path)
+    for item in app.spec.items("datas"):
+        if isinstance(item.node, ast.Tuple | ast.List) and item.node.elts:
+            first = item.node.elts[0]
+            text = text_of(first) or _joined(first)
+            if text and posixpath.normpath(posixpath.join(folder, text.replace("\\", "/"))) == path:
+                return True
     return False
 
 

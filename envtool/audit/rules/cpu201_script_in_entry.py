@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from envtool.audit.frozen import apps_of
+from envtool.audit.frozen import apps_of, ships_source
 from envtool.audit.jit import compiled_places
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
@@ -21,7 +21,7 @@ class ScriptInEntry:
     def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
         """Uses of torch.jit.script in what the bootloader runs itself."""
         app = next((app for app in apps_of(project) if source.path in app.started), None)
-        if app is None:
+        if app is None or ships_source(app, source.path):
             return
         role = "the entry script" if source.path in app.scripts else "a runtime hook"
         report = Report(self.code, source, project)

@@ -6,10 +6,11 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from envtool.audit.edits import span
-from envtool.audit.frozen import App, apps_of
+from envtool.audit.frozen import App, apps_of, ships_source
 from envtool.audit.jit import compiled_places
 from envtool.audit.made import Report
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Source, SourceKind
+from envtool.audit.pyinstaller import spec_of
 
 _WITH_SOURCE = ("py", "pyz+py", "py+pyz", "pyc+py", "py+pyc")
 
@@ -28,9 +29,10 @@ class ScriptWithoutSource:
         for app in apps_of(project):
             if app.spec.source.path != source.path or app.spec.computed_modes:
                 continue
+            modes = {**_hook_modes(project), **app.spec.modes}
             for path, module in sorted(app.modules.items()):
                 places = list(compiled_places(project.sources[path], project))
-                if not places or path in app.started or _has_source(app, module):
+                if not places or _has_source(modes, module) or ships_source(app, path):
                     continue
                 where = f"{path}:{places[0].lineno}"
                 call = app.spec.analyses[0]
@@ -42,12 +44,18 @@ class ScriptWithoutSource:
                 )
 
 
-def _has_source(app: App, module: str) -> bool:
+def _hook_modes(project: Project) -> dict[str, tuple[str, ast.expr]]:
+    """What the project's own hooks say: PyInstaller reads them, and the spec goes before them."""
+    hooks = (spec_of(source, project) for source in project.of_kind("python"))
+    return {name: mode for hook in hooks if hook is not None for name, mode in hook.modes.items()}
+
+
+def _has_source(modes: dict[str, tuple[str, ast.expr]], module: str) -> bool:
     """The mode of the module or of its nearest package, as PyInstaller looks it up."""
     name = module
     while name:
-        if name in app.spec.modes:
-            return app.spec.modes[name][0] in _WITH_SOURCE
+        if name in modes:
+            return modes[name][0] in _WITH_SOURCE
         name = name.rpartition(".")[0]
     return False
 

@@ -13,7 +13,22 @@ from envtool.audit.syntax import tree_of
 
 _BROAD = frozenset({"Exception", "BaseException"})
 _LOUD = frozenset(
-    {"exception", "error", "critical", "warning", "warn", "print_exc", "exit", "_exit", "showerror", "abort"}
+    {
+        "print",
+        "info",
+        "debug",
+        "log",
+        "exception",
+        "error",
+        "critical",
+        "warning",
+        "warn",
+        "print_exc",
+        "exit",
+        "_exit",
+        "showerror",
+        "abort",
+    }
 )
 
 

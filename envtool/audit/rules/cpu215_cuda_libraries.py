@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
-from envtool.audit.names import text_of
+from envtool.audit.names import parents_of, text_of
 from envtool.audit.pyinstaller import spec_of
 from envtool.torch.family import is_gpu_payload
 
@@ -17,6 +17,9 @@ _LIBRARY = re.compile(
     r"|(^|[\\/])(cuda|nvidia)[\\/]|NVIDIA GPU Computing Toolkit",
     re.IGNORECASE,
 )
+
+
+_LOOKS = frozenset({"exists", "is_file", "is_dir", "isfile", "isdir", "glob", "iglob", "is_available", "find_spec"})
 
 
 class CudaLibraries:
@@ -33,11 +36,17 @@ class CudaLibraries:
         if spec is None:
             return
         report = Report(self.code, source, project)
+        parents = parents_of(spec.tree)
         for item in (*spec.items("binaries"), *spec.items("datas")):
             if isinstance(item.node, ast.Tuple | ast.List) and item.node.elts:
                 first = item.node.elts[0]
                 text = _path_text(first)
-                if text is not None and _LIBRARY.search(text):
+                if (
+                    text is not None
+                    and _LIBRARY.search(text)
+                    and not _is_there(text, source)
+                    and not _guarded(first, parents)
+                ):
                     yield report.error(
                         first,
                         f"{text!r} is not there with CPU-only torch: PyInstaller ends with "
@@ -45,7 +54,9 @@ class CudaLibraries:
                     )
         for name, call in spec.calls():
             package = text_of(call.args[0]) if call.args else None
-            if package and name.rpartition(".")[2] == "copy_metadata" and is_gpu_payload(package):
+            if name.rpartition(".")[2] != "copy_metadata" or not package or _guarded(call, parents):
+                continue
+            if is_gpu_payload(package):
                 yield report.error(
                     call,
                     f"copy_metadata({package!r}) raises PackageNotFoundError: {package} is not installed with CPU-only "
@@ -62,6 +73,32 @@ def _path_text(node: ast.expr) -> str | None:
         return None
     texts = [text for part in ast.walk(node) if (text := text_of(part)) is not None]
     return "/".join(texts) if texts else None
+
+
+def _is_there(text: str, source: Source) -> bool:
+    """A file of the project itself is collected whatever its name says."""
+    try:
+        return (source.absolute.parent / text).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _guarded(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    """Whether the spec looks before it collects: a test of existence or availability, or a try around it."""
+    while node in parents:
+        child, node = node, parents[node]
+        if isinstance(node, ast.Try) and child in node.body and node.handlers:
+            return True
+        tests: list[ast.expr] = []
+        if isinstance(node, ast.If | ast.IfExp):
+            tests = [node.test]
+        elif isinstance(node, ast.ListComp | ast.GeneratorExp):
+            tests = [test for part in node.generators for test in (*part.ifs, part.iter)]
+        names = {part.attr for test in tests for part in ast.walk(test) if isinstance(part, ast.Attribute)}
+        names |= {part.id for test in tests for part in ast.walk(test) if isinstance(part, ast.Name)}
+        if names & _LOOKS:
+            return True
+    return False
 
 
 RULE = CudaLibraries()

@@ -87,7 +87,7 @@ def test_load_runs_a_traced_model_with_its_recorded_inputs(archives: Path, torch
     assert code == 0
     assert (load["loaded"], load["forward"], load["inputs"]) == (True, "ok", "recorded in the file")
     assert (load["outputs"], load["finite"], load["same_twice"]) == (["1x3:float32"], True, True)
-    assert [run["threads"] for run in load["runs"]][0] == 1
+    assert load["runs"][0]["threads"] == 1
     assert load["best_threads"] in [run["threads"] for run in load["runs"]]
     assert load["torch"] == "2.13.0+cpu"
 

@@ -171,6 +171,10 @@ GOOD: dict[str, list[dict[str, str]]] = {
         app(main="import torch\nm = torch.jit.load('m.pt')\n"),
         {"tool.py": "import torch\n@torch.jit.script\ndef f(x):\n    return x\n"},
         app(main="import sys, torch\nif not getattr(sys, 'frozen', False):\n    f = torch.jit.script(Net())\n"),
+        {
+            "app.spec": "a = Analysis(['main.py'], datas=[('main.py', '.')])\n",
+            "main.py": "import torch\n@torch.jit.script\ndef f(x):\n    return x\n",
+        },
         app(main="import torch, torchvision\nf = torch.jit.script(torchvision.models.resnet18())\n"),
     ],
     "CPU202": [
@@ -184,6 +188,12 @@ GOOD: dict[str, list[dict[str, str]]] = {
             "main.py": "import pkg.net\n",
             "pkg/__init__.py": "",
             "pkg/net.py": "import torch\nf = torch.jit.script(g)\n",
+        },
+        {
+            "app.spec": "a = Analysis(['main.py'], hookspath=['.'])\n",
+            "main.py": "import lib\n",
+            "lib.py": "import torch\nf = torch.jit.script(g)\n",
+            "hook-lib.py": "module_collection_mode = 'pyz+py'\n",
         },
         app(main="import json\n", unused="import torch\n@torch.jit.script\ndef f(x):\n    return x\n"),
         app(main="import lib\n", lib="import torch\nm = torch.jit.load('m')\n"),
@@ -201,6 +211,7 @@ GOOD: dict[str, list[dict[str, str]]] = {
     "CPU205": [
         {"train.py": "import torch\nmodel = torch.compile(Net())\n"},
         app(main="import sys, torch\nif not getattr(sys, 'frozen', False):\n    m = torch.compile(Net())\n"),
+        app(main="import sys, torch\ndef f(m):\n    if sys.frozen:\n        return m\n    return torch.compile(m)\n"),
         app(main="import re\np = re.compile('x')\n"),
         app(main="import torch\nm = torch.compile(Net(), backend='eager')\nn = torch.compile(Net(), disable=True)\n"),
     ],
@@ -249,6 +260,9 @@ GOOD: dict[str, list[dict[str, str]]] = {
         spec("datas=[('models/m.jit', 'models'), ('docs/cudaless.md', '.')]"),
         spec("binaries=[(p, '.') for p in glob.glob('cuda/bin/*.dll')]"),
         spec("datas=copy_metadata('torch')"),
+        spec("binaries=b", "b = []\nif os.path.exists(CUDA):\n    b.append((CUDA + '/cudart64_12.dll', '.'))\n"),
+        spec("datas=d", "d = []\ntry:\n    d += copy_metadata('triton')\nexcept Exception:\n    pass\n"),
+        {**spec("datas=[('cuda/kernel.txt', '.')]"), "cuda/kernel.txt": "mine"},
         spec("upx_exclude=['cudart64_12.dll']"),
     ],
     "CPU216": [
