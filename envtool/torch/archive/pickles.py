@@ -37,23 +37,23 @@ class Machine(Meaning):
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.start = self.end = 0
+        self.start = 0
+        self.tell: Callable[[], int] = int
         self.handlers: dict[str, Callable[[Any], None]] = _handlers(self)
 
     def run(self, stream: io.BytesIO) -> PickleFacts:
         """Read one pickle from the stream, up to and with its STOP."""
         handlers, steps = self.handlers, 0
-        position = stream.tell()
+        self.start, self.tell = stream.tell(), stream.tell
         try:
             for opcode, argument, at in _opcodes(stream):
-                position = at or 0
+                self.start = at or 0
                 steps += 1
                 if not steps & 0xFFF:
                     self.budget.take_opcodes(0x1000)
-                self.start, self.end = position, stream.tell()
                 handlers[opcode.name](argument)
         except (IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
-            raise damaged(f"a pickle is damaged or truncated at byte {position}") from error
+            raise damaged(f"a pickle is damaged or truncated at byte {self.start}") from error
         self.budget.take_opcodes(steps & 0xFFF)
         self.facts.end = stream.tell()
         return self.facts
@@ -67,7 +67,7 @@ class Machine(Meaning):
     def text(self, value: str) -> None:
         """A string; one that names a device keeps its origin."""
         if len(value) < 24 and DEVICE.fullmatch(value):
-            push = Push(start=self.start, end=self.end, value=value)
+            push = Push(start=self.start, end=self.tell(), value=value)
             self.facts.pushes.append(push)
             self.stack.append(DeviceText(value, push))
         else:
@@ -78,7 +78,7 @@ class Machine(Meaning):
         value = self.memo[int(index)]
         if isinstance(value, DeviceText):
             source = value.push.source or value.push
-            push = Push(start=self.start, end=self.end, value=str(value), source=source)
+            push = Push(start=self.start, end=self.tell(), value=str(value), source=source)
             self.facts.pushes.append(push)
             value = DeviceText(str(value), push)
         self.stack.append(value)

@@ -142,6 +142,20 @@ def test_source_that_nests_or_does_not_parse_is_searched(tmp_path: Path, code: s
     assert (row.verdict, row.constants[0].device) == ("never", "cuda:0")
 
 
+@pytest.mark.parametrize("deep", ["(" * 95 + ")" * 95, "-" * 300 + "1", "a" * 300_000])
+def test_deep_source_is_not_given_to_the_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deep: str) -> None:
+    def parse(text: str) -> None:
+        raise AssertionError(len(text))
+
+    monkeypatch.setattr("envtool.torch.archive.code.ast.parse", parse)
+    code = f'x = {deep}\ny = torch.device("cuda:0")\n'
+    row = read_model(craft.torchscript(tmp_path / "m.jit", "cpu", code=code))
+    assert (row.verdict, row.notes) == (
+        "never",
+        ("source that is not plain Python was searched by pattern: code/__torch__.py",),
+    )
+
+
 def test_deep_json(tmp_path: Path) -> None:
     path = craft.write_zip(tmp_path / "m.pt2", {"archive_format": b"pt2", "models/model.json": b"[" * 200_000})
     with pytest.raises(ModelError, match="not valid JSON"):
