@@ -137,7 +137,7 @@ def describe_load(result: Mapping[str, Any]) -> Sequence[str]:
     worst = max(row["ms"] for row in runs)
     best = min(runs, key=lambda row: row["ms"])
     if len(runs) > 1 and worst > 1.5 * best["ms"]:
-        times = f"{worst / best['ms']:.0f} times faster than the worst"
+        times = f"{worst / best['ms']:.1f} times faster than the worst"
         lines.append(f"  best with torch.set_num_threads({best['threads']}): {times}")
     return lines
 

@@ -16,6 +16,7 @@ from typing import Any
 from envtool.torch.archive.limits import MAX_LISTED, Budget, damaged
 from envtool.torch.archive.symbols import (
     DEVICE,
+    Bag,
     DeviceText,
     Global,
     Meaning,
@@ -137,6 +138,13 @@ class Machine(Meaning):
         self.stack.append(Table())
         self.set_items(items)
 
+    def extend(self, items: list[Any]) -> None:
+        """APPEND, APPENDS, ADDITEMS: to the list or set that is on top."""
+        bag = self.stack[-1]
+        if isinstance(bag, Bag):
+            for item in items:
+                bag.add(item)
+
     def drop(self, count: int) -> None:
         """Remove values that go into a container which is not followed; the container must be there."""
         if len(self.stack) <= count:
@@ -216,10 +224,8 @@ def _handlers(machine: Machine) -> dict[str, Callable[[Any], None]]:
     )
     table.update(dict.fromkeys(("PROTO", "STOP", "READONLY_BUFFER"), lambda _: None))
 
-    def collect(_: Any) -> None:
-        machine.to_mark()
-        if not machine.stack:
-            raise IndexError
+    def extend(_: Any) -> None:
+        machine.extend(machine.to_mark())
 
     def drop_marked(_: Any) -> None:
         machine.to_mark()
@@ -227,6 +233,11 @@ def _handlers(machine: Machine) -> dict[str, Callable[[Any], None]]:
     def replace_marked(_: Any) -> None:
         machine.to_mark()
         stack_push(Opaque())
+
+    def make_list(_: Any) -> None:
+        items = machine.to_mark()
+        stack_push(Bag())
+        machine.extend(items)
 
     def stop(_: Any) -> None:
         machine.facts.root = machine.stack.pop()
@@ -239,16 +250,16 @@ def _handlers(machine: Machine) -> dict[str, Callable[[Any], None]]:
             "NEWTRUE": lambda _: stack_push(True),
             "NEWFALSE": lambda _: stack_push(False),
             "EMPTY_TUPLE": lambda _: stack_push(()),
-            "EMPTY_LIST": lambda _: stack_push(Opaque()),
+            "EMPTY_LIST": lambda _: stack_push(Bag()),
             "EMPTY_SET": lambda _: stack_push(Opaque()),
             "EMPTY_DICT": lambda _: stack_push(Table()),
             "NEXT_BUFFER": lambda _: stack_push(Opaque()),
             "PERSID": lambda _: stack_push(Opaque()),
-            "LIST": replace_marked,
+            "LIST": make_list,
             "FROZENSET": replace_marked,
-            "APPENDS": collect,
-            "ADDITEMS": collect,
-            "APPEND": lambda _: machine.drop(1),
+            "APPENDS": extend,
+            "ADDITEMS": extend,
+            "APPEND": lambda _: machine.extend([machine.stack.pop()]),
             "BUILD": lambda _: machine.drop(1),
             "MARK": machine.mark,
             "POP": machine.pop,

@@ -100,6 +100,25 @@ class Tensor:
 
 
 @dataclass(slots=True)
+class Bag:
+    """A list: its length, how many elements are tensors, and how many are pairs of something and a tensor."""
+
+    size: int = 0
+    tensors: int = 0
+    pairs: int = 0
+
+    def add(self, value: object) -> None:
+        """Append a value."""
+        self.size += 1
+        if isinstance(value, Tensor):
+            self.tensors += 1
+        elif isinstance(value, Bag):
+            self.pairs += value.size == 2 and value.tensors == 1
+        elif isinstance(value, tuple) and len(value) == 2:
+            self.pairs += isinstance(value[1], Tensor)
+
+
+@dataclass(slots=True)
 class Table:
     """A dict or OrderedDict: how many of its values are tensors, how many are not."""
 
@@ -180,7 +199,9 @@ class Meaning:
         if name == "_rebuild_from_type_v2" and len(arguments) > 2 and depth < 2:
             return self.call(arguments[0], arguments[2], depth + 1)
         if name in ("OrderedDict", "dict", "defaultdict"):
-            return Table()
+            # Python 2 pickled an OrderedDict as a list of [key, value].
+            given = arguments[0] if arguments else None
+            return Table(given.pairs, given.size - given.pairs) if isinstance(given, Bag) else Table()
         if arguments and name == "restore_type_tag":
             return arguments[0]
         if arguments and name == "_load_from_bytes" and isinstance(arguments[0], bytes):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from envtool.torch.archive import read_model
+from envtool.torch.archive.rewrite import rewrite_for_cpu
 
 pytestmark = pytest.mark.network
 
@@ -31,6 +32,15 @@ def test_silero_vad(tmp_path: Path) -> None:
     row = read_model(fetch("silero-vad==6.2.3", tmp_path) / "silero_vad" / "data" / "silero_vad.jit")
     assert (row.kind, row.form, row.verdict) == ("torchscript", "scripted", "cpu")
     assert (row.size, row.devices, row.constants) == (2_272_526, {"cpu": 33}, ())
+
+
+def test_lpips_weights_were_saved_on_a_gpu(tmp_path: Path) -> None:
+    folder = fetch("lpips==0.1.4", tmp_path) / "lpips" / "weights"
+    rows = [read_model(path) for path in sorted(folder.rglob("*.pth"))]
+    assert [(row.kind, row.form, row.verdict) for row in rows] == [("state-dict", "legacy", "map-location")] * 6
+    assert [dict(row.devices) for row in rows] == [{"cuda:0": 5}, {"cuda:0": 7}, {"cuda:0": 5}] * 2
+    copy = rewrite_for_cpu(folder / "v0.1" / "alex.pth", tmp_path / "cpu.pth")
+    assert copy.devices == {"cpu": 5}
 
 
 def test_silero_stress(tmp_path: Path) -> None:

@@ -47,6 +47,13 @@ def test_legacy_format(tmp_path: Path, locations: tuple[str, ...], verdict: str)
     assert row.kind == ("state-dict" if locations else "checkpoint")
 
 
+def test_state_dict_of_python_2(tmp_path: Path) -> None:
+    pair = b"](" + craft.text("w") + craft.storage("0", craft.text("cuda:0")) + b"e"
+    data = b"\x80\x02ccollections\nOrderedDict\n](" + pair + b"e\x85R."
+    row = read_model(craft.write_zip(tmp_path / "a.pt", {"data.pkl": data, "data/0": bytes(12)}))
+    assert (row.kind, row.devices) == ("state-dict", {"cuda:0": 1})
+
+
 def test_torchscript_forms_and_verdicts(tmp_path: Path) -> None:
     path = tmp_path / "m.jit"
     row = read_model(craft.torchscript(path, "cpu"))
