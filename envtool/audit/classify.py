@@ -82,17 +82,22 @@ def classify(path: str) -> SourceKind | None:
     return None
 
 
-_TESTS = re.compile(
-    r"(^|/)(tests?|testing|unit_?tests?|integration_tests?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$"
-)
+_TESTS = re.compile(r"(^|/)(tests?|testing|unit_?tests?|integration_tests?)/|(^|/)conftest\.py$")
+_TEST_NAMES = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
 _EXAMPLES = re.compile(r"(^|/)(examples?|samples?|demos?|docs?|tutorials?|notebooks?|playground|cookbook)/")
 _BENCHMARKS = re.compile(r"(^|/)(bench(mark)?(s|ing)?|perf|profiling)/|(^|/)(bench(mark)?)[^/]*\.py$")
 
 
 @lru_cache(maxsize=8192)
 def is_test(path: str) -> bool:
-    """Whether a path belongs to a test suite."""
+    """Whether a path lies in the folder of a test suite."""
     return _TESTS.search(path.lower()) is not None
+
+
+@lru_cache(maxsize=8192)
+def may_be_test(path: str) -> bool:
+    """Whether a file is named like a test. Scripts that evaluate a model often are, too."""
+    return _TEST_NAMES.search(path.lower()) is not None
 
 
 @lru_cache(maxsize=8192)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from envtool.audit.classify import is_benchmark, is_example, is_test
+from envtool.audit.classify import is_benchmark, is_example, is_test, may_be_test
 from envtool.audit.flow import FUNCTIONS, Flow, keyword, parameters, relevant_flow
 from envtool.audit.models import Confidence, Finding, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.modules import importers_of, resolve_definition
@@ -74,13 +74,20 @@ class CodeRule(ABC):
 def weigh(flow: Flow, node: ast.AST, confidence: Confidence) -> tuple[Severity, Confidence]:
     """How an error weighs where it stands: tests and the demo at the end of a library module are run by choice."""
     path = flow.source.path
-    if is_test(path):
+    if is_test(path) or (may_be_test(path) and _has_tests(flow)):
         return "warning", "medium"
     if in_main_block(flow, node) and importers_of(flow):
         return "warning", "medium"
     if (is_example(path) or is_benchmark(path)) and confidence == "high":
         return "error", "medium"
     return "error", confidence
+
+
+def _has_tests(flow: Flow) -> bool:
+    modules = {found.module.split(".")[0] for found in flow.imported.values()}
+    return bool(modules & {"pytest", "unittest"}) or any(
+        function.name.startswith("test_") for function in flow.functions
+    )
 
 
 def in_main_block(flow: Flow, node: ast.AST) -> bool:

@@ -7,8 +7,8 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from envtool.audit.dotted import FUNCTIONS, dotted, imported_names, parents_of, text_of
 from envtool.audit.models import Project, Source
-from envtool.audit.names import FUNCTIONS, dotted, imported_names, parents_of, text_of
 from envtool.audit.pyinstaller import Spec, specs_of
 from envtool.audit.syntax import tree_of
 

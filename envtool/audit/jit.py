@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from envtool.audit.dotted import FUNCTIONS, dotted, imported_names
 from envtool.audit.frozen import only_unfrozen
 from envtool.audit.models import Project, Source
-from envtool.audit.names import FUNCTIONS, dotted, imported_names
 from envtool.audit.syntax import tree_of
 
 _COMPILERS = frozenset({"torch.jit.script", "torch.jit.script_method", "torch.jit.interface"})

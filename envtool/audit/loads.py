@@ -7,8 +7,7 @@ import posixpath
 
 from envtool.audit.flow import Flow, keyword
 from envtool.audit.values import evaluate
-from envtool.audit.weights import model_of
-from envtool.torch.archive import ModelFile
+from envtool.audit.weights import Scan, model_at
 
 _INPUTS = ("f", "path", "file")
 
@@ -24,7 +23,7 @@ def has_map_location(flow: Flow, call: ast.Call, position: int) -> bool:
     return value is not None and not (isinstance(value, ast.Constant) and value.value is None)
 
 
-def model_scan(flow: Flow, call: ast.Call) -> tuple[str, ModelFile] | None:
+def model_scan(flow: Flow, call: ast.Call) -> tuple[str, Scan] | None:
     """The file that a load reads, and what the scan of model files found there; None when either is not known.
 
     A file that is not a model, or that cannot be read, is not known.
@@ -38,8 +37,7 @@ def model_scan(flow: Flow, call: ast.Call) -> tuple[str, ModelFile] | None:
         return None
     folder = posixpath.dirname(flow.source.path)
     for path in (posixpath.normpath(posixpath.join(folder, name)), posixpath.normpath(name)):
-        source = flow.project.sources.get(path)
-        found = model_of(source, flow.project) if source is not None else None
-        if found is not None and found.verdict != "unknown":
+        found = model_at(path, flow.project)
+        if found is not None:
             return path, found
     return None

@@ -7,8 +7,8 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from envtool.audit.dotted import dotted, imported_names, text_of
 from envtool.audit.models import Project, Source
-from envtool.audit.names import dotted, imported_names, text_of
 from envtool.audit.syntax import tree_of
 
 _ARGUMENTS = ("scripts", "pathex", "binaries", "datas", "hiddenimports", "hookspath", "hooksconfig", "excludes")

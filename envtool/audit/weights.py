@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Protocol, cast
+
 from envtool.audit.models import Project, Skipped, Source
 from envtool.torch.archive import ModelFile, read_row
+
+
+class Scan(Protocol):
+    """What a loader's rule asks: the kind of a file, and whether it holds a storage that is not on a CPU."""
+
+    @property
+    def kind(self) -> str:
+        """``torchscript``, ``checkpoint``, ``state-dict``, ``package``, ``pt2``, ``safetensors`` or ``pickle``."""
+
+    @property
+    def has_cuda(self) -> bool:
+        """Whether loading it as it is fails."""
 
 
 def model_of(source: Source, project: Project) -> ModelFile | None:
@@ -21,3 +35,12 @@ def model_of(source: Source, project: Project) -> ModelFile | None:
             project.cache["skipped", source.path] = Skipped(path=source.path, reason=row.because)
     found = project.cache[key]
     return found if isinstance(found, ModelFile) else None
+
+
+def model_at(path: str, project: Project) -> Scan | None:
+    """What is known about the file at a path; None when it is no model, or cannot be read."""
+    source = project.sources.get(path)
+    found = project.cache.get(("model", path)) or (model_of(source, project) if source is not None else None)
+    if found is None or getattr(found, "verdict", "") == "unknown":
+        return None
+    return cast(Scan, found)

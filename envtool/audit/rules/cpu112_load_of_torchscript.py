@@ -34,7 +34,7 @@ class LoadOfTorchScript(CodeRule):
                 message = f"{scan[0]} is a TorchScript archive: raises {_LOAD}; use torch.jit.load"
                 yield from self.report(flow, call, message, raised="RuntimeError")
             elif dotted == "torch.jit.load" and kind in ("checkpoint", "state-dict"):
-                message = f"{scan[0]} is a {KIND_NAMES[kind]}, not TorchScript: raises {_JIT}; use torch.load"
+                message = f"{scan[0]} is a {KIND_NAMES.get(kind, kind)}, not TorchScript: raises {_JIT}; use torch.load"
                 yield from self.report(flow, call, message, raised="RuntimeError")
 
 

@@ -6,10 +6,11 @@ import ast
 from collections.abc import Iterable
 
 from envtool.audit.code import NOT_COMPILED, CodeRule, Row, device_sinks, weigh
-from envtool.audit.flow import FUNCTIONS, Flow, Function, default_of, keyword, parameters
+from envtool.audit.flow import FUNCTIONS, Flow, Function, default_of, keyword, parameters, relevant_flow
+from envtool.audit.leaning import leaning
 from envtool.audit.models import Project, Safe, Source
 from envtool.audit.modules import callers_of
-from envtool.audit.reach import leaning, why_unreached
+from envtool.audit.reach import why_unreached
 from envtool.audit.values import Value, always_cuda, evaluate, truth
 
 _DEVICE_NAMES = ("device", "torch_device", "map_location")
@@ -52,13 +53,10 @@ class CudaDefault(CodeRule):
 
     def _options(self, flow: Flow) -> Iterable[Row]:
         """``add_argument("--device", default="cuda")`` whose use is not seen: it depends."""
-        used = {origin.node for sink in device_sinks(flow) for origin in sink.origins}
         for call in flow.calls:
             name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-            if name not in ("add_argument", "option"):
-                continue
-            default = keyword(call, "default")
-            if default is None or default in used or not always_cuda(evaluate(flow, default)):
+            default = keyword(call, "default") if name in ("add_argument", "option") else None
+            if default is None or not always_cuda(evaluate(flow, default)) or _is_used(flow.project, default):
                 continue
             message = "the option is a CUDA device by default; its use is not seen here"
             yield from self.report(flow, default, message, severity="warning", confidence="medium")
@@ -84,6 +82,18 @@ class CudaDefault(CodeRule):
             severity, confidence = min(severities)
             message = f"the parameter {name} is a CUDA device, and a call in the project leaves it out: {NOT_COMPILED}"
             yield self.finding(flow, default, message, severity, confidence)
+
+
+def _is_used(project: Project, default: ast.expr) -> bool:
+    """Whether a module of the project is seen to use this device."""
+    key = ("origins", "")
+    found = project.cache.get(key)
+    if not isinstance(found, set):
+        flows = [relevant_flow(source, project) for source in project.of_kind("python", "notebook", "setup-py")]
+        sinks = [sink for flow in flows if flow is not None for sink in device_sinks(flow)]
+        found = {origin.node for sink in sinks for origin in sink.origins}
+        project.cache[key] = found
+    return default in found
 
 
 def _gives(function: Function, call: ast.Call, name: str) -> bool:

@@ -6,9 +6,9 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from envtool.audit.dotted import dotted, imported_names, text_of
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Location, Project, Safe, Source, SourceKind
-from envtool.audit.names import dotted, imported_names, text_of
 from envtool.audit.syntax import lines_of, tree_of
 
 _NAME = "PYTORCH_JIT"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
+from envtool.audit.dotted import dotted, imported_names, text_of
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
-from envtool.audit.names import dotted, imported_names, text_of
 from envtool.audit.syntax import tree_of
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 
+from envtool.audit.dotted import FUNCTIONS, dotted, imported_names, parents_of, text_of
 from envtool.audit.frozen import apps_of, only_unfrozen
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
-from envtool.audit.names import FUNCTIONS, dotted, imported_names, parents_of, text_of
 from envtool.audit.syntax import tree_of
 
 _NO_WORKERS = ("eager", "aot_eager")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
+from envtool.audit.dotted import parents_of
 from envtool.audit.edits import remove_element
 from envtool.audit.frozen import apps_of, uses_torch
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Fix, Project, Safe, Source, SourceKind
-from envtool.audit.names import parents_of
 from envtool.audit.pyinstaller import Item, Spec, spec_of
 
 _OF_TORCH = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from envtool.audit.dotted import parents_of, text_of
 from envtool.audit.edits import remove_list_expression
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Fix, Project, Safe, Source, SourceKind
-from envtool.audit.names import parents_of, text_of
 from envtool.audit.pyinstaller import spec_of
 
 

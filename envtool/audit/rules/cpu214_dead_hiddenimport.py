@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from envtool.audit.dotted import parents_of
 from envtool.audit.edits import remove_element
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Fix, Project, Safe, Source, SourceKind
-from envtool.audit.names import parents_of
 from envtool.audit.pyinstaller import spec_of
 
 _DEAD = re.compile(r"(nvidia|triton|torch\._C\._\w+|pycuda|cupy|tensorrt|bitsandbytes|xformers|flash_attn)(\..*)?")

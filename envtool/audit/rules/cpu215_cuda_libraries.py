@@ -6,9 +6,9 @@ import ast
 import re
 from collections.abc import Iterable, Sequence
 
+from envtool.audit.dotted import parents_of, text_of
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
-from envtool.audit.names import parents_of, text_of
 from envtool.audit.pyinstaller import spec_of
 from envtool.torch.family import is_gpu_payload
 

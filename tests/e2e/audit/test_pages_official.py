@@ -1,0 +1,106 @@
+"""Each page's "raises" example, run by the official CPU-only torch, says what the page says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from envtool.audit.explain import page_of
+from envtool.audit.rules import RULES
+
+pytestmark = pytest.mark.official
+
+EXAMPLE = re.compile(r"^```python raises\n(.*?)^```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TORCH = "2.13.0+cpu"
+
+# Archives as a GPU would have written them: a CPU's, with the device rewritten in the pickles.
+ARCHIVES = r"""
+import zipfile
+import torch
+
+def from_gpu(source, target):
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for entry in old.infolist():
+            data = old.read(entry)
+            if entry.filename.endswith(".pkl"):
+                data = data.replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
+            new.writestr(entry.filename, data)
+
+linear = torch.nn.Linear(2, 2)
+torch.save(linear.state_dict(), "a.zip")
+from_gpu("a.zip", "weights.pt")
+torch.jit.save(torch.jit.trace(linear, torch.ones(1, 2)), "b.zip")
+from_gpu("b.zip", "model.jit")
+with torch.package.PackageExporter("c.zip") as exporter:
+    exporter.extern("torch.**")
+    exporter.save_pickle("model", "model.pkl", linear)
+from_gpu("c.zip", "package.pt")
+"""
+
+
+def examples() -> list[tuple[str, str, str]]:
+    found = []
+    for rule in RULES:
+        for code, error in EXAMPLE.findall(page_of(rule.code) or ""):
+            found.append((rule.code, code, error.strip()))
+    return found
+
+
+def run(python: Path, code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key != "CUDA_HOME"}
+    args = [python, "-W", "ignore", "-c", code]
+    return subprocess.run(args, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="session")
+def page_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    links = os.environ.get("PIP_FIND_LINKS", "")
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    if not any(list(Path(folder).glob(f"torch-{TORCH}-{tag}-*.whl")) for folder in links.split()):
+        pytest.skip(f"no torch {TORCH} wheel for this Python in PIP_FIND_LINKS")
+    folder = tmp_path_factory.mktemp("pages") / "env"
+    finder = [word for link in links.split() for word in ("--find-links", link)]
+    for args in (
+        ["venv", "--quiet", "--python", sys.executable, folder],
+        ["pip", "install", "--quiet", "--python", folder, *finder, f"torch=={TORCH}", "numpy"],
+    ):
+        done = subprocess.run([sys.executable, "-m", "uv", *args], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+@pytest.fixture(scope="session")
+def archives(page_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("archives")
+    done = run(page_python, ARCHIVES, folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_pages_have_examples():
+    assert len({code for code, *_ in examples()}) >= 20
+
+
+@pytest.mark.parametrize(("rule", "code", "error"), examples(), ids=lambda value: value if len(value) == 6 else "")
+def test_example_raises_what_the_page_says(rule, code, error, page_python, archives):
+    done = run(page_python, code, archives)
+    assert done.returncode != 0, f"{rule}: nothing was raised"
+    kind, _, words = error.partition(": ")
+    # The last line of a traceback names the exception with its module.
+    last = [line for line in done.stderr.splitlines() if re.match(r"[\w.]*\w+(Error|Exception)\b", line)][-1]
+    assert last.split(":")[0].rsplit(".", 1)[-1] == kind
+    assert words in done.stderr
+
+
+def test_what_stands_instead_does_not_raise(page_python, archives):
+    """The harmless calls that CPU105 names, and the mends of some pages, pass on the same build."""
+    for rule in ("CPU101", "CPU102", "CPU108", "CPU110", "CPU111", "CPU116", "CPU120", "CPU125", "CPU126"):
+        instead = re.search(r"## Use instead\n\n```python\n(.*?)^```", page_of(rule) or "", re.MULTILINE | re.DOTALL)
+        assert instead is not None
+        done = run(page_python, instead.group(1), archives)
+        assert done.returncode == 0, f"{rule}: {done.stderr}"

@@ -1,0 +1,128 @@
+"""``envtool audit`` as a user runs it: exit codes, outputs, explain, since, and no raw control characters."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from typer.testing import CliRunner
+
+from envtool.cli.app import app
+
+CALL = "import torch\nx = torch.ones(1).cuda()\n"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "a.py").write_text(CALL, encoding="utf-8")
+    return folder
+
+
+def run(*args):
+    return CliRunner().invoke(app, ["audit", *args])
+
+
+def test_text_points_at_the_place(project):
+    result = run()
+    assert result.exit_code == 10
+    assert result.stdout.splitlines() == [
+        "a.py",
+        "  2:5: error[CPU101] .cuda() raises AssertionError: Torch not compiled with CUDA enabled",
+        "    2 | x = torch.ones(1).cuda()",
+        "      |     ^^^^^^^^^^^^^^^^^^^^",
+        "",
+        "1 error, 0 warnings, 0 notes in 1 file.",
+        "What a code means: envtool audit --explain CPU101",
+    ]
+    assert "error[audit.findings]: 1 error, 0 warnings, 0 notes (--fail-on error)" in result.stderr
+
+
+def test_json_envelope(project):
+    result = run("--json")
+    data = json.loads(result.stdout)
+    assert (result.exit_code, data["exit_code"], data["ok"], data["command"]) == (10, 10, False, "audit")
+    finding = data["result"]["findings"][0]
+    assert set(finding) == {
+        "code", "severity", "confidence", "path", "line", "column", "end_line", "end_column", "message", "fixable",
+        "fingerprint",
+    }  # fmt: skip
+    assert (finding["path"], finding["line"], finding["column"]) == ("a.py", 2, 5)
+    assert data["result"]["summary"]["error"] == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["--fail-on", "never"], 0),
+        (["--ignore", "CPU101"], 0),
+        (["--select", "CPU108"], 0),
+        (["--fail-on", "note"], 10),
+        (["--fail-on", "eror"], 2),
+        (["--select", "CPU999"], 2),
+        (["--format", "pdf"], 2),
+        (["-o", "report.pdf"], 2),
+        (["-o", "no/such/folder/report.json"], 2),
+        (["--baseline", "none.json"], 2),
+        (["nothing-here"], 2),
+        (["--explain", "CPU999"], 2),
+        (["--explain", "cpu101"], 0),
+    ],
+)
+def test_exit_codes(project, args, code):
+    result = run(*args)
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+
+
+def test_warnings_fail_only_when_asked(project):
+    (project / "a.py").write_text("import torch\ntorch.load('x.pt')\n", encoding="utf-8")
+    assert run().exit_code == 0
+    assert run("--fail-on", "warning").exit_code == 10
+
+
+def test_the_report_in_a_file_is_a_baseline(project):
+    result = run("-o", "known.json", "--fail-on", "never")
+    assert "Wrote known.json." in result.stdout
+    again = run("--baseline", "known.json")
+    assert again.exit_code == 0
+    assert "1 in the baseline" in again.stdout
+
+
+def test_explain_prints_the_page(project):
+    assert run("--explain", "CPU105").stdout.startswith("# CPU105: cuda-query\n")
+
+
+def test_control_characters_are_shown_not_sent(project):
+    (project / "a.py").write_text(
+        "import torch\nx = torch.ones(1).cuda()  # \x1b[31m red \u202e \x07\n", encoding="utf-8"
+    )
+    result = run()
+    assert "\x1b" not in result.stdout
+    assert "\u202e" not in result.stdout
+    assert r"# \x1b[31m red \u202e \x07" in result.stdout
+
+
+def test_since(project):
+    def git(*args):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *args], check=True, capture_output=True)
+
+    git("init", "-q")
+    git("add", "a.py")
+    git("commit", "-qm", "one")
+    (project / "b.py").write_text(CALL, encoding="utf-8")
+    data = json.loads(run("--since", "HEAD", "--json").stdout)
+    assert [finding["path"] for finding in data["result"]["findings"]] == ["b.py"]
+    result = run("--since", "no-such-commit")
+    assert result.exit_code == 2
+    assert "git cannot compare with no-such-commit" in result.stderr
+
+
+def test_help_fits_a_terminal():
+    result = CliRunner().invoke(app, ["audit", "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    assert result.exit_code == 0
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+    assert "envtool audit --explain CPU101" in result.stdout
