@@ -7,6 +7,7 @@ import posixpath
 
 from envtool.audit.flow import Flow, keyword
 from envtool.audit.values import evaluate
+from envtool.audit.weights import Scan, model_at
 
 _INPUTS = ("f", "path", "file")
 
@@ -22,11 +23,10 @@ def has_map_location(flow: Flow, call: ast.Call, position: int) -> bool:
     return value is not None and not (isinstance(value, ast.Constant) and value.value is None)
 
 
-def model_scan(flow: Flow, call: ast.Call) -> tuple[str, object] | None:
+def model_scan(flow: Flow, call: ast.Call) -> tuple[str, Scan] | None:
     """The file that a load reads, and what the scan of model files found there; None when either is not known.
 
-    A verdict has ``kind`` (``torchscript``, ``checkpoint``, …) and ``has_cuda``; the model rules write it into
-    ``project.cache`` under ``("model", path)``.
+    A file that is not a model, or that cannot be read, is not known.
     """
     argument = call.args[0] if call.args else keyword(call, *_INPUTS)
     values = evaluate(flow, argument)
@@ -37,7 +37,7 @@ def model_scan(flow: Flow, call: ast.Call) -> tuple[str, object] | None:
         return None
     folder = posixpath.dirname(flow.source.path)
     for path in (posixpath.normpath(posixpath.join(folder, name)), posixpath.normpath(name)):
-        found = flow.project.cache.get(("model", path))
+        found = model_at(path, flow.project)
         if found is not None:
             return path, found
     return None

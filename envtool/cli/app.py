@@ -7,6 +7,7 @@ import typer
 from envtool import __version__
 from envtool.cli.audit import audit
 from envtool.cli.lock import lock
+from envtool.cli.model import model
 from envtool.cli.prune import prune
 from envtool.cli.rollback import rollback
 from envtool.cli.run import run
@@ -44,3 +45,4 @@ app.command()(prune)
 app.command(context_settings={"allow_interspersed_args": False})(run)
 app.command()(verify)
 app.command()(audit)
+app.command()(model)

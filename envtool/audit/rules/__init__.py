@@ -35,6 +35,23 @@ from envtool.audit.rules.cpu123_gpu_model_option import RULE as CPU123
 from envtool.audit.rules.cpu124_gpu_training import RULE as CPU124
 from envtool.audit.rules.cpu125_no_gpus import RULE as CPU125
 from envtool.audit.rules.cpu126_cuda_required import RULE as CPU126
+from envtool.audit.rules.cpu201_script_in_entry import RULE as CPU201
+from envtool.audit.rules.cpu202_script_without_source import RULE as CPU202
+from envtool.audit.rules.cpu203_pytorch_jit_off import RULE as CPU203
+from envtool.audit.rules.cpu204_construct_patch import RULE as CPU204
+from envtool.audit.rules.cpu205_compile_in_frozen_app import RULE as CPU205
+from envtool.audit.rules.cpu206_compile_of_scripted import RULE as CPU206
+from envtool.audit.rules.cpu207_silent_start import RULE as CPU207
+from envtool.audit.rules.cpu208_torchscript_use import RULE as CPU208
+from envtool.audit.rules.cpu211_harmless_hiddenimport import RULE as CPU211
+from envtool.audit.rules.cpu212_excluded_need import RULE as CPU212
+from envtool.audit.rules.cpu213_collected_submodules import RULE as CPU213
+from envtool.audit.rules.cpu214_dead_hiddenimport import RULE as CPU214
+from envtool.audit.rules.cpu215_cuda_libraries import RULE as CPU215
+from envtool.audit.rules.cpu216_torch_bin_filtered import RULE as CPU216
+from envtool.audit.rules.cpu217_stripped import RULE as CPU217
+from envtool.audit.rules.cpu218_torch_without_source import RULE as CPU218
+from envtool.audit.rules.cpu219_relative_runtime_hook import RULE as CPU219
 from envtool.audit.rules.cpu301_torch_from_default_index import RULE as CPU301
 from envtool.audit.rules.cpu302_cpu_pin_not_offered import RULE as CPU302
 from envtool.audit.rules.cpu303_gpu_requirement import RULE as CPU303
@@ -44,6 +61,11 @@ from envtool.audit.rules.cpu306_torch_companions import RULE as CPU306
 from envtool.audit.rules.cpu401_gpu_container import RULE as CPU401
 from envtool.audit.rules.cpu402_install_without_cpu_index import RULE as CPU402
 from envtool.audit.rules.cpu403_cpu_image_with_cuda import RULE as CPU403
+from envtool.audit.rules.cpu501_gpu_storages import RULE as CPU501
+from envtool.audit.rules.cpu502_device_attribute import RULE as CPU502
+from envtool.audit.rules.cpu503_device_in_code import RULE as CPU503
+from envtool.audit.rules.cpu504_wrong_loader import RULE as CPU504
+from envtool.audit.rules.cpu505_exported_for_gpu import RULE as CPU505
 
 RULES: Sequence[Rule] = (
     CPU101,
@@ -72,6 +94,23 @@ RULES: Sequence[Rule] = (
     CPU124,
     CPU125,
     CPU126,
+    CPU201,
+    CPU202,
+    CPU203,
+    CPU204,
+    CPU205,
+    CPU206,
+    CPU207,
+    CPU208,
+    CPU211,
+    CPU212,
+    CPU213,
+    CPU214,
+    CPU215,
+    CPU216,
+    CPU217,
+    CPU218,
+    CPU219,
     CPU301,
     CPU302,
     CPU303,
@@ -81,4 +120,9 @@ RULES: Sequence[Rule] = (
     CPU401,
     CPU402,
     CPU403,
+    CPU501,
+    CPU502,
+    CPU503,
+    CPU504,
+    CPU505,
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from envtool.audit.code import CodeRule, Row
 from envtool.audit.flow import Flow, keyword
 from envtool.audit.loads import model_scan
+from envtool.torch.archive import KIND_NAMES
 
 _LOAD = "RuntimeError: Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``"
 _JIT = "RuntimeError: PytorchStreamReader failed locating file constants.pkl: file not found"
@@ -32,8 +33,8 @@ class LoadOfTorchScript(CodeRule):
             if dotted == "torch.load" and "torchscript" in kind.lower() and keyword(call, "weights_only") is None:
                 message = f"{scan[0]} is a TorchScript archive: raises {_LOAD}; use torch.jit.load"
                 yield from self.report(flow, call, message, raised="RuntimeError")
-            elif dotted == "torch.jit.load" and "checkpoint" in kind.lower():
-                message = f"{scan[0]} is a checkpoint, not TorchScript: raises {_JIT}; use torch.load"
+            elif dotted == "torch.jit.load" and kind in ("checkpoint", "state-dict"):
+                message = f"{scan[0]} is a {KIND_NAMES.get(kind, kind)}, not TorchScript: raises {_JIT}; use torch.load"
                 yield from self.report(flow, call, message, raised="RuntimeError")
 
 

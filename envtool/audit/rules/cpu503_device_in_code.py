@@ -1,0 +1,37 @@
+"""CPU503: TorchScript code fixes a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from envtool.audit.made import Report
+from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
+from envtool.audit.weights import model_of
+from envtool.torch.archive.text import clean
+
+
+class DeviceInCode:
+    """A device in the code of an archive was a constant when the model was exported."""
+
+    code = "CPU503"
+    name = "model-device-in-code"
+    summary = "The code inside a model file fixes a GPU device"
+    kinds: Sequence[SourceKind] = ("model",)
+
+    def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
+        """Errors for TorchScript, notes for the Python source of a torch.package."""
+        model = model_of(source, project)
+        if model is None or not model.constants or model.kind == "pt2":
+            return
+        report = Report(self.code, source, project)
+        if model.verdict == "never":
+            yield report.error(None, clean(model.because))
+        else:
+            first = model.constants[0]
+            yield report.note(
+                None,
+                clean(f"its Python source names {first.device} ({first.entry}:{first.line}): it may fail when it runs"),
+            )
+
+
+RULE = DeviceInCode()

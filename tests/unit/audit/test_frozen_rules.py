@@ -1,0 +1,157 @@
+"""The rules for frozen apps: each finding at its line and column, each good case without one, each fix mends."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from frozen_cases import BAD, GOOD
+
+from envtool.audit.discover import discover
+from envtool.audit.engine import run_audit
+from envtool.audit.explain import page_of
+from envtool.audit.models import Finding
+from envtool.audit.options import AuditOptions
+from envtool.audit.report import AuditReport
+from envtool.audit.rules import RULES
+
+BAD_CASES = [pytest.param(code, case, id=f"{code}-{n}") for code, cases in BAD.items() for n, case in enumerate(cases)]
+GOOD_CASES = [
+    pytest.param(code, case, id=f"{code}-{n}") for code, cases in GOOD.items() for n, case in enumerate(cases)
+]
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+
+
+def audit(folder: Path, code: str) -> AuditReport:
+    report = run_audit(discover([folder], cwd=folder), [rule for rule in RULES if rule.code == code], AuditOptions())
+    assert report.skipped == ()
+    return report
+
+
+def places(findings: tuple[Finding, ...]) -> list[str]:
+    return [f"{found.path}:{found.location.line}:{found.location.column}" for found in findings]
+
+
+@pytest.mark.parametrize(("code", "case"), BAD_CASES)
+def test_bad(tmp_path: Path, code: str, case: tuple[dict[str, str], list[str]]) -> None:
+    write(tmp_path, case[0])
+    assert places(audit(tmp_path, code).findings) == case[1]
+
+
+@pytest.mark.parametrize(("code", "case"), GOOD_CASES)
+def test_good(tmp_path: Path, code: str, case: dict[str, str]) -> None:
+    write(tmp_path, case)
+    assert places(audit(tmp_path, code).findings) == []
+
+
+def apply(found: Finding, folder: Path) -> None:
+    assert found.fix is not None
+    path = folder / found.path
+    text = path.read_text(encoding="utf-8")
+    for edit in sorted(found.fix.edits, key=lambda edit: edit.start, reverse=True):
+        text = text[: edit.start] + edit.replacement + text[edit.end :]
+    ast.parse(text)
+    path.write_text(text, encoding="utf-8", newline="")
+
+
+FIXED = ("CPU202", "CPU212", "CPU213", "CPU217", "CPU218", "CPU219")
+
+
+@pytest.mark.parametrize(("code", "case"), [case for case in BAD_CASES if case.values[0] in FIXED])
+def test_fix_mends_and_leaves_the_rest(tmp_path: Path, code: str, case: tuple[dict[str, str], list[str]]) -> None:
+    write(tmp_path, case[0])
+    for _ in case[1]:
+        findings = audit(tmp_path, code).findings
+        apply(findings[0], tmp_path)
+        assert len(audit(tmp_path, code).findings) == len(findings) - 1
+    changed = {name for name, text in case[0].items() if (tmp_path / name).read_text(encoding="utf-8") != text}
+    assert len(changed) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("h = ['a', 'triton', 'b']", "h = ['a', 'b']"),
+        ("h = ['triton', 'b']", "h = ['b']"),
+        ("h = ['a', 'triton']", "h = ['a']"),
+        ("h = ['triton']", "h = []"),
+        ("h = [\n    'a',  # one\n    'triton',  # gone\n    'b',\n]", "h = [\n    'a',  # one\n    'b',\n]"),
+        ("h = [\n    'a',\n    'triton',\n]", "h = [\n    'a',\n]"),
+        ("h = ['é', 'triton']", "h = ['é']"),
+    ],
+)
+def test_dead_hiddenimport_goes_and_formatting_stays(tmp_path: Path, before: str, after: str) -> None:
+    rest = "\na = Analysis(['main.py'], hiddenimports=h)\n"
+    write(tmp_path, {"app.spec": before + rest})
+    apply(audit(tmp_path, "CPU214").findings[0], tmp_path)
+    assert (tmp_path / "app.spec").read_text(encoding="utf-8") == after + rest
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("h = ['a'] + collect_submodules('torch')", "h = ['a']"),
+        ("h = collect_submodules('torch') + ['a']", "h = ['a']"),
+        ("h = collect_submodules('torch')", "h = []"),
+        ("h = ['a']\nh += collect_submodules('torch')\nx = 1", "h = ['a']\nx = 1"),
+        ("h = ['a']\nh.extend(collect_submodules('torch'))\nx = 1", "h = ['a']\nx = 1"),
+        ("h = ['a'] + (collect_submodules('torch'))", "h = ['a'] + ([])"),
+        ("h = ['a', *collect_submodules('torch')]", "h = ['a']"),
+    ],
+)
+def test_collect_submodules_goes_and_formatting_stays(tmp_path: Path, before: str, after: str) -> None:
+    rest = "\na = Analysis(['main.py'], hiddenimports=h)\n"
+    write(tmp_path, {"app.spec": before + rest})
+    apply(audit(tmp_path, "CPU213").findings[0], tmp_path)
+    assert (tmp_path / "app.spec").read_text(encoding="utf-8") == after + rest
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a = Analysis(['main.py'])", 'a = Analysis([\'main.py\'], module_collection_mode={"lib": "pyz+py"})'),
+        (
+            "a = Analysis(\n    ['main.py'],\n    datas=[],\n)",
+            'a = Analysis(\n    [\'main.py\'],\n    datas=[],\n    module_collection_mode={"lib": "pyz+py"},\n)',
+        ),
+        (
+            "a = Analysis(['main.py'], module_collection_mode={'x': 'py'})",
+            "a = Analysis(['main.py'], module_collection_mode={\"lib\": \"pyz+py\", 'x': 'py'})",
+        ),
+    ],
+)
+def test_missing_collection_mode_is_written_in_style(tmp_path: Path, before: str, after: str) -> None:
+    library = "import torch\n@torch.jit.script\ndef f(x):\n    return x\n"
+    write(tmp_path, {"app.spec": before + "\n", "main.py": "import lib\n", "lib.py": library})
+    apply(audit(tmp_path, "CPU202").findings[0], tmp_path)
+    assert (tmp_path / "app.spec").read_text(encoding="utf-8") == after + "\n"
+
+
+def test_compile_under_a_condition_is_a_warning(tmp_path: Path) -> None:
+    main = "import torch\nif args.fast:\n    m = torch.compile(Net())\n"
+    write(tmp_path, {"app.spec": "a = Analysis(['main.py'])\n", "main.py": main})
+    found = audit(tmp_path, "CPU205").findings[0]
+    assert (found.severity, found.confidence) == ("warning", "medium")
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if rule.code[:4] in ("CPU2", "CPU5")], ids=lambda rule: rule.code
+)
+def test_every_rule_has_a_page_and_cases(rule: object) -> None:
+    code, name = rule.code, rule.name  # type: ignore[attr-defined]
+    page = page_of(code)
+    assert page is not None
+    assert page.startswith(f"# {code}: {name}\n")
+    for part in ("## What it does", "## Why it breaks", "## Example", "## Use instead", "## Known false positives"):
+        assert part in page
+    assert f"envtool: ignore[{code}]" in page or f'"{code}"' in page
+    if code.startswith("CPU2"):
+        assert len(BAD[code]) >= 3
+        assert len(GOOD[code]) >= 3
