@@ -70,7 +70,7 @@ def _matrix(report: AuditReport) -> str:
             x, y = 85 + column * 185, row * 85 + 5
             parts.append(f'<rect x="{x}" y="{y}" width="178" height="78" rx="6" class="heat{heat}"/>')
             for line, name in enumerate(cells.get((level, likelihood), ())):
-                parts.append(f'<text x="{x + 89}" y="{y + 22 + line * 15}" text-anchor="middle">{escape(name)}</text>')
+                parts.append(f'<text x="{x + 89}" y="{y + 20 + line * 16}" text-anchor="middle">{escape(name)}</text>')
     for column, likelihood in enumerate(_LIKELIHOODS):
         x = 85 + column * 185 + 89
         parts.append(f'<text x="{x}" y="280" text-anchor="middle" class="axis">{likelihood}</text>')
@@ -84,8 +84,9 @@ def _perspectives(report: AuditReport) -> str:
         checked = any(code.startswith(prefix) for code in report.rules)
         level = level_of(found) if checked else "not checked"
         shown = mitigation if found else "nothing to do" if checked else "–"
+        likelihood = likelihood_of(found) if checked else "–"
         rows.append(
-            f"<tr><th scope='row'>{name}</th><td class='{level}'>{level}</td><td>{likelihood_of(found)}</td>"
+            f"<tr><th scope='row'>{name}</th><td class='{level}'>{level}</td><td>{likelihood}</td>"
             f"<td>{len(found)}</td><td>{shown}</td></tr>"
         )
     head = "<tr><th>perspective</th><th>level</th><th>likelihood</th><th>findings</th><th>mitigation</th></tr>"
