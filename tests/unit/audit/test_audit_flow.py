@@ -39,7 +39,7 @@ def errors(folder, files, severity="error"):
         "y = [a.cuda() for a in x if a.is_cuda]",
         "y = [a.cuda() for a in x if a.device.type == 'cuda']",
         "match x:\n    case 'cuda':\n        y.cuda()",
-        "if getattr(torch.version, 'cuda', None):\n    x.cuda()",
+        "while True:\n    if getattr(torch.version, 'cuda', None) is None:\n        break\n    x.cuda()",
         # values
         "d = 'cuda'\nif not torch.cuda.is_available():\n    d = 'cpu'\nx.to(d)",
         "d = torch.device('cuda') if torch.cuda.is_available() else torch.device('cpu')\nx.to(d)",
@@ -56,7 +56,7 @@ def errors(folder, files, severity="error"):
             "class A:\n    def __init__(self, gpu):\n        self.device = 'cuda' if gpu else 'cpu'\n"
             "    def run(self):\n        x.to(self.device)"
         ),
-        "first = True\nfor a in x:\n    if not first and torch.cuda.is_available():\n        a.cuda()\n    first = False",
+        "one = True\nfor a in x:\n    if not one and torch.cuda.is_available():\n        a.cuda()\n    one = False",
         # caught
         "try:\n    x.cuda()\nexcept Exception:\n    pass",
         "import contextlib\nwith contextlib.suppress(AssertionError):\n    x.cuda()",
