@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from envtool.audit.classify import is_benchmark, is_example, is_test, may_be_test
 from envtool.audit.flow import FUNCTIONS, Flow, keyword, parameters, relevant_flow
-from envtool.audit.models import Confidence, Finding, Project, Safe, Severity, Source, SourceKind
+from envtool.audit.models import Confidence, Finding, Location, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.modules import importers_of, resolve_definition
 from envtool.audit.reach import why_unreached
 from envtool.audit.syntax import locate
@@ -57,6 +57,10 @@ class CodeRule(ABC):
             severity, confidence = weigh(flow, node, confidence)
         yield self.finding(flow, node, message, severity, confidence)
 
+    def place(self, flow: Flow, node: ast.expr | ast.stmt) -> Location:
+        """Where a finding at a node points; a rule may choose a part of the node."""
+        return locate(node, flow.source, flow.project)
+
     def finding(
         self, flow: Flow, node: ast.expr | ast.stmt, message: str, severity: Severity, confidence: Confidence
     ) -> Finding:
@@ -66,7 +70,7 @@ class CodeRule(ABC):
             severity=severity,
             confidence=confidence,
             path=flow.source.path,
-            location=locate(node, flow.source, flow.project),
+            location=self.place(flow, node),
             message=message,
         )
 
@@ -216,12 +220,18 @@ def _hits(sink: Sink) -> bool:
     device = sink.device
     return (
         sink.kind == "to"
+        and _knows_torch(sink.flow)
         and isinstance(device, ast.Constant)
         and isinstance(device.value, int)
         and not isinstance(device.value, bool)
         and len(sink.call.args) == 1
         and not sink.call.keywords
     )
+
+
+def _knows_torch(flow: Flow) -> bool:
+    modules = {found.module.split(".")[0] for found in flow.imported.values()}
+    return bool(modules & {"torch", "transformers", "diffusers", "accelerate", "peft"})
 
 
 def _sinks_of(flow: Flow, call: ast.Call) -> Iterator[Sink]:

@@ -30,7 +30,7 @@ def official_wheel() -> Path | None:
 
 
 def uv(*arguments: str | Path) -> None:
-    done = subprocess.run(["uv", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "uv", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
