@@ -120,9 +120,10 @@ def fix_of(step: TorchStep, source: Source) -> Fix | None:
         return None
     if any(requirement.url for requirement in install.requirements):
         return None
+    before = source.text[: install.head.start].rstrip()
+    if before.endswith(("[", ",")):
+        return None  # a JSON list of words
     at = max(word.end for word in install.command.words)
-    if at > len(source.text):
-        return None
     edit = Edit(start=at, end=at, replacement=f" --index-url {CPU_INDEX}")
     return Fix(message="Take torch from the CPU index", edits=(edit,))
 
