@@ -98,7 +98,7 @@ class TorchFromDefaultIndex:
 def _unrouted(source: Source, project: Project) -> Declared | None:
     """The first requirement that takes torch from the default index on Linux: torch itself before what requires it."""
     name = source.path.rsplit("/", 1)[-1].lower()
-    if name.startswith("constraint") or says_not_linux(name):
+    if "constraint" in name or says_not_linux(name):
         return None
     declarations = declarations_of(source, project)
     routes = {route_of(option.url) for option in declarations.options if not option.inline}

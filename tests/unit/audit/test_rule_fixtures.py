@@ -89,3 +89,13 @@ def test_no_rule_fails_on_what_is_not_what_its_name_says(tmp_path: Path) -> None
                 source = Source(path=f"file{number}", absolute=tmp_path, kind=kind, text=text)
                 project = discover([tmp_path], cwd=tmp_path).project
                 assert [row for row in rule.check(source, project) if isinstance(row, Finding)] == []
+
+
+def test_no_fix_for_what_may_not_exist_without_its_local_version() -> None:
+    (finding,) = report_on(FIXTURES / "CPU303" / "bad_other_wheel", "CPU303").findings
+    assert finding.fix is None
+
+
+def test_no_fix_inside_a_list_of_words() -> None:
+    (finding,) = report_on(FIXTURES / "CPU402" / "bad_exec_form", "CPU402").findings
+    assert finding.fix is None

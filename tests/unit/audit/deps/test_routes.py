@@ -50,6 +50,7 @@ def test_the_wheel_of_a_url() -> None:
         ("git+ssh://git@git.example/me/thing", "thing"),
         ("https://x.example/torch-2.3.0-cp311-cp311-linux_x86_64.whl ; sys_platform == 'linux'", "torch"),
         ("not a requirement", None),
+        ("git+https://[x.example/y", "unknown"),
     ],
 )
 def test_names_of_requirements(text: str, name: str | None) -> None:
