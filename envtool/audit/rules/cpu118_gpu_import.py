@@ -9,6 +9,7 @@ from envtool.audit.code import CodeRule, Row
 from envtool.audit.flow import FUNCTIONS, Flow
 from envtool.audit.models import Confidence, Severity
 from envtool.audit.modules import importers_of
+from envtool.audit.reach import why_unreached
 
 _PACKAGES = frozenset(
     {
@@ -69,7 +70,9 @@ def _weight(flow: Flow, node: ast.stmt) -> tuple[Severity, Confidence]:
 
 
 def _lazy(flow: Flow, node: ast.stmt) -> bool:
-    return any(isinstance(parent, (*FUNCTIONS, ast.Try)) for parent in flow.ancestors(node))
+    if any(isinstance(parent, (*FUNCTIONS, ast.Try)) for parent in flow.ancestors(node)):
+        return True
+    return bool(why_unreached(flow, node, ("ModuleNotFoundError",)))
 
 
 RULE = GpuImport()

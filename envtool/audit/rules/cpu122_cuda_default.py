@@ -7,9 +7,10 @@ from collections.abc import Iterable
 
 from envtool.audit.code import NOT_COMPILED, CodeRule, Row, device_sinks, weigh
 from envtool.audit.flow import FUNCTIONS, Flow, Function, default_of, keyword, parameters, relevant_flow
+from envtool.audit.leaning import leaning
 from envtool.audit.models import Project, Safe, Source
 from envtool.audit.modules import callers_of
-from envtool.audit.reach import leaning, why_unreached
+from envtool.audit.reach import why_unreached
 from envtool.audit.values import Value, always_cuda, evaluate, truth
 
 _DEVICE_NAMES = ("device", "torch_device", "map_location")
