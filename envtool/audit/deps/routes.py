@@ -29,7 +29,7 @@ def route_of(url: str) -> Route:
     except ValueError:
         return "other"
     path = parts.path.lower().rstrip("/")
-    if _GPU.search(path) or (host.endswith("nvidia.com") and host.startswith("pypi.")):
+    if _GPU.search(path) or host.startswith("pypi.nvidia."):
         return "gpu"
     if _CPU.search(path):
         return "cpu"
