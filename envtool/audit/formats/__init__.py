@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from envtool.audit.formats.github import render_github
+from envtool.audit.formats.html import render_html
 from envtool.audit.formats.json import render_json
 from envtool.audit.formats.junit import render_junit
 from envtool.audit.formats.markdown import render_markdown
@@ -17,6 +18,7 @@ FORMATS: dict[str, Callable[[AuditReport], str]] = {
     "json": render_json,
     "sarif": render_sarif,
     "markdown": render_markdown,
+    "html": render_html,
     "junit": render_junit,
     "github": render_github,
 }
@@ -27,6 +29,7 @@ SUFFIXES: dict[str, str] = {
     ".json": "json",
     ".sarif": "sarif",
     ".md": "markdown",
+    ".html": "html",
     ".xml": "junit",
 }
 """Which format ``-o FILE`` means when ``--format`` does not say."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
@@ -110,3 +111,36 @@ def test_markdown_escapes_names(tmp_path):
     (tmp_path / "a`|<b>.py").write_text(FILES["a b/app.py"], encoding="utf-8")
     text = FORMATS["markdown"](run_audit(discover([tmp_path], cwd=tmp_path), RULES, AuditOptions()))
     assert "`a'\\|<b>.py:2:15`" in text
+
+
+class Page(HTMLParser):
+    """What a page shows, and what it would fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_html_is_one_file_with_every_finding(report):
+    page = Page()
+    page.feed(FORMATS["html"](report))
+    assert [attrs["data-severity"] for tag, attrs in page.tags if tag == "article"] == ["error", "warning", "note"]
+    assert not any(key in ("src", "href") for _, attrs in page.tags for key in attrs)
+    assert {tag for tag, _ in page.tags} >= {"svg", "form", "select", "table", "main"}
+    assert "2 | torch.ones(1).cuda()" in page.text
+    assert "old.py Python 2 (line 2)" in page.text
+
+
+def test_html_escapes_what_files_say(tmp_path):
+    text = "import torch\nx = torch.ones(1).cuda()  # <script>alert(1)</script> \x1b[0m\n"
+    (tmp_path / "a.py").write_text(text, encoding="utf-8")
+    html = FORMATS["html"](run_audit(discover([tmp_path], cwd=tmp_path), RULES, AuditOptions()))
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; \\x1b[0m" in html
