@@ -10,7 +10,7 @@ from envtool.audit.models import Project, Source
 _CPU = re.compile(r"(^|[^a-z])cpu(only)?([^a-z]|$)")
 _GPU = re.compile(r"gpu|cuda|nvidia|rocm|tensorrt|jetson|(^|[^a-z])(cu\d{2,3}|xpu|trt)([^a-z0-9]|$)")
 _ELSEWHERE = re.compile(
-    r"apple|mac(os)?(?![a-z])|darwin|osx|windows|(^|[^a-z])(win|mps|mlx|ios|directml|dml)([^a-z]|$)"
+    r"apple|mac(os)?(?![a-z])|darwin|osx|windows|(^|[^a-z])(win|mps|mlx|ios|coreml|directml|dml)([^a-z]|$)"
 )
 _CHOICE = re.compile(r"gpu|cuda|nvidia|rocm|xpu|\bcpu\b|device|accelerator|backend|compute|torch_", re.I)
 

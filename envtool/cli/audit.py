@@ -78,6 +78,8 @@ def audit(
             page = explain_rule(explain, RULES)
             return Outcome(result={"code": explain.upper(), "page": page}, text=page)
         names, stdout_format = _formats(formats or [], output or [])
+        if unsafe_fixes and not (fix or diff):
+            raise UsageError("audit.unsafe-fixes", "--unsafe-fixes alone changes nothing", "Add --fix or --diff.")
         choices = _Choices(select or [], ignore or [], fail_on, baseline, since)
 
         def again() -> tuple[AuditReport, AuditOptions]:

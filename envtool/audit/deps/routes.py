@@ -29,7 +29,7 @@ def route_of(url: str) -> Route:
     except ValueError:
         return "other"
     path = parts.path.lower().rstrip("/")
-    if _GPU.search(path) or (host.endswith("nvidia.com") and host.startswith("pypi.")):
+    if _GPU.search(path) or host.startswith("pypi.nvidia."):
         return "gpu"
     if _CPU.search(path):
         return "cpu"
@@ -80,5 +80,8 @@ def parse_requirement(text: str) -> tuple[str, Requirement] | None:
 
 def _repository(url: str) -> str:
     """The last part of a repository's path: its project, as far as one can tell."""
-    path = urlsplit(url.rsplit("@git+", maxsplit=1)[-1]).path if url.startswith("git+") else ""
+    try:
+        path = urlsplit(url).path if url.startswith("git+") else ""
+    except ValueError:  # brackets around what is no address
+        path = ""
     return re.sub(r"(\.git)?(@[^/]*)?$", "", path).rsplit("/", 1)[-1] or "unknown"

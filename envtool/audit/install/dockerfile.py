@@ -96,7 +96,9 @@ class _Reader:
             steps.append(Run(start=self.starts[first + 1], end=self.starts[self.bodies[first]], dialect="sh"))
             return
         begin = re.compile(r"(?i:run)\s+(?:--\S+\s+(?:\\\r?\n\s*)?)*").match(self.text, start, end)
-        steps.append(Run(start=begin.end() if begin else start, end=end, dialect=self.dialect))
+        start = begin.end() if begin else start
+        dialect: Dialect = "exec" if self.text.startswith("[", start) else self.dialect
+        steps.append(Run(start=start, end=end, dialect=dialect))
 
 
 def _known(stage: _Stage | None) -> dict[str, str]:

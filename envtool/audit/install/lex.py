@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Dialect = Literal["sh", "docker", "folded", "powershell", "batch"]
-"""``docker``: a comment inside a continued line is skipped; ``folded``: newlines of a YAML scalar are blanks."""
+Dialect = Literal["sh", "docker", "folded", "exec", "powershell", "batch"]
+"""``docker``: a comment inside a continued line is skipped; ``folded``: newlines of a YAML scalar are blanks;
+``exec``: a JSON list of words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,16 @@ def _pattern(dialect: Dialect) -> re.Pattern[str]:
     if dialect == "docker":
         # Docker drops comment lines (and empty ones) between the lines of one instruction.
         continued += r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*"
-    newline = r"(?P<nl>(?!))" if dialect == "folded" else r"(?P<nl>\r?\n)"
+    newline = r"(?P<nl>(?!))" if dialect in ("folded", "exec") else r"(?P<nl>\r?\n)"
     comment = r"(?P<comment>(?:(?i:rem)\b|::)[^\n]*)" if dialect == "batch" else r"(?P<comment>\#[^\n]*)"
     escape = _ESCAPE.get(dialect, r"\\[^\r\n]")
     quotes = r'"(?:\\.|[^"\\])*"' if dialect in ("batch", "powershell") else r"'[^']*'|\"(?:\\.|[^\"\\])*\""
     if dialect == "powershell":
         quotes = r"'[^']*'|" + quotes
-    blank = r"[ \t\r\n]" if dialect == "folded" else r"[ \t\r]"
-    plain = r"[^\s;&|()\"'`\\]" if dialect in ("sh", "docker", "folded") else r"[^\s;&|()\"]"
+    blank = {"folded": r"[ \t\r\n]", "exec": r"[][,\s]"}.get(dialect, r"[ \t\r]")
+    plain = r"[^\s;&|()\"]" if dialect in ("powershell", "batch") else r"[^\s;&|()\"'`\\]"
+    if dialect == "exec":
+        plain = r"(?!)"  # every word is in quotes
     return re.compile(
         rf"(?P<ws>(?:{blank}|{continued})+)|{newline}|{comment}|(?P<op>&&|\|\||;;|[;&|()])"
         rf"|(?P<word>(?:\$\{{\{{[^\n]{{0,300}}?\}}\}}|\$\([^()\n]*\)|\$\{{[^}}\n]{{0,300}}\}}|`[^`\n]*`|{quotes}|{escape}|{plain})+)|(?P<other>.)",
@@ -58,7 +61,7 @@ def _pattern(dialect: Dialect) -> re.Pattern[str]:
 
 
 _PATTERNS: dict[Dialect, re.Pattern[str]] = {
-    dialect: _pattern(dialect) for dialect in ("sh", "docker", "folded", "powershell", "batch")
+    dialect: _pattern(dialect) for dialect in ("sh", "docker", "folded", "exec", "powershell", "batch")
 }
 _HEREDOC = re.compile(r"<<-?[ \t]*([\"']?)(\w+)\1")
 

@@ -205,30 +205,56 @@ _SCRIPT_KEYS = ("before_script", "script", "after_script", "install", "before_in
 def _generic_ci(source: Source, root: yaml.Node | None) -> Iterator[Runs]:
     """GitLab, Azure, Travis, CircleCI, Bitbucket, Drone: scripts by their keys, wherever they stand."""
     outer = {**_environment(get(root, "variables")), **_environment(get(root, "env"))}
-    image = get(root, "image", "name") or get(root, "image")
-    common = list(_scripts(source, root, nested=False))
-    jobs = [(name, value) for name, _, value in items(root) if name not in ("variables", "image", "env", "default")]
+    image = _image(root) or _image(get(root, "default"))
+    common = [*_scripts(source, get(root, "default"), nested=False), *_scripts(source, root, nested=False)]
     yielded = False
-    for name, job in jobs:
-        own = get(job, "image", "name") or get(job, "image") or image
+    for name, job in _jobs(root):
+        own = _image(job) or image
         runs = list(_scripts(source, job, nested=True))
         if not runs:
             continue
         yielded = True
-        tags = get(job, "tags")
-        pool = get(job, "pool")
-        runner = tags if tags is not None else pool
+        runner = next((node for key in ("tags", "pool", "resource_class") if (node := get(job, key)) is not None), None)
         written = source.text[slice(*span(runner))] if runner is not None else ""
+        values = {**outer, **_environment(get(job, "variables")), **_environment(get(job, "environment"))}
         yield Runs(
             name=name,
-            steps=(Assign(values={**outer, **_environment(get(job, "variables"))}), *common, *runs),
+            steps=(Assign(values=values), *common, *runs),
             linux=bool(_LINUX.search(written)) or not _NOT_LINUX.search(written),
             base=scalar(own),
             base_span=span(own) if own is not None else (0, 0),
             runner=(written, *span(runner)) if runner is not None else None,
         )
     if not yielded and common:
-        yield Runs(name="ci", steps=(Assign(values=outer), *common))
+        yield Runs(
+            name="ci",
+            steps=(Assign(values=outer), *common),
+            base=scalar(image),
+            base_span=span(image) if image is not None else (0, 0),
+        )
+
+
+def _image(job: yaml.Node | None) -> yaml.Node | None:
+    """The image that a job runs in: ``image``, Azure's ``container``, the first of CircleCI's ``docker``."""
+    for found in (get(job, "image", "name"), get(job, "image"), get(job, "container", "image"), get(job, "container")):
+        if found is not None and scalar(found):
+            return found
+    docker = sequence(get(job, "docker"))
+    return get(docker[0], "image") if docker else None
+
+
+def _jobs(root: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
+    """Jobs and names: a mapping (CircleCI), a list (Azure, in stages too), or the file itself (GitLab)."""
+    jobs = get(root, "jobs")
+    for stage in [root, *sequence(get(root, "stages"))]:
+        for number, job in enumerate(sequence(get(stage, "jobs"))):
+            yield scalar(get(job, "job")) or f"job {number + 1}", job
+    for name, _, job in items(jobs):
+        yield name, job
+    if jobs is None:
+        for name, _, job in items(root):
+            if name not in ("variables", "image", "env", "default", "stages"):
+                yield name, job
 
 
 def _scripts(source: Source, node: yaml.Node | None, *, nested: bool) -> Iterator[Run]:

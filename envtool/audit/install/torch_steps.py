@@ -146,15 +146,16 @@ _Wanted = tuple[Declared, How, tuple[int, int], "Source | None", Sequence[str]]
 
 def _wanted(install: Install, state: _State, where: tuple[Source, Project]) -> Iterator[_Wanted]:
     source, project = where
+    shared = _uv_settings(source, project) if install.is_uv else []
     for requirement in _conda_names(install) if install.tool == "conda" else install.requirements:
-        yield requirement, "named", (requirement.start, requirement.end), None, ()
+        yield requirement, "named", (requirement.start, requirement.end), None, shared
     if install.no_deps or state.elsewhere:
         return
     for word in install.files:
         file = _find(word.text, source, project)
         for part in included(file, project) if file is not None else ():
             declarations = declarations_of(part, project)
-            options = [option.url for option in declarations.options if not option.inline]
+            options = [*shared, *(option.url for option in declarations.options if not option.inline)]
             for requirement in declarations.requirements:
                 yield requirement, "file", (word.start, word.end), part, options
     folders = [*install.locals]
@@ -167,6 +168,18 @@ def _wanted(install: Install, state: _State, where: tuple[Source, Project]) -> I
                 options += [index.url for index in declarations.indexes if not index.explicit]
                 options += _routes_of(requirement, declarations, local.extras)
             yield requirement, "project", (local.word.start, local.word.end), None, options
+
+
+def _uv_settings(source: Source, project: Project) -> list[str]:
+    """The indexes and the torch backend that uv reads from the pyproject.toml it runs beside; never its sources."""
+    for folder in _folders(source.path, "."):
+        file = project.sources.get("pyproject.toml" if folder == "." else f"{folder}/pyproject.toml")
+        if file is not None:
+            declarations = declarations_of(file, project)
+            urls = [index.url for index in declarations.indexes if not index.explicit]
+            urls += [option.url for option in declarations.options]
+            return urls + ([f"backend:{declarations.backend}"] if declarations.backend else [])
+    return []
 
 
 def _conda_names(install: Install) -> list[Declared]:

@@ -58,14 +58,14 @@ class TorchFromDefaultIndex:
         what = "torch" if first.name == "torch" else f"{first.name} (which is built for torch)"
         if first.name not in TORCH:
             what = f"{first.name}, which requires torch,"
-        where = f" Extra {first.group!r} only." if first.scope == "extra" else ""
+        where = f" (extra {first.group!r})" if first.scope == "extra" else ""
         yield Finding(
             code=self.code,
             severity=severity,
             confidence=confidence,
             path=source.path,
             location=location,
-            message=f"{what} comes from the default index, on Linux as {COST}.{where}",
+            message=f"{what} comes from the default index, on Linux as {COST}{where}",
         )
 
     def _lock(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
@@ -98,7 +98,7 @@ class TorchFromDefaultIndex:
 def _unrouted(source: Source, project: Project) -> Declared | None:
     """The first requirement that takes torch from the default index on Linux: torch itself before what requires it."""
     name = source.path.rsplit("/", 1)[-1].lower()
-    if name.startswith("constraint") or says_not_linux(name):
+    if "constraint" in name or says_not_linux(name):
         return None
     declarations = declarations_of(source, project)
     routes = {route_of(option.url) for option in declarations.options if not option.inline}

@@ -19,7 +19,7 @@ from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, So
 from envtool.audit.naming import is_choice, is_gpu_variant, says_cpu, says_gpu
 from envtool.audit.places import place
 from envtool.torch.backends import is_gpu_local
-from envtool.torch.family import is_gpu_payload
+from envtool.torch.family import is_family, is_gpu_payload
 
 _IPEX = "intel-extension-for-pytorch"
 _NEED_CUDA = frozenset({"flash-attn", "pycuda", "tensorrt", "torch-tensorrt"})
@@ -145,7 +145,8 @@ _PIN = re.compile(r"(===?\s*v?\d[\w.!]*)\+[\w.]+")
 
 def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
     """``+cuNNN`` taken off a pin; a CUDA wheel's URL turned into a pin of its public version."""
-    if says_gpu(entry.group):
+    # Of other packages nobody knows whether a public version is anywhere.
+    if says_gpu(entry.group) or not is_family(entry.name):
         return None
     # In a file that is meant for GPUs, beside one that is not, the pin is no mistake.
     safe = not is_gpu_variant(source, project)

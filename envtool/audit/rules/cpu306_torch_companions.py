@@ -63,7 +63,7 @@ class TorchCompanions:
         for entry in declarations.requirements:
             if entry.name not in ("torchvision", "torchaudio") or not holds_on(entry.marker, "linux-x86_64"):
                 continue
-            own = _route(declarations, entry.name) or "default"
+            own = _route(declarations, entry.name) or _shared_route(declarations)
             if own == torch or entry.url:
                 continue
             message = f"{entry.name} comes from another index than torch ({own}, not {torch}): {DIES}"
@@ -98,6 +98,13 @@ def _route(declarations: Declarations, name: str) -> Route | None:
         if routed.name == name and not routed.choice and routed.url and holds_on(routed.marker, "linux-x86_64"):
             return route_of(routed.url)
     return None
+
+
+def _shared_route(declarations: Declarations) -> Route:
+    """Where a package comes from that is not bound: an index for every package is asked before the default one."""
+    urls = [index.url for index in declarations.indexes if not index.explicit]
+    urls += [option.url for option in declarations.options]
+    return next((route for route in map(route_of, urls) if route in ("cpu", "gpu")), "default")
 
 
 def companion_of(name: str, torch: Version) -> tuple[int, int] | None:

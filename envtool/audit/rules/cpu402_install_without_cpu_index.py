@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from envtool.audit.classify import is_benchmark, is_example, is_test
 from envtool.audit.deps.brings_torch import TORCH
+from envtool.audit.deps.routes import route_of
 from envtool.audit.install.torch_steps import TorchStep, torch_steps
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import (
@@ -100,7 +101,9 @@ def message_of(step: TorchStep) -> str:
     if name not in TORCH:
         what += ", which requires torch,"
     if step.origin == "gpu":
-        return f"installs {what} as a GPU build"
+        urls = [word.text for word in (*step.install.index, *step.install.extra_index, *step.install.find_links)]
+        gpu = next((url for url in urls if route_of(url) == "gpu"), "")
+        return f"installs {what} as a GPU build" + (f" from {gpu}" if gpu and "@" not in gpu else "")
     return f"installs {what} from the default index: the CUDA build on Linux; no CPU index in this command or before it"
 
 
@@ -117,9 +120,10 @@ def fix_of(step: TorchStep, source: Source) -> Fix | None:
         return None
     if any(requirement.url for requirement in install.requirements):
         return None
+    before = source.text[: install.head.start].rstrip()
+    if before.endswith(("[", ",")):
+        return None  # a JSON list of words
     at = max(word.end for word in install.command.words)
-    if at > len(source.text):
-        return None
     edit = Edit(start=at, end=at, replacement=f" --index-url {CPU_INDEX}")
     return Fix(message="Take torch from the CPU index", edits=(edit,))
 

@@ -79,7 +79,7 @@ def test_every_rule_file_is_registered():
     assert files == {rule.code for rule in RULES}
 
 
-@pytest.mark.parametrize("rule", CODE_RULES, ids=lambda rule: rule.code)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_page(rule):
     page = page_of(rule.code)
     assert page is not None

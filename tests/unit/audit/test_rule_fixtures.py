@@ -9,7 +9,6 @@ import pytest
 
 from envtool.audit.discover import discover
 from envtool.audit.engine import run_audit
-from envtool.audit.explain import page_of
 from envtool.audit.fixes import apply_fixes, plan_fixes
 from envtool.audit.models import Finding, Source
 from envtool.audit.options import AuditOptions
@@ -36,19 +35,14 @@ def rows(findings: tuple[Finding, ...]) -> list[str]:
 def test_finds_exactly_what_is_expected(case: Path) -> None:
     expected = (case / "expected.txt").read_text(encoding="utf-8").splitlines()
     assert rows(report_on(case, case.parent.name).findings) == expected
-    assert bool(expected) == case.name.startswith("bad-")
+    assert bool(expected) == case.name.startswith("bad_")
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_every_rule_has_fixtures_and_a_page(code: str) -> None:
+def test_every_rule_has_fixtures(code: str) -> None:
     names = [case.name for case in CASES if case.parent.name == code]
-    assert sum(name.startswith("bad-") for name in names) >= 3
-    assert sum(name.startswith("good-") for name in names) >= 3
-    rule = next(rule for rule in RULES if rule.code == code)
-    page = page_of(code) or ""
-    assert page.startswith(f"# {code}: {rule.name}\n")
-    for heading in ("What it does", "Why it breaks", "Example", "Use instead", "How to suppress", "False positives"):
-        assert f"\n## {heading}\n" in page
+    assert sum(name.startswith("bad_") for name in names) >= 3
+    assert sum(name.startswith("good_") for name in names) >= 3
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
@@ -95,3 +89,13 @@ def test_no_rule_fails_on_what_is_not_what_its_name_says(tmp_path: Path) -> None
                 source = Source(path=f"file{number}", absolute=tmp_path, kind=kind, text=text)
                 project = discover([tmp_path], cwd=tmp_path).project
                 assert [row for row in rule.check(source, project) if isinstance(row, Finding)] == []
+
+
+def test_no_fix_for_what_may_not_exist_without_its_local_version() -> None:
+    (finding,) = report_on(FIXTURES / "CPU303" / "bad_other_wheel", "CPU303").findings
+    assert finding.fix is None
+
+
+def test_no_fix_inside_a_list_of_words() -> None:
+    (finding,) = report_on(FIXTURES / "CPU402" / "bad_exec_form", "CPU402").findings
+    assert finding.fix is None

@@ -18,7 +18,7 @@ from envtool.audit.deps.routes import parse_requirement, route_of, wheel_of
         ("https://download.pytorch.org/whl/nightly/rocm6.2", "gpu"),
         ("https://mirror.example/stable/xpu/us/", "gpu"),
         ("https://download.pytorch.org/whl/cu${VERSION}", "gpu"),
-        ("https://pypi.nvidia.com", "gpu"),
+        ("https://pypi.nvidia.example", "gpu"),
         ("https://download.pytorch.org/whl/torch_stable.html", "pytorch"),
         ("https://download.pytorch.org/whl/${{ matrix.backend }}", "other"),
         ("https://pypi.example/simple/", "default"),
@@ -50,6 +50,7 @@ def test_the_wheel_of_a_url() -> None:
         ("git+ssh://git@git.example/me/thing", "thing"),
         ("https://x.example/torch-2.3.0-cp311-cp311-linux_x86_64.whl ; sys_platform == 'linux'", "torch"),
         ("not a requirement", None),
+        ("git+https://[x.example/y", "unknown"),
     ],
 )
 def test_names_of_requirements(text: str, name: str | None) -> None:

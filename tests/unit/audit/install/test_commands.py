@@ -24,7 +24,7 @@ def install(text: str, environment: dict[str, str] | None = None) -> Install:
         ("sudo -H pip3.11 --no-cache-dir install torch", "pip"),
         ("python3.10 -m pip install torch", "pip"),
         ("py -3 -m pip install torch", "pip"),
-        ("/opt/venv/bin/pip install torch", "pip"),
+        ("/srv/venv/bin/pip install torch", "pip"),
         ("$(PIP) install torch", "pip"),
         ("${PYTHON} -m pip install torch", "pip"),
         ("PIP_NO_CACHE_DIR=1 pip install torch", "pip"),

@@ -45,6 +45,7 @@ def test_the_body_of_a_heredoc_is_no_command() -> None:
     [
         ("a \\\n # why\n\n b\nc", "docker", [["a", "b"], ["c"]]),
         ("a\n  b\n", "folded", [["a", "b"]]),
+        ('["a", "b c",\n "d"]', "exec", [["a", "b c", "d"]]),
         ("a `\n b\nc 'd e'", "powershell", [["a", "b"], ["c", "d e"]]),
         ('rem x\na ^\n "b c"\n:: d\n', "batch", [["a", "b c"]]),
         ("a C:\\x\\y\n", "batch", [["a", "C:\\x\\y"]]),

@@ -126,6 +126,18 @@ def test_a_project_is_installed_with_its_extras_and_uv_alone_reads_uvs_sources()
     assert [row[:2] for row in steps(files, "a.sh")] == [("torch", "default"), ("torch", "cpu")]
 
 
+def test_uv_reads_its_indexes_beside_it_for_named_packages() -> None:
+    pyproject = f'[project]\nname = "a"\nversion = "1"\n[[tool.uv.index]]\nurl = "{CPU}"\n'
+    files = {"pyproject.toml": pyproject, "ci/a.sh": "uv pip install torch\n", "b.sh": "pip install torch\n"}
+    assert [row[1] for row in steps(files, "ci/a.sh")] == ["cpu"]
+    assert [row[1] for row in steps(files, "b.sh")] == ["default"]
+
+
+def test_the_exec_form_of_run() -> None:
+    text = 'FROM python:3.11\nRUN ["pip", "install", \\\n  "torch"]\n'
+    assert steps({"Dockerfile": text}, "Dockerfile") == [("torch", "default", False)]
+
+
 def test_after_a_clone_the_files_are_somebody_elses() -> None:
     script = "git clone https://git.example/x && cd x\npip install -r requirements.txt\n"
     files = {"a.sh": script, "requirements.txt": "torch\n"}
