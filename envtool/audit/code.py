@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from envtool.audit.classify import is_benchmark, is_example, is_test, may_be_test
 from envtool.audit.flow import FUNCTIONS, Flow, keyword, parameters, relevant_flow
-from envtool.audit.models import Confidence, Finding, Project, Safe, Severity, Source, SourceKind
+from envtool.audit.models import Confidence, Finding, Location, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.modules import importers_of, resolve_definition
 from envtool.audit.reach import why_unreached
 from envtool.audit.syntax import locate
@@ -57,6 +57,10 @@ class CodeRule(ABC):
             severity, confidence = weigh(flow, node, confidence)
         yield self.finding(flow, node, message, severity, confidence)
 
+    def place(self, flow: Flow, node: ast.expr | ast.stmt) -> Location:
+        """Where a finding at a node points; a rule may choose a part of the node."""
+        return locate(node, flow.source, flow.project)
+
     def finding(
         self, flow: Flow, node: ast.expr | ast.stmt, message: str, severity: Severity, confidence: Confidence
     ) -> Finding:
@@ -66,7 +70,7 @@ class CodeRule(ABC):
             severity=severity,
             confidence=confidence,
             path=flow.source.path,
-            location=locate(node, flow.source, flow.project),
+            location=self.place(flow, node),
             message=message,
         )
 

@@ -13,6 +13,7 @@ _GPU = re.compile(
 _CPU = re.compile(
     r"^(use_|force_|only_|on_|run_on_)?cpu(_only)?$|(^|_)(no|non|not|without|disable|skip)_?(cuda|gpu)", re.IGNORECASE
 )
+_NAMED_GPU = re.compile(r"(^|_)(cuda|nccl|gpu)$", re.IGNORECASE)
 _DISPLAYS = (ast.Tuple, ast.List, ast.Set)
 _AVAILABLE = re.compile(r"^_?(is_(?!torch_|mps_|xpu_|npu_)\w+_available|HAS_(?!TORCH)\w+|\w+_AVAILABLE|find_spec)$")
 
@@ -47,7 +48,7 @@ def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> int:
     literals = [part.value for part in sides if isinstance(part, ast.Constant)]
     texts = [text for text in literals if isinstance(text, str)]
     sign = -1 if isinstance(op, ast.NotEq | ast.NotIn | ast.IsNot) else 1
-    if any(_GPU.search(text) for text in texts):
+    if any(_GPU.search(text) for text in texts) or _NAMED_GPU.search((_identifiers(right) or [""])[0]):
         return sign
     if any(re.match(r"(cpu|gloo)\b", text) for text in texts):  # not mps: what is not mps may be the CPU
         return -sign

@@ -61,6 +61,21 @@ def locate(node: ast.expr | ast.stmt | ast.arg | ast.keyword | ast.alias, source
     )
 
 
+def locate_method(call: ast.Call, source: Source, project: Project) -> Location:
+    """Where the method of a call is written: ``cuda()`` at the end of a chain that may begin many lines above."""
+    place = locate(call, source, project)
+    func = call.func
+    if not isinstance(func, ast.Attribute) or func.end_lineno is None or func.end_col_offset is None:
+        return place
+    end = _column(lines_of(source, project), func.end_lineno, func.end_col_offset)
+    return Location(
+        line=func.end_lineno,
+        column=max(1, end - len(func.attr)),
+        end_line=place.end_line,
+        end_column=place.end_column,
+    )
+
+
 def _column(lines: list[str], line: int, offset: int) -> int:
     text = lines[line - 1] if 0 < line <= len(lines) else ""
     if text.isascii():

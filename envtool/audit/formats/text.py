@@ -7,7 +7,7 @@ import unicodedata
 from itertools import groupby
 from pathlib import Path
 
-from envtool.audit.models import Finding, Source
+from envtool.audit.models import Finding
 from envtool.audit.notebooks import Cell
 from envtool.audit.report import AuditReport
 
@@ -60,7 +60,7 @@ def _finding(finding: Finding, report: AuditReport) -> list[str]:
         where += f" (cell {cell.number}, line {place.line - cell.first_line + 1})"
     fixable = " [*]" if finding.fix is not None else ""
     lines = [f"  {where}: {finding.severity}[{finding.code}]{fixable} {plain(finding.message)}"]
-    lines.extend(_excerpt(finding, report.sources.get(finding.path), report))
+    lines.extend(f"    {line}" for line in excerpt_of(finding, report))
     return lines
 
 
@@ -71,7 +71,9 @@ def _cell(finding: Finding, report: AuditReport) -> Cell | None:
     return next((cell for cell in cells if cell.first_line <= finding.location.line <= cell.last_line), None)
 
 
-def _excerpt(finding: Finding, source: Source | None, report: AuditReport) -> list[str]:
+def excerpt_of(finding: Finding, report: AuditReport) -> list[str]:
+    """The source line of a finding and a line of carets below, made safe to print; nothing for a file without text."""
+    source = report.sources.get(finding.path)
     place = finding.location
     lines = report.cache.get(("lines", finding.path))
     if source is None or not isinstance(lines, list) or not 0 < place.line <= len(lines):
@@ -87,8 +89,8 @@ def _excerpt(finding: Finding, source: Source | None, report: AuditReport) -> li
     number = str(place.line)
     pad = " " * len(number)
     return [
-        f"    {number} | {before}{marked}{after}".rstrip(),
-        f"    {pad} | {' ' * len(before)}{'^' * max(1, len(marked))}",
+        f"{number} | {before}{marked}{after}".rstrip(),
+        f"{pad} | {' ' * len(before)}{'^' * max(1, len(marked))}",
     ]
 
 

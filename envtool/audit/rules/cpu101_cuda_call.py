@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from envtool.audit.code import NOT_COMPILED, CodeRule, Row, device_sinks, written_as
 from envtool.audit.flow import Flow
+from envtool.audit.models import Location
+from envtool.audit.syntax import locate_method
 
 _OTHERS = ("paddle", "jittor", "mindspore", "cupy", "numba", "tensorflow", "mxnet", "cv2", "oneflow", "cudf")
 
@@ -30,7 +32,13 @@ class CudaCall(CodeRule):
                 if _ordinal(sink.device):
                     said = "RuntimeError: Cannot access accelerator device when none is available."
                     raised = "RuntimeError"
-                yield from self.report(flow, sink.call, f"{_end(sink.call)} raises {said}", raised=raised)
+                yield from self.report(flow, sink.device, f"{_end(sink.call)} raises {said}", raised=raised)
+
+    def place(self, flow: Flow, node: ast.expr | ast.stmt) -> Location:
+        """The end of a chain of calls, where ``cuda()`` is written."""
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "cuda":
+            return locate_method(node, flow.source, flow.project)
+        return super().place(flow, node)
 
 
 def _ordinal(node: ast.expr) -> bool:

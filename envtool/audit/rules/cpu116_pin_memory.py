@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 from envtool.audit.code import CodeRule, Row
 from envtool.audit.flow import Flow, keyword
+from envtool.audit.models import Location
 from envtool.audit.modules import flows_naming
+from envtool.audit.syntax import locate_method
 
 _FACTORIES = frozenset({"empty", "zeros", "ones", "full", "rand", "randn", "tensor", "arange", "empty_like"})
 
@@ -36,6 +38,12 @@ class PinMemory(CodeRule):
             ):
                 said = "RuntimeError: pin_memory=True requires a CUDA or other accelerator backend"
                 yield from self.report(flow, call, f"raises {said}", raised="RuntimeError")
+
+    def place(self, flow: Flow, node: ast.expr | ast.stmt) -> Location:
+        """The end of a chain of calls, where ``pin_memory()`` is written."""
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "pin_memory":
+            return locate_method(node, flow.source, flow.project)
+        return super().place(flow, node)
 
 
 def _own_method(flow: Flow, call: ast.Call) -> bool:

@@ -31,9 +31,9 @@ def test_text_points_at_the_place(project):
     assert result.exit_code == 10
     assert result.stdout.splitlines() == [
         "a.py",
-        "  2:5: error[CPU101] .cuda() raises AssertionError: Torch not compiled with CUDA enabled",
+        "  2:19: error[CPU101] .cuda() raises AssertionError: Torch not compiled with CUDA enabled",
         "    2 | x = torch.ones(1).cuda()",
-        "      |     ^^^^^^^^^^^^^^^^^^^^",
+        "      |                   ^^^^^^",
         "",
         "1 error, 0 warnings, 0 notes in 1 file.",
         "What a code means: envtool audit --explain CPU101",
@@ -50,7 +50,7 @@ def test_json_envelope(project):
         "code", "severity", "confidence", "path", "line", "column", "end_line", "end_column", "message", "fixable",
         "fingerprint",
     }  # fmt: skip
-    assert (finding["path"], finding["line"], finding["column"]) == ("a.py", 2, 5)
+    assert (finding["path"], finding["line"], finding["column"]) == ("a.py", 2, 19)
     assert data["result"]["summary"]["error"] == 1
 
 

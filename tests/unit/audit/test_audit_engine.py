@@ -39,6 +39,7 @@ def places(report):
         ("x = [torch.ones(1).cuda(), '# envtool: ignore[CPU101]']", [("CPU101", "a.py", 2)]),
         ("# envtool: ignore[CPU101]\nx = torch.ones(1).cuda()", [("CPU101", "a.py", 3)]),
         ("x = torch.ones(\n    1,\n).cuda()  # envtool: ignore[CPU101]", []),
+        ("x = torch.zeros(\n    1,\n    device='cuda',  # envtool: ignore[CPU102]\n)", []),
         ("x = torch.ones(1).cuda()\n# envtool: ignore-file[CPU101] a demo", []),
         ("x = torch.ones(1).cuda()\n# envtool: ignore-file", []),
     ],
