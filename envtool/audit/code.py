@@ -220,12 +220,18 @@ def _hits(sink: Sink) -> bool:
     device = sink.device
     return (
         sink.kind == "to"
+        and _knows_torch(sink.flow)
         and isinstance(device, ast.Constant)
         and isinstance(device.value, int)
         and not isinstance(device.value, bool)
         and len(sink.call.args) == 1
         and not sink.call.keywords
     )
+
+
+def _knows_torch(flow: Flow) -> bool:
+    modules = {found.module.split(".")[0] for found in flow.imported.values()}
+    return bool(modules & {"torch", "transformers", "diffusers", "accelerate", "peft"})
 
 
 def _sinks_of(flow: Flow, call: ast.Call) -> Iterator[Sink]:

@@ -65,8 +65,6 @@ def settle(flow: Flow, bindings: list[Binding], scope: ast.AST, use: ast.AST | N
         state = reach.state_within(flow, binding.statement, scope)
         if state == "never":
             continue
-        if later:
-            state = "maybe"
         new = values.evaluate(flow, binding.value)
         found = new if state == "always" else union([found, new])
     return found or None

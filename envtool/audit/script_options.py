@@ -32,14 +32,18 @@ def _collect(project: Project) -> dict[str, list[tuple[Flow, ast.expr | bool | N
     return found
 
 
-def _option(call: ast.Call) -> tuple[str, ast.expr | bool | None]:
+def option_name(call: ast.Call) -> str:
+    """Under which attribute argparse (or click, as a parameter) keeps an option; empty if it cannot be told."""
     names = [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
     dest = keyword(call, "dest")
     if isinstance(dest, ast.Constant) and isinstance(dest.value, str):
-        name = dest.value
-    else:
-        name = next((name for name in names if name.startswith("--")), names[0] if names else "")
-        name = name.lstrip("-").replace("-", "_")
+        return dest.value
+    name = next((name for name in names if name.startswith("--")), names[0] if names else "")
+    return name.lstrip("-").replace("-", "_")
+
+
+def _option(call: ast.Call) -> tuple[str, ast.expr | bool | None]:
+    name = option_name(call)
     default = keyword(call, "default")
     if default is not None:
         return name, default

@@ -9,8 +9,9 @@ from envtool.audit.code import NOT_COMPILED, CodeRule, Row, device_sinks, weigh
 from envtool.audit.flow import FUNCTIONS, Flow, Function, default_of, keyword, parameters, relevant_flow
 from envtool.audit.leaning import leaning
 from envtool.audit.models import Project, Safe, Source
-from envtool.audit.modules import callers_of
-from envtool.audit.reach import why_unreached
+from envtool.audit.modules import callers_of, flows_naming
+from envtool.audit.reach import state_within, why_unreached
+from envtool.audit.script_options import option_name
 from envtool.audit.values import Value, always_cuda, evaluate, truth
 
 _DEVICE_NAMES = ("device", "torch_device", "map_location")
@@ -58,6 +59,9 @@ class CudaDefault(CodeRule):
             default = keyword(call, "default") if name in ("add_argument", "option") else None
             if default is None or not always_cuda(evaluate(flow, default)) or _is_used(flow.project, default):
                 continue
+            if _is_checked(flow.project, option_name(call)):
+                yield Safe(path=flow.source.path, line=default.lineno, reason=f"{self.name}: its use is guarded")
+                continue
             message = "the option is a CUDA device by default; its use is not seen here"
             yield from self.report(flow, default, message, severity="warning", confidence="medium")
 
@@ -94,6 +98,15 @@ def _is_used(project: Project, default: ast.expr) -> bool:
         found = {origin.node for sink in sinks for origin in sink.origins}
         project.cache[key] = found
     return default in found
+
+
+def _is_checked(project: Project, name: str) -> bool:
+    """Whether the option is read where a CPU-only build does not come: ``args.device if is_available() else "cpu"``."""
+    return any(
+        attribute.attr == name and state_within(other, attribute, other.tree) == "never"
+        for other in flows_naming(project, name)
+        for attribute in other.attributes
+    )
 
 
 def _gives(function: Function, call: ast.Call, name: str) -> bool:

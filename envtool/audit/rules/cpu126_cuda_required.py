@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Sequence
 
 from envtool.audit.code import CodeRule, Row
-from envtool.audit.flow import Flow
+from envtool.audit.flow import FUNCTIONS, Flow
+from envtool.audit.models import Severity
+from envtool.audit.modules import callers_of
 from envtool.audit.values import truth
+
+_MAIN = re.compile(r"_?(main|run|train|cli|app|start|launch)(_|$)")
 
 
 class CudaRequired(CodeRule):
@@ -23,14 +28,26 @@ class CudaRequired(CodeRule):
             if isinstance(node, ast.Assert):
                 if _speaks(flow, node.test) and truth(flow, node.test) is False:
                     message = "the assertion fails on a CPU-only build: AssertionError"
-                    yield from self.report(flow, node.test, message, confidence="medium")
+                    severity = _weight(flow, node)
+                    yield from self.report(flow, node.test, message, severity=severity, confidence="medium")
             elif isinstance(node, ast.If) and _speaks(flow, node.test):
                 answer = truth(flow, node.test)
                 block = node.body if answer else node.orelse if answer is False else []
                 how = _ends(flow, block)
                 if how:
                     message = f"on a CPU-only build this branch is taken, and ends with {how}"
-                    yield from self.report(flow, node.test, message, raised="RuntimeError", confidence="medium")
+                    severity = _weight(flow, node)
+                    yield from self.report(
+                        flow, node.test, message, raised="RuntimeError", severity=severity, confidence="medium"
+                    )
+
+
+def _weight(flow: Flow, node: ast.AST) -> Severity:
+    """A helper for the GPU that nobody here calls may refuse; the main path may not."""
+    function = next((parent for parent in flow.ancestors(node) if isinstance(parent, FUNCTIONS)), None)
+    if function is None or _MAIN.match(function.name) or callers_of(flow, function):
+        return "error"
+    return "warning"
 
 
 def _speaks(flow: Flow, test: ast.expr) -> bool:
