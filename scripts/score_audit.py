@@ -27,9 +27,12 @@ from envtool.audit.syntax import tree_of
 
 
 def statement_lines(report: AuditReport, source: Source | None, line: int) -> range:
-    """The lines of the innermost statement around a line; for a compound one, of its header."""
+    """The lines of the innermost statement around a line; for a compound one, of its header.
+
+    In a spec one call holds unrelated lists, so a line stands for itself there.
+    """
     best = range(line, line + 1)
-    if source is None or source.kind not in ("python", "notebook", "setup-py", "spec"):
+    if source is None or source.kind not in ("python", "notebook", "setup-py"):
         return best
     tree = report.cache.get(("tree", source.path))
     if not isinstance(tree, ast.Module):

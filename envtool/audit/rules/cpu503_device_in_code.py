@@ -21,12 +21,14 @@ class DeviceInCode:
     def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
         """Errors for TorchScript, notes for the Python source of a torch.package."""
         model = model_of(source, project)
-        if model is None or not model.constants or model.kind == "pt2":
+        if model is None or model.kind not in ("torchscript", "package"):
             return
         report = Report(self.code, source, project)
-        if model.verdict == "never":
+        # A device object that code reads is CPU502's; a device made of a string is code.
+        held = any(not use.device.startswith(("cpu", "meta")) for use in model.attributes)
+        if model.verdict == "never" and (model.constants or not held):
             yield report.error(None, clean(model.because))
-        else:
+        elif model.constants:
             first = model.constants[0]
             yield report.note(
                 None,

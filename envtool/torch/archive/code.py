@@ -19,18 +19,27 @@ _MAX_LINE = 200_000
 
 
 class CodeFacts:
-    """Device constants, attribute names that are annotated as ``Device``, and all attribute names that are read."""
+    """Device constants; attributes that are devices or strings; which attributes are read, or become devices."""
 
     def __init__(self) -> None:
         self.constants: list[DeviceUse] = []
         self.device_attributes: set[str] = set()
         self.read: set[str] = set()
+        self.text_attributes: set[str] = set()
+        self.made_from: set[str] = set()
         self.unparsed: list[str] = []
+
+    @property
+    def makes_devices(self) -> bool:
+        """Whether code makes a device from a string attribute: ``d = self.d; torch.device(d)``."""
+        return bool(self.text_attributes & self.made_from)
 
 
 def scan_code(entry: str, text: str, facts: CodeFacts) -> None:
     """Add what one source says. Source that does not parse, or nests too deep, is searched by pattern and noted."""
     if not _WORTH_PARSING.search(text):
+        # An attribute may be declared in one file and read in another.
+        facts.read.update(re.findall(r"\.(\w+)", text))
         return
     tree = _parse(text)
     if tree is None:
@@ -41,13 +50,41 @@ def scan_code(entry: str, text: str, facts: CodeFacts) -> None:
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            if "Device" in ast.dump(node.annotation)[:200]:
-                facts.device_attributes.add(node.target.id)
+            _declared(node.target.id, node.annotation, facts)
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
             facts.read.add(node.attr)
         elif isinstance(node, ast.Call):
             for device in _devices(node):
                 _add(facts, DeviceUse(entry=entry, line=node.lineno, device=device))
+    facts.made_from |= _made_from(tree)
+
+
+def _declared(name: str, annotation: ast.expr, facts: CodeFacts) -> None:
+    kind = ast.dump(annotation)[:200]
+    if "'Device'" in kind:
+        facts.device_attributes.add(name)
+    elif "'str'" in kind:
+        facts.text_attributes.add(name)
+
+
+def _made_from(tree: ast.Module) -> set[str]:
+    """Names of attributes that go into ``torch.device(…)``, directly or through a local name."""
+    made: set[str] = set()
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        local: dict[str, str] = {}
+        for node in ast.walk(function):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute):
+                local.update({target.id: node.value.attr for target in node.targets if isinstance(target, ast.Name)})
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "device":
+                for argument in node.args[:1]:
+                    if isinstance(argument, ast.Attribute):
+                        made.add(argument.attr)
+                    elif isinstance(argument, ast.Name):
+                        made.add(local.get(argument.id, ""))
+    return made - {""}
 
 
 def _add(facts: CodeFacts, use: DeviceUse) -> None:

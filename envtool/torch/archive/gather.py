@@ -19,6 +19,7 @@ class Gathered:
         self.extra: Counter[str] = Counter()
         self.attributes: list[DeviceUse] = []
         self.globals: set[str] = set()
+        self.names: set[str] = set()
         self.code = CodeFacts()
         self.notes: list[str] = []
         self.producer = ""
@@ -40,6 +41,8 @@ class Gathered:
             if len(self.attributes) < MAX_LISTED:
                 self.attributes.append(DeviceUse(entry=entry, line=0, device=device, count=count))
         self.globals |= facts.globals
+        # Device strings that are values: no storage, no device object.
+        self.names |= {push.value for push in facts.pushes if not push.is_device and not is_cpu(push.value)}
 
     def add_code(self, entry: str, data: bytes) -> None:
         """One source."""
@@ -60,8 +63,9 @@ class Gathered:
             self.notes.append(f"source that is not plain Python was searched by pattern: {self.code.unparsed[0]}")
         devices = self.devices()
         used = bool(self.code.device_attributes & self.code.read)
+        made = min(self.names) if self.names and self.code.makes_devices else ""
         verdict, because = judge(
-            kind, devices, attributes=self.attributes, constants=self.code.constants, attributes_used=used
+            kind, devices, attributes=self.attributes, constants=self.code.constants, attributes_used=used, made=made
         )
         # jit.load runs no Python import; the names in its pickle are classes of the archive itself.
         imported = sorted(name for name in self.globals if not name.startswith("__torch__."))

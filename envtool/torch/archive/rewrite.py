@@ -48,7 +48,7 @@ def rewrite_for_cpu(path: Path, out: Path) -> ModelFile:
         copy = read_model(part, out.as_posix())
         if copy.verdict != "cpu" or copy.parameters != row.parameters or copy.kind != row.kind:
             raise ModelError(
-                "model.rewrite", f"the copy does not read as expected: {copy.because}", "Please report it."
+                "model.rewrite", f"the copy would not do: {copy.because}", "Export the model again on the CPU."
             )
         part.chmod(path.stat().st_mode & 0o777)
         part.replace(out)

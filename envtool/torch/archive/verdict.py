@@ -15,8 +15,10 @@ def judge(
     attributes: Iterable[DeviceUse] = (),
     constants: Iterable[DeviceUse] = (),
     attributes_used: bool = False,
+    made: str = "",
 ) -> tuple[Verdict, str]:
-    """The verdict and its reason. ``attributes_used``: TorchScript code reads an attribute of type Device."""
+    """The verdict and its reason. ``attributes_used``: TorchScript code reads an attribute of type Device;
+    ``made``: the string that it makes a device of."""
     foreign = {device: count for device, count in devices.items() if not is_cpu(device)}
     fixed = [use for use in constants if not is_cpu(use.device)]
     held = [use for use in attributes if not is_cpu(use.device)]
@@ -31,6 +33,11 @@ def judge(
     if kind == "torchscript" and held and attributes_used:
         return "never", (
             f"its code uses a device attribute that is {held[0].device}, which map_location does not reach: "
+            "export it again from a model on the CPU"
+        )
+    if kind == "torchscript" and made:
+        return "never", (
+            f"its code makes a device of the string {made!r}, which map_location does not reach: "
             "export it again from a model on the CPU"
         )
     if kind == "pickle" and foreign:

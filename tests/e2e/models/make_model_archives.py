@@ -49,6 +49,28 @@ class Constant(Net):
         return self.fc(x) + torch.zeros([3], device=torch.device("cpu"))
 
 
+class Named(Net):
+    """Keeps its device as a string."""
+
+    def __init__(self):
+        super().__init__()
+        self.place = "cpu"
+
+    def forward(self, x: torch.Tensor):
+        return self.fc(x.to(self.place))
+
+
+class Outer(nn.Module):
+    """Reads a device attribute that another class declares."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = Unused()
+
+    def forward(self, x: torch.Tensor):
+        return self.inner(x) + torch.zeros([3], device=self.inner.dev)
+
+
 class Words(Net):
     """Speaks of cuda, and needs none."""
 
@@ -130,6 +152,8 @@ def make(out):
         "unused": torch.jit.script(Unused().eval()),
         "constant": torch.jit.script(Constant().eval()),
         "words": torch.jit.script(Words().eval()),
+        "named": torch.jit.script(Named().eval()),
+        "outer": torch.jit.script(Outer().eval()),
         "frozen": torch.jit.freeze(torch.jit.script(net)),
         "traced": torch.jit.trace(net, x),
         "traced-constant": torch.jit.trace(Constant().eval(), x),

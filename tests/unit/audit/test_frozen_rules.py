@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
+import shutil
 from pathlib import Path
 
 import pytest
-from frozen_cases import BAD, GOOD
 
 from envtool.audit.discover import discover
 from envtool.audit.engine import run_audit
@@ -16,10 +17,19 @@ from envtool.audit.options import AuditOptions
 from envtool.audit.report import AuditReport
 from envtool.audit.rules import RULES
 
-BAD_CASES = [pytest.param(code, case, id=f"{code}-{n}") for code, cases in BAD.items() for n, case in enumerate(cases)]
-GOOD_CASES = [
-    pytest.param(code, case, id=f"{code}-{n}") for code, cases in GOOD.items() for n, case in enumerate(cases)
-]
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "audit"
+EXPECT = re.compile(r"^(CPU\d{3}) (error|warning|note) (\S+) (\d+):(\d+)$", re.MULTILINE)
+BAD = sorted(FIXTURES.glob("CPU2??/bad_*"))
+GOOD = sorted(FIXTURES.glob("CPU2??/good_*"))
+
+
+def case_id(path: Path) -> str:
+    return f"{path.parent.name}-{path.name}"
+
+
+def copy(case: Path, folder: Path) -> None:
+    """A fixture is a small project; ``expect.txt`` beside its files names each finding."""
+    shutil.copytree(case, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("expect.txt"))
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -39,16 +49,19 @@ def places(findings: tuple[Finding, ...]) -> list[str]:
     return [f"{found.path}:{found.location.line}:{found.location.column}" for found in findings]
 
 
-@pytest.mark.parametrize(("code", "case"), BAD_CASES)
-def test_bad(tmp_path: Path, code: str, case: tuple[dict[str, str], list[str]]) -> None:
-    write(tmp_path, case[0])
-    assert places(audit(tmp_path, code).findings) == case[1]
+@pytest.mark.parametrize("case", BAD, ids=case_id)
+def test_bad(tmp_path: Path, case: Path) -> None:
+    copy(case, tmp_path)
+    findings = audit(tmp_path, case.parent.name).findings
+    found = [(row.code, row.severity, row.path, str(row.location.line), str(row.location.column)) for row in findings]
+    assert found == EXPECT.findall((case / "expect.txt").read_text(encoding="utf-8"))
+    assert found
 
 
-@pytest.mark.parametrize(("code", "case"), GOOD_CASES)
-def test_good(tmp_path: Path, code: str, case: dict[str, str]) -> None:
-    write(tmp_path, case)
-    assert places(audit(tmp_path, code).findings) == []
+@pytest.mark.parametrize("case", GOOD, ids=case_id)
+def test_good(tmp_path: Path, case: Path) -> None:
+    copy(case, tmp_path)
+    assert places(audit(tmp_path, case.parent.name).findings) == []
 
 
 def apply(found: Finding, folder: Path) -> None:
@@ -64,15 +77,17 @@ def apply(found: Finding, folder: Path) -> None:
 FIXED = ("CPU202", "CPU212", "CPU213", "CPU217", "CPU218", "CPU219")
 
 
-@pytest.mark.parametrize(("code", "case"), [case for case in BAD_CASES if case.values[0] in FIXED])
-def test_fix_mends_and_leaves_the_rest(tmp_path: Path, code: str, case: tuple[dict[str, str], list[str]]) -> None:
-    write(tmp_path, case[0])
-    for _ in case[1]:
-        findings = audit(tmp_path, code).findings
-        apply(findings[0], tmp_path)
-        assert len(audit(tmp_path, code).findings) == len(findings) - 1
-    changed = {name for name, text in case[0].items() if (tmp_path / name).read_text(encoding="utf-8") != text}
-    assert len(changed) == 1
+@pytest.mark.parametrize("case", [case for case in BAD if case.parent.name in FIXED], ids=case_id)
+def test_fix_mends_and_leaves_the_rest(tmp_path: Path, case: Path) -> None:
+    copy(case, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    code = case.parent.name
+    findings = audit(tmp_path, code).findings
+    for left in reversed(range(len(findings))):
+        apply(audit(tmp_path, code).findings[0], tmp_path)
+        assert len(audit(tmp_path, code).findings) == left
+    changed = {path for path, data in before.items() if path.read_bytes() != data}
+    assert changed == {tmp_path / findings[0].path}
 
 
 @pytest.mark.parametrize(
@@ -153,5 +168,5 @@ def test_every_rule_has_a_page_and_cases(rule: object) -> None:
         assert part in page
     assert f"envtool: ignore[{code}]" in page or f'"{code}"' in page
     if code.startswith("CPU2"):
-        assert len(BAD[code]) >= 3
-        assert len(GOOD[code]) >= 3
+        assert len([case for case in BAD if case.parent.name == code]) >= 3
+        assert len([case for case in GOOD if case.parent.name == code]) >= 3

@@ -12,6 +12,7 @@ from envtool.audit.discover import discover
 from envtool.audit.weights import model_of
 
 GPU_CODE = 'def f(x):\n  return torch.to(x, torch.device("cuda:0"))\n'
+NAMED_CODE = b"class M(Module):\n  place : str\n  def forward(self, x):\n    return torch.device(self.place)\n"
 DEVICE_CODE = "class M(Module):\n  dev : Device\n  def forward(self, x):\n    d = self.dev\n    return x\n"
 
 
@@ -21,6 +22,11 @@ def make(folder: Path) -> None:
     craft.legacy(folder / "old.pth", "cuda:1")
     craft.torchscript(folder / "script.jit", "cpu")
     craft.torchscript(folder / "code.jit", "cpu", code=GPU_CODE)
+    named = {
+        "data.pkl": b"\x80\x02}(" + craft.text("place") + craft.text("cuda:0") + b"u.",
+        "constants.pkl": b"\x80\x02).",
+    }
+    craft.write_zip(folder / "named.jit", {**named, "code/__torch__.py": NAMED_CODE})
     craft.torchscript(folder / "attribute.jit", "cpu", device="cuda:0", code=DEVICE_CODE)
     craft.torchscript(folder / "unused.jit", "cpu", device="cuda:0")
     craft.exported(folder / "cpu.pt2", "cpu")
@@ -33,7 +39,7 @@ def make(folder: Path) -> None:
     [
         ("CPU501", [("gpu.pt", "warning"), ("old.pth", "warning")]),
         ("CPU502", [("attribute.jit", "error"), ("unused.jit", "note")]),
-        ("CPU503", [("code.jit", "error")]),
+        ("CPU503", [("code.jit", "error"), ("named.jit", "error")]),
         ("CPU505", [("gpu.pt2", "error")]),
     ],
 )

@@ -108,6 +108,41 @@ def test_device_attribute_counts_when_code_reads_it(tmp_path: Path) -> None:
     assert read_model(craft.torchscript(path, "cpu", device="cpu", code=DEVICE_CODE)).verdict == "cpu"
 
 
+NAMED_CODE = """class M(Module):
+  place : str
+  def forward(self, x):
+    p = self.place
+    return torch.to(x, torch.device(p))
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "verdict"),
+    [
+        ("cuda:0", NAMED_CODE, "never"),
+        ("cpu", NAMED_CODE, "cpu"),
+        ("cuda:0", NAMED_CODE.replace("torch.device(p)", "p"), "cpu"),
+        ("cuda:0", NAMED_CODE.replace("place : str", "place : Dict[int, int]"), "cpu"),
+    ],
+)
+def test_device_that_code_makes_of_a_string(tmp_path: Path, place: str, code: str, verdict: str) -> None:
+    data = b"\x80\x02c__torch__\nM\n)\x81}(" + craft.text("place") + craft.text(place) + b"ub."
+    entries = {"data.pkl": data, "constants.pkl": b"\x80\x02).", "code/__torch__.py": code.encode()}
+    row = read_model(craft.write_zip(tmp_path / "m.jit", entries))
+    assert row.verdict == verdict
+    assert ("makes a device of the string 'cuda:0'" in row.because) == (verdict == "never")
+
+
+def test_device_attribute_that_another_file_reads(tmp_path: Path) -> None:
+    entries = {
+        "data.pkl": craft.module(device="cuda:0"),
+        "constants.pkl": b"\x80\x02).",
+        "code/__torch__/inner.py": b"class Inner(Module):\n  dev : Device\n",
+        "code/__torch__.py": b"def forward(self, x):\n  d = self.inner.dev\n  return torch.zeros([1], dtype=None, d)\n",
+    }
+    assert read_model(craft.write_zip(tmp_path / "m.jit", entries)).verdict == "never"
+
+
 def test_device_object_in_a_checkpoint_is_harmless(tmp_path: Path) -> None:
     pickled = b"\x80\x02}(" + craft.text("d") + b"ctorch\ndevice\n" + craft.text("cuda") + b"K\x01\x86Ru."
     row = read_model(craft.write_zip(tmp_path / "c.pt", {"data.pkl": pickled}))
