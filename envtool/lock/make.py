@@ -7,11 +7,12 @@ the torch step is repeated with the version that came out.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -100,9 +101,24 @@ def minor_versions(python: SpecifierSet) -> tuple[str, ...]:
 def make_lock(request: Request, options: LockOptions, previous: Lock | None, reporter: Reporter) -> Lock:
     """Lock a request for all its backends.
 
+    A project that does not say which Pythons it is for gets all from the one in use on, and where these have no
+    solution together, the one in use alone, with a note.
+
     Raises ResolutionError (4), LockError (5), InstallError (6, an index cannot be reached), NoInputsError (3).
     """
-    return _Locker(request, options, previous, reporter).run()
+    pythons = minor_versions(request.python)
+    try:
+        return _Locker(request, options, previous, reporter).run(pythons)
+    except ResolutionError as error:
+        if request.python_given or error.code != "resolve.unsatisfiable" or len(pythons) < 2:
+            raise
+        wide = error
+    here = (options.primary,)
+    reporter.phase("resolve", f"no versions for Python {', '.join(pythons)} together: for {here[0]} alone")
+    lock = _Locker(request, options, previous, reporter).run(here)
+    message = f"this lock covers Python {here[0]} only: the project has no requires-python, and for Python "
+    message += f"{', '.join(pythons)} together there is no solution: {wide.message}"
+    return replace(lock, notes=(*lock.notes, Note(code="lock.narrow", message=message)))
 
 
 class _Locker:
@@ -119,8 +135,7 @@ class _Locker:
         self.public: dict[str, tuple[str, ...]] = {}
         self.seen: list[Artifact] = []
 
-    def run(self) -> Lock:
-        pythons = minor_versions(self.request.python)
+    def run(self, pythons: tuple[str, ...]) -> Lock:
         if self.options.primary not in pythons:
             message = f"Python {self.options.primary} is not in requires-python {self.request.python}"
             if not pythons:
@@ -186,10 +201,15 @@ class _Locker:
             self.notes += notes
         wanted = self.family_requests()
         pins: TorchPins | None = None
+        new: list[str] = []
         for _ in range(8):
             if wanted:
                 self.reporter.phase("torch", f"look up {', '.join(r.name for r in wanted)} on {source.backend.name}")
-                pins = pin_family(source, wanted, self.prefer(), self.reporter)
+                try:
+                    pins = pin_family(source, wanted, self.prefer(), self.reporter)
+                except ResolutionError as error:
+                    self.say_who(error, new, source, direct, (pins, rest))
+                    raise
             self.reporter.phase("resolve", f"everything else, beside {_pinned(pins)}" if pins else "everything else")
             try:
                 resolved = self.rest_step(source, direct, pins, rest)
@@ -274,7 +294,12 @@ class _Locker:
     # --- the rest step ---
 
     def rest_step(
-        self, source: FamilySource, direct: Sequence[object], pins: TorchPins | None, rest: tuple[Pin, ...] | None
+        self,
+        source: FamilySource,
+        direct: Sequence[object],
+        pins: TorchPins | None,
+        rest: tuple[Pin, ...] | None,
+        explain: tuple[str, ...] = (),
     ) -> tuple[Resolved, ...]:
         cells = pins.cells if pins is not None else frozenset(source.grid.cells)
         lines = [str(getattr(item, "requirement", item)) for item in direct]
@@ -282,7 +307,28 @@ class _Locker:
         if pins is not None:
             members = tuple(sorted({pin.name for pin in pins.pins}))
             lines += [_line(pin.name, f"=={pin.version}", marker_for(pin.cells, cells)) for pin in pins.pins]
-        return uv.resolve(self.problem(source, lines, cells, members, _constraints(rest)))
+        return uv.resolve(self.problem(source, lines, cells, members, _constraints(rest)), explain)
+
+    def say_who(
+        self,
+        error: ResolutionError,
+        names: Sequence[str],
+        source: FamilySource,
+        direct: Sequence[object],
+        solved: tuple[TorchPins | None, tuple[Pin, ...] | None],
+    ) -> None:
+        """Add to an error about a member that nobody named here who asked for it."""
+        blamed = [name for name in names if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", error.message)]
+        if blamed:
+            resolved = self.rest_step(source, direct, *solved, explain=tuple(blamed))
+            who = sorted(
+                {
+                    f"{item.name} is needed by {', '.join(item.via)}"
+                    for item in resolved
+                    if item.via and item.name in blamed
+                }
+            )
+            error.message += f" ({'; '.join(who)})" if who else ""
 
     def problem(
         self,
@@ -333,6 +379,8 @@ class _Locker:
         error: uv.UnsatisfiableError,
     ) -> list[FamilyRequest]:
         """Another package forbids the pins: let the resolver choose among the builds that cover this machine."""
+        if not any(re.search(rf"(?<![\w-]){re.escape(pin.name)}(?![\w-])", error.report) for pin in pins.pins):
+            raise error  # the conflict is elsewhere: other versions of the family would not help
         self.reporter.phase("torch", "another package forbids these versions: go back")
         resolved = self.solve_levels(source, direct, pins, wanted, error)
         chosen: dict[str, set[Version]] = {}
@@ -361,7 +409,6 @@ class _Locker:
         """Solve with the family's versions left open: first those with builds everywhere, at last those for here."""
         names = sorted({"torch", *(request.name for request in wanted)})
         lines = [str(getattr(item, "requirement", item)) for item in direct] + names
-        failure = error
         for level in source.grid.levels():
             covered = level & pins.cells
             constraints = [
@@ -370,11 +417,9 @@ class _Locker:
                 for release in releases(source.offers(name), source.backend, source.grid)
                 if not release.covers(covered)
             ]
-            try:
+            with contextlib.suppress(uv.UnsatisfiableError):
                 return uv.resolve(self.problem(source, lines, pins.cells, tuple(names), constraints))
-            except uv.UnsatisfiableError as second:
-                failure = second
-        raise ResolutionError("resolve.unsatisfiable", failure.message, failure.hint) from error
+        raise error  # the first explanation: the later ones speak of versions that were excluded here
 
     # --- full torch ---
 

@@ -103,12 +103,14 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         _add_content(draft, read_requirements_file(path, root, constraint=True))
     if draft.unlockable:
         message = f"cannot be pinned by a hash: {'; '.join(draft.unlockable)}"
-        hint = "Name a release from an index instead (name==version); a source checkout has no digest to lock."
+        hint = "A lock holds names, versions and hashes, and no URL. Name a release from an index (name==version), or "
+        hint += "put a wheel of it into a find-links folder and name that version."
         raise ResolutionError("lock.unlockable", message, hint)
     return Request(
         requirements=tuple(_public(draft, item) for item in draft.requirements),
         constraints=tuple(_public(draft, item) for item in draft.constraints),
         python=python if python is not None else SpecifierSet(f">={primary}"),
+        python_given=python is not None,
         source=source,
         files=tuple(sorted({_relative(path, root) for path in draft.files})),
         routes=tuple(dict.fromkeys(draft.routes)),
