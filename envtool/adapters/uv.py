@@ -164,7 +164,10 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
         environment = {**access_environment(problem.access), **hidden}
         secret = credentials(problem.family_index or "")
         if secret is not None:
-            environment["UV_INDEX_TORCH_FAMILY_USERNAME"], environment["UV_INDEX_TORCH_FAMILY_PASSWORD"] = secret
+            # In a URL they are percent-encoded; in a variable they are not.
+            user, password = (unquote(part) for part in secret)
+            environment["UV_INDEX_TORCH_FAMILY_USERNAME"] = user
+            environment["UV_INDEX_TORCH_FAMILY_PASSWORD"] = password
         done = run_uv(
             [*arguments, "--format", "pylock.toml", "-o", output.name, "--no-header"], env=environment, cwd=folder
         )
@@ -256,6 +259,11 @@ def _check(done: Completed) -> None:
     if done.returncode == 0:
         return
     text = _clean(done.stderr)
+    refused = re.search(r"(https?://\S+?)/?[`)]* could not be queried due to a lack of valid authentication", text)
+    if refused:
+        # uv calls the packages of such an index "not found": that would send people looking in the wrong place.
+        hint = "Put the credentials into ~/.netrc, or into the URL of the setting; envtool never writes them down."
+        raise InstallError("network.credentials", f"{refused[1]} asks for credentials", hint)
     if done.returncode == 1 and re.search(r"No solution found|requirements are unsatisfiable", text):
         raise UnsatisfiableError(text)
     if re.search(r"Failed to (fetch|query)|error sending request|client error|Could not connect|timed out", text):

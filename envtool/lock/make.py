@@ -43,7 +43,7 @@ from envtool.models import (
 )
 from envtool.torch.backends import Backend
 from envtool.torch.family import GPU_STAND_INS, is_family, is_gpu_payload
-from envtool.torch.offers import hash_file, path_of
+from envtool.torch.offers import hash_file, hash_url, path_of
 from envtool.torch.select import Cell, FamilyPin, FamilyRequest, Grid, TorchPins, releases
 from envtool.torch.targets import TARGETS, host_target
 
@@ -210,6 +210,8 @@ class _Locker:
                 except ResolutionError as error:
                     self.say_who(error, new, source, direct, (pins, rest))
                     raise
+                for pin in pins.pins:
+                    digests(source, pin, self.reporter)  # now: uv fetches what has no digest, and fails less clearly
             self.reporter.phase("resolve", f"everything else, beside {_pinned(pins)}" if pins else "everything else")
             try:
                 resolved = self.rest_step(source, direct, pins, rest)
@@ -250,7 +252,7 @@ class _Locker:
             pin
             for item in resolved
             if not item.stand_in and not is_family(item.name)
-            for pin in [_make_pin(item, cells)]
+            for pin in [self.make_pin(item, cells)]
             if pin is not None
         ]
         if rest is None:
@@ -421,6 +423,18 @@ class _Locker:
                 return uv.resolve(self.problem(source, lines, pins.cells, tuple(names), constraints))
         raise error  # the first explanation: the later ones speak of versions that were excluded here
 
+    def make_pin(self, item: Resolved, cells: frozenset[Cell]) -> Pin | None:
+        """A pin of a resolved package; None where its marker holds in no cell. Raises LockError (``lock.no-hash``)."""
+        marker, holding = shorten(item.marker, cells)
+        if not holding:
+            return None
+        found = {artifact.sha256 or _bytes_digest(artifact, self.options.access) for artifact in item.artifacts}
+        if not found:
+            message = f"{item.name} {item.version} has no files to hash"
+            hint = "Name a release from an index: a source checkout cannot be pinned."
+            raise LockError("lock.no-hash", message, hint)
+        return Pin(name=item.name, version=item.version, marker=marker, hashes=tuple(sorted(found)))
+
     # --- full torch ---
 
     def full(
@@ -452,7 +466,7 @@ class _Locker:
             raise ResolutionError("full.local", message, "Take the folder with that wheel out of find-links.")
         self.seen += [artifact for item in resolved for artifact in item.artifacts]
         known = {pin.name for pin in rest or ()}
-        pins = [pin for item in resolved for pin in [_make_pin(item, cells)] if pin is not None]
+        pins = [pin for item in resolved for pin in [self.make_pin(item, cells)] if pin is not None]
         if rest is None:
             closure = {pin.name for pin in pins if is_family(pin.name) or is_gpu_payload(pin.name)}
             return (
@@ -461,6 +475,20 @@ class _Locker:
                 cells,
             )
         return tuple(pin for pin in pins if pin.name not in known), rest, cells
+
+
+def _bytes_digest(artifact: Artifact, access: IndexAccess) -> str:
+    """The sha256 of a file that its index lists without one. Raises LockError (``lock.no-hash``)."""
+    digest = None
+    if artifact.url.startswith(("http://", "https://")):
+        indexes = [url for url in (access.default_index, *(url for _, url in access.routes)) if url]
+        digest = hash_url(artifact.url, indexes)
+    elif Path(artifact.url).is_file():
+        digest = hash_file(Path(artifact.url))
+    if digest is None:
+        message = f"{artifact.filename} has no advertised sha256, and its bytes cannot be had to compute one"
+        raise LockError("lock.no-hash", message, "Use an index that advertises digests for it.")
+    return digest
 
 
 def _pinned(pins: TorchPins) -> str:
@@ -501,27 +529,6 @@ def _environments(cells: frozenset[Cell]) -> tuple[str, ...]:
 def _flat_folder(source: FamilySource) -> str:
     # One folder is the rule. With several, the one that torch lies in decides.
     return str(path_of(source.offers("torch")[0]).parent)
-
-
-def _make_pin(item: Resolved, cells: frozenset[Cell]) -> Pin | None:
-    """A pin of a resolved package; None where its marker holds in no cell. Raises LockError (``lock.no-hash``)."""
-    marker, holding = shorten(item.marker, cells)
-    if not holding:
-        return None
-    found = []
-    for artifact in item.artifacts:
-        digest = artifact.sha256
-        if digest is None:
-            path = Path(artifact.url)
-            if not path.is_file():
-                message = f"{artifact.filename} has no advertised sha256, and its bytes cannot be had to compute one"
-                raise LockError("lock.no-hash", message, "Use an index that advertises digests for it.")
-            digest = hash_file(path)
-        found.append(digest)
-    if not found:
-        message = f"{item.name} {item.version} has no files to hash"
-        raise LockError("lock.no-hash", message, "Name a release from an index: a source checkout cannot be pinned.")
-    return Pin(name=item.name, version=item.version, marker=marker, hashes=tuple(sorted(set(found))))
 
 
 def _refuse_payload(resolved: Sequence[Resolved]) -> None:
