@@ -83,7 +83,8 @@ def _parse(text: str) -> Any:
     # RequirementsFile.from_string of version 32.0.1 raises NameError: it takes files only, and reads them as UTF-8.
     with tempfile.TemporaryDirectory(prefix="envtool-") as folder:
         copy = Path(folder) / "requirements.txt"
-        copy.write_text(text, encoding="utf-8")
+        # With a byte order mark: a coding comment of the file would be obeyed once more, and may name no codec at all.
+        copy.write_text(text, encoding="utf-8-sig")
         return RequirementsFile.from_file(str(copy), include_nested=False)
 
 

@@ -1,4 +1,4 @@
-"""The second lock: the same bytes from the same inputs, stale and fresh, upgrades, and files that are not what they were."""
+"""The second lock: the same bytes from the same inputs, stale and fresh, upgrades, and files that were changed."""
 
 from __future__ import annotations
 
