@@ -97,6 +97,8 @@ class Request:
     projects: tuple[LocalProject, ...] = ()
     notes: tuple[Note, ...] = ()
     credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    python_given: bool = True
+    """Whether the project itself says its requires-python; otherwise ``python`` is the one in use and later ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

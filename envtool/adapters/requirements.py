@@ -16,5 +16,6 @@ def parse_requirements(text: str) -> Any:
 
     with tempfile.TemporaryDirectory(prefix="envtool-") as folder:
         copy = Path(folder) / "requirements.txt"
-        copy.write_text(text, encoding="utf-8", newline="\n")
+        # With a byte order mark: a coding comment of the file would be obeyed once more, and may name no codec at all.
+        copy.write_text(text, encoding="utf-8-sig", newline="\n")
         return RequirementsFile.from_file(str(copy), include_nested=False)

@@ -130,8 +130,10 @@ def _project(problem: Problem) -> dict[str, Any]:
     return {"project": project, "tool": {"uv": uv}}
 
 
-def resolve(problem: Problem) -> tuple[Resolved, ...]:
+def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, ...]:
     """Resolve with ``uv pip compile --universal``.
+
+    Stand-ins, and the packages named in ``explain``, say who asked for them.
 
     Raises UnsatisfiableError where there is no solution; InstallError (``network.unreachable``) or ResolutionError
     (``resolve.*``) when uv fails otherwise.
@@ -162,15 +164,18 @@ def resolve(problem: Problem) -> tuple[Resolved, ...]:
         environment = {**access_environment(problem.access), **hidden}
         secret = credentials(problem.family_index or "")
         if secret is not None:
-            environment["UV_INDEX_TORCH_FAMILY_USERNAME"], environment["UV_INDEX_TORCH_FAMILY_PASSWORD"] = secret
+            # In a URL they are percent-encoded; in a variable they are not.
+            user, password = (unquote(part) for part in secret)
+            environment["UV_INDEX_TORCH_FAMILY_USERNAME"] = user
+            environment["UV_INDEX_TORCH_FAMILY_PASSWORD"] = password
         done = run_uv(
             [*arguments, "--format", "pylock.toml", "-o", output.name, "--no-header"], env=environment, cwd=folder
         )
         _check(done)
         packages = _read_pylock(output.read_text(encoding="utf-8"))
-        if any(package.stand_in for package in packages):
+        if any(package.stand_in or package.name in explain for package in packages):
             listed = run_uv([*arguments, "--annotation-style", "line", "--no-header"], env=environment, cwd=folder)
-            packages = _with_via(packages, listed.stdout)
+            packages = _with_via(packages, listed.stdout, explain)
         return packages
 
 
@@ -234,23 +239,31 @@ def _artifact(file: Mapping[str, Any]) -> Artifact:
     )
 
 
-def _with_via(packages: tuple[Resolved, ...], listing: str) -> tuple[Resolved, ...]:
+def _with_via(packages: tuple[Resolved, ...], listing: str, explain: tuple[str, ...]) -> tuple[Resolved, ...]:
     from dataclasses import replace
 
     via: dict[str, tuple[str, ...]] = {}
     for line in listing.splitlines():
-        match = re.match(r"^(?P<name>[A-Za-z0-9._-]+) @ .*# via (?P<via>.+)$", line)
+        match = re.match(r"^(?P<name>[A-Za-z0-9._-]+)(?: @ |==).*# via (?P<via>.+)$", line)
         if match:
             names = [name.strip() for name in match["via"].split(",")]
             plain = [name for name in names if re.fullmatch(r"[A-Za-z0-9._-]+", name) and name != "overrides.txt"]
             via[canonicalize_name(match["name"])] = tuple(sorted(plain))
-    return tuple(replace(item, via=via.get(item.name, ())) if item.stand_in else item for item in packages)
+    return tuple(
+        replace(item, via=via.get(item.name, ())) if item.stand_in or item.name in explain else item
+        for item in packages
+    )
 
 
 def _check(done: Completed) -> None:
     if done.returncode == 0:
         return
     text = _clean(done.stderr)
+    refused = re.search(r"(https?://\S+?)/?[`)]* could not be queried due to a lack of valid authentication", text)
+    if refused:
+        # uv calls the packages of such an index "not found": that would send people looking in the wrong place.
+        hint = "Put the credentials into ~/.netrc, or into the URL of the setting; envtool never writes them down."
+        raise InstallError("network.credentials", f"{refused[1]} asks for credentials", hint)
     denied = re.search(r"(\S+) could not be fetched from the network \(`?(\d+[^`)]*)", text)
     if denied:
         message = f"the index lists {denied[1]} and does not serve its metadata ({denied[2]})"
@@ -283,9 +296,8 @@ def _explanation(text: str) -> str:
         bare = re.sub(r"^[\s│├╰─▶×✗|`-]+", "", line).strip()
         if bare.startswith("hint:"):
             break
-        bare = bare.removeprefix("error: ").removeprefix("cause: ")
-        if bare and not bare.startswith(("No solution found", "Failed to resolve")):
-            kept.append(bare)
+        if bare and not re.match(r"(error: |cause: )*(No solution found|Failed to resolve)", bare):
+            kept.append(bare.removeprefix("error: ").removeprefix("cause: "))
     joined = " ".join(kept)
     return joined if len(joined) <= 700 else joined[:700].rsplit(" ", 1)[0] + " …"
 
@@ -296,8 +308,19 @@ def _last(text: str) -> str:
 
 
 def _advice(text: str) -> str:
-    hints = re.findall(r"hint: (.+)", text)
-    return hints[0].strip() if hints else ""
+    hints: list[str] = re.findall(r"hint: (.+)", text)
+    if not hints:
+        return ""
+    if "tool.uv.environments" in hints[0]:
+        return f"This is the first target without a solution{_split(text)}; --target or targets leave targets out."
+    if "using `requires-python`" in hints[0]:
+        return f"It fails for another Python than the one in use{_split(text)}: narrow requires-python."
+    return hints[0].strip()
+
+
+def _split(text: str) -> str:
+    match = re.search(r"for split \(markers: (.+)\)", text)
+    return f" ({match[1]})" if match else ""
 
 
 def raise_install_failure(done: Completed, what: str) -> None:

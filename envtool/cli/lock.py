@@ -80,6 +80,7 @@ def lock(
             upgrade=upgrade,
             upgrade_packages=tuple(upgrade_package or ()),
             resolver=resolver,
+            only_resolve=True,
         )
         if check:
             return check_lock(project, wanted)

@@ -43,7 +43,7 @@ from envtool.models import (
 )
 from envtool.torch.backends import Backend
 from envtool.torch.family import FAMILY, GPU_STAND_INS, is_family, is_gpu_payload
-from envtool.torch.offers import hash_file, path_of, read_folders, read_metadata
+from envtool.torch.offers import hash_file, hash_url, path_of, read_folders, read_metadata
 from envtool.torch.select import Cell, FamilyPin, FamilyRequest, Grid, TorchPins, releases
 from envtool.torch.targets import TARGETS, host_target
 
@@ -108,9 +108,24 @@ def minor_versions(python: SpecifierSet) -> tuple[str, ...]:
 def make_lock(request: Request, options: LockOptions, previous: Lock | None, reporter: Reporter) -> Lock:
     """Lock a request for all its backends.
 
+    A project that does not say which Pythons it is for gets all from the one in use on, and where these have no
+    solution together, the one in use alone, with a note.
+
     Raises ResolutionError (4), LockError (5), InstallError (6, an index cannot be reached), NoInputsError (3).
     """
-    return _Locker(request, options, previous, reporter).run()
+    pythons = minor_versions(request.python)
+    try:
+        return _Locker(request, options, previous, reporter).run(pythons)
+    except ResolutionError as error:
+        if request.python_given or error.code != "resolve.unsatisfiable" or len(pythons) < 2:
+            raise
+        wide = error
+    here = (options.primary,)
+    reporter.phase("resolve", f"no versions for Python {', '.join(pythons)} together: for {here[0]} alone")
+    lock = _Locker(request, options, previous, reporter).run(here)
+    message = f"this lock covers Python {here[0]} only: the project has no requires-python, and for Python "
+    message += f"{', '.join(pythons)} together there is no solution: {wide.message}"
+    return replace(lock, notes=(*lock.notes, Note(code="lock.narrow", message=message)))
 
 
 class _DisagreementError(Exception):
@@ -138,8 +153,7 @@ class _Locker:
         self.agreed: tuple[str, ...] = ()
         self.may_disagree = True
 
-    def run(self) -> Lock:
-        pythons = minor_versions(self.request.python)
+    def run(self, pythons: tuple[str, ...]) -> Lock:
         if self.options.primary not in pythons:
             message = f"Python {self.options.primary} is not in requires-python {self.request.python}"
             if not pythons:
@@ -204,9 +218,9 @@ class _Locker:
 
     # --- who resolves ---
 
-    def resolve(self, problem: Problem) -> tuple[Resolved, ...]:
-        """Ask the resolver that was chosen."""
-        return pip_tools.resolve(problem) if self.options.resolver == "pip-tools" else uv.resolve(problem)
+    def resolve(self, problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, ...]:
+        """Ask the resolver that was chosen. ``explain``: names to say who asked for."""
+        return pip_tools.resolve(problem) if self.options.resolver == "pip-tools" else uv.resolve(problem, explain)
 
     def resolver_version(self) -> dict[str, str]:
         """Name and version of the resolver."""
@@ -258,10 +272,17 @@ class _Locker:
             self.notes += notes
         wanted = self.family_requests()
         pins: TorchPins | None = None
+        new: list[str] = []
         for _ in range(_ROUNDS):
             if wanted:
                 self.reporter.phase("torch", f"look up {', '.join(r.name for r in wanted)} on {source.backend.name}")
-                pins = pin_family(source, wanted, self.prefer(), self.reporter)
+                try:
+                    pins = pin_family(source, wanted, self.prefer(), self.reporter)
+                except ResolutionError as error:
+                    self.say_who(error, new, source, direct, (pins, rest))
+                    raise
+                for pin in pins.pins:
+                    digests(source, pin, self.reporter)  # now: uv fetches what has no digest, and fails less clearly
             self.reporter.phase("resolve", f"everything else, beside {_pinned(pins)}" if pins else "everything else")
             try:
                 resolved = self.rest_step(source, direct, pins, rest)
@@ -302,7 +323,7 @@ class _Locker:
             pin
             for item in resolved
             if not item.stand_in and not is_family(item.name)
-            for pin in [_make_pin(item, cells)]
+            for pin in [self.make_pin(item, cells)]
             if pin is not None
         ]
         if rest is None:
@@ -346,7 +367,12 @@ class _Locker:
     # --- the rest step ---
 
     def rest_step(
-        self, source: FamilySource, direct: Sequence[object], pins: TorchPins | None, rest: tuple[Pin, ...] | None
+        self,
+        source: FamilySource,
+        direct: Sequence[object],
+        pins: TorchPins | None,
+        rest: tuple[Pin, ...] | None,
+        explain: tuple[str, ...] = (),
     ) -> tuple[Resolved, ...]:
         cells = pins.cells if pins is not None else frozenset(source.grid.cells)
         lines = [str(getattr(item, "requirement", item)) for item in direct]
@@ -357,7 +383,28 @@ class _Locker:
         problem = self.problem(source, lines, cells, members, _constraints(rest))
         if pins is not None and self.options.resolver == "pip-tools":
             problem = replace(problem, family_metadata=_metadata(source, pins))
-        return self.resolve(problem)
+        return self.resolve(problem, explain)
+
+    def say_who(
+        self,
+        error: ResolutionError,
+        names: Sequence[str],
+        source: FamilySource,
+        direct: Sequence[object],
+        solved: tuple[TorchPins | None, tuple[Pin, ...] | None],
+    ) -> None:
+        """Add to an error about a member that nobody named here who asked for it."""
+        blamed = [name for name in names if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", error.message)]
+        if blamed:
+            resolved = self.rest_step(source, direct, *solved, explain=tuple(blamed))
+            who = sorted(
+                {
+                    f"{item.name} is needed by {', '.join(item.via)}"
+                    for item in resolved
+                    if item.via and item.name in blamed
+                }
+            )
+            error.message += f" ({'; '.join(who)})" if who else ""
 
     def problem(
         self,
@@ -422,6 +469,8 @@ class _Locker:
         error: uv.UnsatisfiableError,
     ) -> list[FamilyRequest]:
         """Another package forbids the pins: let the resolver choose among the builds that cover this machine."""
+        if not any(re.search(rf"(?<![\w-]){re.escape(pin.name)}(?![\w-])", error.report) for pin in pins.pins):
+            raise error  # the conflict is elsewhere: other versions of the family would not help
         self.reporter.phase("torch", "another package forbids these versions: go back")
         if self.options.resolver == "pip-tools":
             return self.step_back(source, pins, wanted, error)
@@ -468,7 +517,6 @@ class _Locker:
         """Solve with the family's versions left open: first those with builds everywhere, at last those for here."""
         names = sorted({"torch", *(request.name for request in wanted)})
         lines = [str(getattr(item, "requirement", item)) for item in direct] + names
-        failure = error
         for level in source.grid.levels():
             covered = level & pins.cells
             constraints = [
@@ -477,11 +525,21 @@ class _Locker:
                 for release in releases(source.offers(name), source.backend, source.grid)
                 if not release.covers(covered)
             ]
-            try:
+            with contextlib.suppress(uv.UnsatisfiableError):
                 return uv.resolve(self.problem(source, lines, pins.cells, tuple(names), constraints))
-            except uv.UnsatisfiableError as second:
-                failure = second
-        raise ResolutionError("resolve.unsatisfiable", failure.message, failure.hint) from error
+        raise error  # the first explanation: the later ones speak of versions that were excluded here
+
+    def make_pin(self, item: Resolved, cells: frozenset[Cell]) -> Pin | None:
+        """A pin of a resolved package; None where its marker holds in no cell. Raises LockError (``lock.no-hash``)."""
+        marker, holding = shorten(item.marker, cells)
+        if not holding:
+            return None
+        found = {artifact.sha256 or _bytes_digest(artifact, self.options.access) for artifact in item.artifacts}
+        if not found:
+            message = f"{item.name} {item.version} has no files to hash"
+            hint = "Name a release from an index: a source checkout cannot be pinned."
+            raise LockError("lock.no-hash", message, hint)
+        return Pin(name=item.name, version=item.version, marker=marker, hashes=tuple(sorted(found)))
 
     # --- full torch ---
 
@@ -526,7 +584,7 @@ class _Locker:
             raise ResolutionError("full.local", message, "Take the folder with that wheel out of find-links.")
         self.seen += [artifact for item in resolved for artifact in item.artifacts]
         known = {pin.name for pin in rest or ()}
-        pins = [pin for item in resolved for pin in [_make_pin(item, cells)] if pin is not None]
+        pins = [pin for item in resolved for pin in [self.make_pin(item, cells)] if pin is not None]
         if rest is None:
             closure = {pin.name for pin in pins if is_family(pin.name) or is_gpu_payload(pin.name)}
             return (
@@ -553,6 +611,20 @@ def _short(explanation: str) -> str:
     """The first clauses of a resolver's explanation, for a note."""
     text = explanation.removeprefix("Because ")
     return text if len(text) <= 240 else text[:240].rsplit(" ", 1)[0] + " …"
+
+
+def _bytes_digest(artifact: Artifact, access: IndexAccess) -> str:
+    """The sha256 of a file that its index lists without one. Raises LockError (``lock.no-hash``)."""
+    digest = None
+    if artifact.url.startswith(("http://", "https://")):
+        indexes = [url for url in (access.default_index, *(url for _, url in access.routes)) if url]
+        digest = hash_url(artifact.url, indexes)
+    elif Path(artifact.url).is_file():
+        digest = hash_file(Path(artifact.url))
+    if digest is None:
+        message = f"{artifact.filename} has no advertised sha256, and its bytes cannot be had to compute one"
+        raise LockError("lock.no-hash", message, "Use an index that advertises digests for it.")
+    return digest
 
 
 def _pinned(pins: TorchPins) -> str:
@@ -606,27 +678,6 @@ def _environments(cells: frozenset[Cell]) -> tuple[str, ...]:
 def _flat_folder(source: FamilySource) -> str:
     # One folder is the rule. With several, the one that torch lies in decides.
     return str(path_of(source.offers("torch")[0]).parent)
-
-
-def _make_pin(item: Resolved, cells: frozenset[Cell]) -> Pin | None:
-    """A pin of a resolved package; None where its marker holds in no cell. Raises LockError (``lock.no-hash``)."""
-    marker, holding = shorten(item.marker, cells)
-    if not holding:
-        return None
-    found = []
-    for artifact in item.artifacts:
-        digest = artifact.sha256
-        if digest is None:
-            path = Path(artifact.url)
-            if not path.is_file():
-                message = f"{artifact.filename} has no advertised sha256, and its bytes cannot be had to compute one"
-                raise LockError("lock.no-hash", message, "Use an index that advertises digests for it.")
-            digest = hash_file(path)
-        found.append(digest)
-    if not found:
-        message = f"{item.name} {item.version} has no files to hash"
-        raise LockError("lock.no-hash", message, "Name a release from an index: a source checkout cannot be pinned.")
-    return Pin(name=item.name, version=item.version, marker=marker, hashes=tuple(sorted(set(found))))
 
 
 def _refuse_payload(resolved: Sequence[Resolved]) -> None:

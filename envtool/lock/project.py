@@ -17,7 +17,7 @@ from envtool.adapters.indexes import read_ambient
 from envtool.adapters.process import run
 from envtool.errors import InstallError, UsageError
 from envtool.lock.request import read_pyproject, settings_table
-from envtool.models import IndexAccess, Route
+from envtool.models import SUPPORTED_PYTHONS, IndexAccess, Route
 from envtool.settings import Settings, read_settings
 from envtool.torch.offers import local_folders, with_credentials
 
@@ -58,22 +58,43 @@ def open_project(root: Path, overrides: Mapping[str, Any], environ: Mapping[str,
     return Project(root=root, settings=replace(settings, **given), pyproject=pyproject)
 
 
-def choose_interpreter(project: Project, requires: SpecifierSet | None = None) -> Interpreter:
+def choose_interpreter(
+    project: Project, requires: SpecifierSet | None = None, *, only_resolve: bool = False
+) -> Interpreter:
     """The Python for the environments: ``--python`` or the setting, ``.python-version``, the one that runs envtool
     where requires-python admits it, else the newest one found that it admits.
 
+    ``only_resolve``: a wanted version that is not installed here is stood in for by the Python that runs envtool, since
+    resolving for a Python does not need it.
+
     Raises InstallError (``python.missing``), UsageError (``python.unsupported``).
     """
-    wanted = project.settings.python or _python_version_file(project.root)
+    named = _python_version_file(project.root)
+    wanted = project.settings.python or named
     if wanted:
-        return _inspect(uv.find_python(wanted), wanted)
+        return _find(wanted, "" if project.settings.python else " (named in .python-version)", only_resolve)
     if requires is None:
         requires = _requires_python(project.pyproject)
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if requires is None or requires.contains(sys.version.split()[0], prereleases=True):
-        base = getattr(sys, "_base_executable", sys.executable) or sys.executable
-        return Interpreter(path=Path(base), minor=own)
+        return Interpreter(path=_own(), minor=own)
     return _inspect(uv.find_python(str(requires)), str(requires))
+
+
+def _own() -> Path:
+    return Path(getattr(sys, "_base_executable", sys.executable) or sys.executable)
+
+
+def _find(wanted: str, origin: str, only_resolve: bool) -> Interpreter:
+    try:
+        return _inspect(uv.find_python(wanted), wanted)
+    except InstallError as error:
+        minor = ".".join(wanted.split(".")[:2])
+        if error.code != "python.missing":
+            raise
+        if only_resolve and minor in SUPPORTED_PYTHONS:
+            return Interpreter(path=_own(), minor=minor)
+        raise InstallError(error.code, error.message + origin, error.hint) from None
 
 
 def _requires_python(pyproject: Mapping[str, Any] | None) -> SpecifierSet | None:

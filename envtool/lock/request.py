@@ -18,6 +18,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from envtool.adapters.http import credentials, redact
 from envtool.errors import NoInputsError, ResolutionError, UsageError
 from envtool.lock.requirements_file import FileContent, Line, read_requirements_file
+from envtool.lock.shape import check_pyproject, check_script
 from envtool.models import LocalProject, Note, Request, Requested, Route
 from envtool.settings import Settings
 from envtool.torch.backends import is_gpu_local
@@ -68,7 +69,7 @@ def is_pytorch_index(url: str) -> bool:
 
 
 def read_pyproject(root: Path) -> dict[str, Any] | None:
-    """The project's pyproject.toml, or None if there is none. Raises UsageError (``pyproject.invalid``)."""
+    """The project's pyproject.toml, or None if there is none. Raises UsageError (``pyproject.*``)."""
     path = root / "pyproject.toml"
     try:
         data = path.read_bytes()
@@ -77,9 +78,11 @@ def read_pyproject(root: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise UsageError("pyproject.unreadable", f"pyproject.toml cannot be read: {error.strerror}") from error
     try:
-        return tomli.loads(data.decode("utf-8-sig"))
+        table = tomli.loads(data.decode("utf-8-sig"))
     except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("pyproject.invalid", f"pyproject.toml is not valid TOML: {error}", "Mend that line.") from None
+    check_pyproject(table)
+    return table
 
 
 def settings_table(pyproject: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -103,12 +106,14 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         _add_content(draft, read_requirements_file(path, root, constraint=True))
     if draft.unlockable:
         message = f"cannot be pinned by a hash: {'; '.join(draft.unlockable)}"
-        hint = "Name a release from an index instead (name==version); a source checkout has no digest to lock."
+        hint = "A lock holds names, versions and hashes, and no URL. Name a release from an index (name==version), or "
+        hint += "put a wheel of it into a find-links folder and name that version."
         raise ResolutionError("lock.unlockable", message, hint)
     return Request(
         requirements=tuple(_public(draft, item) for item in draft.requirements),
         constraints=tuple(_public(draft, item) for item in draft.constraints),
         python=python if python is not None else SpecifierSet(f">={primary}"),
+        python_given=python is not None,
         source=source,
         files=tuple(sorted({_relative(path, root) for path in draft.files})),
         routes=tuple(dict.fromkeys(draft.routes)),
@@ -209,6 +214,7 @@ def _read_script(draft: _Draft, path: Path) -> SpecifierSet | None:
         table = tomli.loads("".join(row[2:] if row.startswith("# ") else row[1:] for row in rows))
     except tomli.TOMLDecodeError as error:
         raise UsageError("script.metadata", f"{path.name}: its script block is not valid TOML: {error}") from None
+    check_script(table, path.name)
     draft.files.append(path)
     draft.requirements += [_requested(str(item), path.name) for item in table.get("dependencies", [])]
     return _requires_python(table.get("requires-python"), path.name)

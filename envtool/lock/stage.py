@@ -33,7 +33,8 @@ from envtool.torch.backends import CPU, FULL, Backend, parse_backend
 class LockRequest:
     """What ``envtool lock`` was asked for. Without ``backends`` or ``resolver``, those of the earlier lock are kept.
 
-    ``needed``: backends without which an existing lock counts as stale.
+    ``needed``: backends without which an existing lock counts as stale. ``only_resolve``: nothing is installed
+    afterwards, so the Python to lock for need not be on this machine.
     """
 
     inputs: RequestOptions = field(default_factory=RequestOptions)
@@ -42,6 +43,7 @@ class LockRequest:
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
     resolver: str | None = None
+    only_resolve: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +87,11 @@ def staleness(lock: Lock, request: Request, project: Project, backends: Iterable
     return tuple(reasons) or ("targets, local projects or routing changed",)
 
 
-def read_request(project: Project, inputs: RequestOptions) -> tuple[Request, Interpreter]:
+def read_request(
+    project: Project, inputs: RequestOptions, *, only_resolve: bool = False
+) -> tuple[Request, Interpreter]:
     """The project's request and the Python for it. See build_request and choose_interpreter for what they raise."""
-    interpreter = choose_interpreter(project)
+    interpreter = choose_interpreter(project, only_resolve=only_resolve)
     if inputs == RequestOptions(install_project=inputs.install_project) and not has_sources(project):
         lock = existing_lock(project)
         if lock is not None:
@@ -127,7 +131,7 @@ def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, f
     A lock that fits its inputs is given back as it is, without any network, unless an upgrade is asked for.
     ``force`` resolves again all the same. Raises what make_lock and read_lock raise.
     """
-    request, interpreter = read_request(project, wanted.inputs)
+    request, interpreter = read_request(project, wanted.inputs, only_resolve=wanted.only_resolve)
     try:
         previous = existing_lock(project)
     except LockError as error:
@@ -272,7 +276,7 @@ def relative(path: Path, root: Path) -> str:
 
 def check_lock(project: Project, wanted: LockRequest) -> Outcome:
     """Whether the lock fits its inputs; exit code 5 with what changed when not. Nothing is written, no network used."""
-    request, _ = read_request(project, wanted.inputs)
+    request, _ = read_request(project, wanted.inputs, only_resolve=wanted.only_resolve)
     lock = read_lock(project.lockfiles)
     reasons = staleness(lock, request, project, (*wanted.needed, *wanted.backends))
     result = {"changed": bool(reasons), "files": _file_names(lock), "pins": pins_by_backend(lock), "notes": []}

@@ -148,7 +148,8 @@ def read_texts(directory: Path) -> dict[str, str]:
             "lock.missing", f"there is no {directory.name}/{LOCK_TOML}", "Write one: envtool lock"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise LockError("lock.malformed", f"{directory.name}/{LOCK_TOML} cannot be read: {error}") from None
+        hint = "Restore it from version control, or write it again: envtool lock"
+        raise LockError("lock.malformed", f"{directory.name}/{LOCK_TOML} cannot be read: {error}", hint) from None
     table = parse_table(table_text, f"{directory.name}/{LOCK_TOML}")
     texts = {}
     for name in table["files"]:

@@ -36,6 +36,7 @@ class FamilySource:
     notes: list[Note] = field(default_factory=list)
     _pages: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
     _requires: dict[tuple[str, Version], SpecifierSet | None] = field(default_factory=dict)
+    _digests: dict[str, str | None] = field(default_factory=dict)
 
     def offers(self, name: str) -> tuple[Candidate, ...]:
         """All wheels of a member. Raises InstallError (``torch-index.unreachable``) when there is no source at all."""
@@ -75,6 +76,13 @@ class FamilySource:
         where = f"{redact(self.index)} cannot be reached: using {names} from find-links"
         cover = f"this lock covers {self.grid.host} with Python {self.grid.primary} only"
         self.notes += [Note(code="torch-index.find-links", message=where), Note(code="lock.narrow", message=cover)]
+
+    def digest(self, file: Candidate, reporter: Reporter) -> str | None:
+        """The sha256 of a file that the index lists without one, from its bytes; None if these cannot be had."""
+        if file.filename not in self._digests:
+            reporter.phase("hash", f"{file.filename} (the index advertises no digest)")
+            self._digests[file.filename] = offers.hash_candidate(file)
+        return self._digests[file.filename]
 
     def requires_torch(self, name: str, version: Version) -> SpecifierSet | None:
         """The torch that a member's public version asks for: by its metadata, else by the release scheme."""
@@ -142,8 +150,7 @@ def digests(source: FamilySource, pin: FamilyPin, reporter: Reporter) -> tuple[s
     ]
     found = {file.sha256 for file in fitting if file.sha256}
     for file in (file for file in fitting if not file.sha256):
-        reporter.phase("hash", f"{file.filename} (the index advertises no digest)")
-        digest = offers.hash_candidate(file)
+        digest = source.digest(file, reporter)
         if digest is None:
             message = f"{file.filename} has no advertised sha256, and its bytes cannot be had to compute one"
             hint = "Wait until the index lists it, pin an older version, or narrow targets to leave this file out."

@@ -71,6 +71,13 @@ def hash_candidate(candidate: Candidate) -> str | None:
     return sha256_of_url(candidate.url)
 
 
+def hash_url(url: str, indexes: Iterable[str]) -> str | None:
+    """The sha256 of a remote file, read with the credentials of the index on the same host, if one has them."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    secrets = [credentials(index) for index in indexes if urlsplit(index).netloc.rpartition("@")[2] == host]
+    return sha256_of_url(with_credentials(url, next((secret for secret in secrets if secret), None)))
+
+
 def hash_file(path: Path) -> str:
     """The sha256 of a file, read in pieces."""
     digest = hashlib.sha256()

@@ -132,7 +132,9 @@ def test_another_version_than_locked(environment, locked):
 
 
 def test_no_torch(environment):
-    subprocess.run([sys.executable, "-m", "uv", "pip", "uninstall", "--quiet", "--python", environment, "torch"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "uv", "pip", "uninstall", "--quiet", "--python", environment, "torch"], check=True
+    )
     report = verify(environment)
     assert failed(report) == ["torch-present"]
     assert report.torch is None
@@ -165,7 +167,19 @@ def test_pytorch_jit_0(official_environment, monkeypatch):
 
 @pytest.mark.network
 def test_the_default_indexs_torchvision(environment):
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", environment, "--no-deps", "torchvision==0.28.0", "pillow"]
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        environment,
+        "--no-deps",
+        "torchvision==0.28.0",
+        "pillow",
+    ]
     subprocess.run(command, check=True)
     report = verify(environment)
     assert failed(report) == ["family-builds", "torchvision-nms"]
@@ -177,7 +191,10 @@ def test_the_default_indexs_torchvision(environment):
 def test_full_torch(tmp_path):
     environment = tmp_path / "full"
     subprocess.run([sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, environment], check=True)
-    subprocess.run([sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", environment, "torch==2.13.0", "numpy"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", environment, "torch==2.13.0", "numpy"],
+        check=True,
+    )
     report = verify(environment)
     wrong = ["build-identity", "cuda-none", "no-gpu-distributions", "no-cuda-libraries", "cuda-not-built"]
     assert failed(report) == wrong

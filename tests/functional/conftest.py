@@ -52,7 +52,7 @@ def default_index() -> Iterator[DefaultIndex]:
         index.add("leaf", version)
     index.add("vision-app", "1.0", ["torchvision", "leaf"])
     index.add("old-app", "1.0", ["torch<2.14", "leaf"])
-    index.add("triton-app", "1.0", ["torch", "triton>=2"])
+    index.add("speedy-app", "1.0", ["torch", "triton>=2"])
     index.add("helper-app", "1.0", ["torch", "nvidia-ml-py"])
     index.add("nvidia-ml-py", "13.0")
     index.add("nvidia-cublas", "13.0", tag="py3-none-any")

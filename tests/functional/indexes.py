@@ -192,7 +192,7 @@ class TorchIndex(Site):
 
     @property
     def base(self) -> str:
-        secret = "{}:{}@".format(*self.secret) if self.secret else ""
+        secret = "{}:{}@".format(*(quote(part, safe="") for part in self.secret)) if self.secret else ""
         return f"http://{secret}127.0.0.1:{self.port}/whl"
 
     def add(self, channel: str, file: File) -> File:
@@ -271,7 +271,7 @@ class DefaultIndex(Site):
 
     @property
     def url(self) -> str:
-        secret = "{}:{}@".format(*self.secret) if self.secret else ""
+        secret = "{}:{}@".format(*(quote(part, safe="") for part in self.secret)) if self.secret else ""
         return f"http://{secret}127.0.0.1:{self.port}/simple"
 
     def add(

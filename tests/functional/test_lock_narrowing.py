@@ -1,0 +1,125 @@
+"""What a lock does not cover, and which sentence says so."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from conftest import Workspace
+from indexes import LINUX, DefaultIndex, TorchIndex
+
+PRIMARY = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+@pytest.fixture
+def binary(default_index: DefaultIndex) -> None:
+    """A package that has no solution on the newest Python."""
+    default_index.add("twig", "1.0")
+    default_index.add("binary", "1.0", ["twig<1 ; python_version >= '3.14'"])
+
+
+@pytest.mark.usefixtures("binary")
+@pytest.mark.skipif(PRIMARY == "3.14", reason="it is the newest one itself")
+def test_without_requires_python_the_one_in_use_is_enough(workspace: Workspace) -> None:
+    workspace.write("requirements.txt", "torch\nbinary\n")
+    done = workspace.locked("--backend", "cpu")
+    assert f'pythons = [\n    "{PRIMARY}",\n]' in workspace.text("lock.toml")
+    narrow = [note["message"] for note in done.result["notes"] if note["code"] == "lock.narrow"]
+    assert len(narrow) == 1
+    assert narrow[0].startswith(f"this lock covers Python {PRIMARY} only: the project has no requires-python")
+    assert "all versions of binary depend on twig" in narrow[0]
+    assert workspace.lock("--check").exit_code == 0
+
+
+@pytest.mark.usefixtures("binary")
+def test_with_requires_python_it_is_an_error(workspace: Workspace) -> None:
+    workspace.every_python()
+    done = workspace.lock("torch", "binary", "--backend", "cpu")
+    assert done.exit_code == 4
+    assert "all versions of binary depend on twig" in done.error["message"]
+    assert "requires-python" in done.error["hint"]
+    assert "3.14" in done.error["hint"]
+    assert "uv" not in done.error["hint"]
+
+
+def test_a_package_without_a_wheel_for_one_target(workspace: Workspace, default_index: DefaultIndex) -> None:
+    default_index.add("linux-only", "1.0", tag=f"py3-none-{LINUX}")
+    done = workspace.lock("torch", "linux-only", "--backend", "cpu")
+    assert done.exit_code == 4
+    assert done.error["code"] == "resolve.unsatisfiable"
+    assert "linux-only==1.0 has no" in done.error["message"]
+    assert "--target" in done.error["hint"]
+    assert "tool.uv" not in done.error["hint"]
+    workspace.locked("torch", "linux-only", "--backend", "cpu", "--target", "linux-x86_64")
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "linux-only==1.0"]
+
+
+def test_a_member_that_the_index_does_not_have(workspace: Workspace, default_index: DefaultIndex) -> None:
+    # Never from the default index, whose build may be the one for CUDA; and whoever asked for it is named.
+    default_index.add_torch("torchcodec", "0.9")
+    default_index.add("video-app", "1.0", ["torch", "torchcodec"])
+    done = workspace.lock("video-app", "--backend", "cpu")
+    assert done.exit_code == 4
+    assert done.error["code"] == "resolve.no-build"
+    assert "the cpu index has no build of torchcodec" in done.error["message"]
+    assert done.error["message"].endswith("(torchcodec is needed by video-app)")
+    assert not workspace.lockfiles.exists()
+
+
+def test_no_build_for_a_python(workspace: Workspace, torch_index: TorchIndex) -> None:
+    index = torch_index.channels["cpu"]
+    own = f"cp{PRIMARY.replace('.', '')}-"
+    index["torch"] = [file for file in index["torch"] if own not in file.filename]
+    done = workspace.lock("torch", "--backend", "cpu", "--python", sys.executable)
+    assert done.exit_code == 4
+    assert done.error["code"] == "resolve.no-build"
+    assert f"Python {PRIMARY}" in done.error["message"]
+    assert "torch 2.14.0 has builds for Python" in done.error["hint"]
+
+
+def test_no_such_version(workspace: Workspace) -> None:
+    done = workspace.lock("torch==2.13.5", "--backend", "cpu")
+    assert done.exit_code == 4
+    assert done.error["code"] == "resolve.no-version"
+    assert done.error["message"] == "no cpu build of torch==2.13.5 exists on the cpu index"
+    assert done.error["hint"] == "The nearest are 2.13.0 and 2.14.0; the newest is 2.14.0."
+
+
+def test_members_that_exclude_each_other(workspace: Workspace) -> None:
+    done = workspace.lock("torch==2.14.0", "torchvision==0.28.0", "--backend", "cpu")
+    assert done.exit_code == 4
+    assert done.error["code"] == "resolve.family"
+    assert done.error["message"] == "no versions of torch==2.14.0, torchvision==0.28.0 fit each other on the cpu index"
+
+
+def test_an_empty_torch_index(workspace: Workspace, torch_index: TorchIndex) -> None:
+    torch_index.channels.clear()
+    done = workspace.lock("torch", "--backend", "cpu")
+    assert done.exit_code == 4
+    assert done.error["code"] == "torch-index.empty"
+    assert "has no torch" in done.error["message"]
+
+
+def test_nothing_needs_torch(workspace: Workspace) -> None:
+    done = workspace.lock("leaf", "--backend", "cpu")
+    assert done.exit_code == 3
+    assert done.error["code"] == "lock.no-torch"
+    assert not workspace.lockfiles.exists()
+
+
+def test_a_python_of_the_project_that_is_not_here(workspace: Workspace) -> None:
+    # A lock installs nothing: it is made for the Python that .python-version names.
+    other = "3.10" if PRIMARY != "3.10" else "3.14"
+    workspace.write(".python-version", f"{other}.777\n")
+    workspace.write("requirements.txt", "torch\n")
+    workspace.locked("--backend", "cpu")
+    assert f'pythons = [\n    "{other}",' in workspace.text("lock.toml")
+
+
+def test_a_python_that_no_build_is_for(workspace: Workspace) -> None:
+    workspace.write(".python-version", "2.7\n")
+    workspace.write("requirements.txt", "torch\n")
+    done = workspace.lock("--backend", "cpu")
+    assert done.exit_code == 6
+    assert done.error["code"] == "python.missing"
+    assert done.error["message"] == "no Python 2.7 found on this machine (named in .python-version)"
