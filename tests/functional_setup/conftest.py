@@ -61,7 +61,7 @@ def tree(folder: Path, *without: str) -> dict[str, str]:
             if any(key == item or key.startswith(f"{item}/") for item in without):
                 continue
             if path.is_symlink():
-                found[key] = f"-> {os.readlink(path)}"
+                found[key] = f"-> {path.readlink()}"
             elif path.is_dir():
                 found[key] = "folder"
             else:

@@ -64,8 +64,8 @@ def wheel(
     return f"{stem}-{version}-{tag}.whl", buffer.getvalue()
 
 
-def torch(version: str, python: str, cuda: str | None = None) -> tuple[str, bytes]:
-    """A torch whose files say which build it is; the CUDA build has CUDA's libraries and requirements."""
+def torch(version: str, python: str, cuda: str | None = None, *, honest: bool = True) -> tuple[str, bytes]:
+    """A torch whose files say which build it is; the CUDA build has CUDA's libraries, and requirements if ``honest``."""
     libraries = ["libtorch_cpu.so", "libc10.so", *(["libtorch_cuda.so", "libc10_cuda.so"] if cuda else [])]
     files: dict[str, str | bytes] = {
         "torch/__init__.py": SLOW,
@@ -74,7 +74,7 @@ def torch(version: str, python: str, cuda: str | None = None) -> tuple[str, byte
         **{f"torch/lib/{name}": b"\x7fELF" + name.encode() for name in libraries},
     }
     requires = ["leaf"]
-    if cuda:
+    if cuda and honest:
         requires += ['nvidia-cublas ; sys_platform == "linux"', 'triton ; sys_platform == "linux"']
     return wheel("torch", version, files, tag=f"cp{python}-cp{python}-{LINUX}", requires=requires)
 
@@ -100,7 +100,7 @@ class Indexes:
 
     def add(self, base: str, filename: str, data: bytes) -> Path:
         """Put a wheel on one of the two (``whl/cpu``, ``simple``) and bring its page up to date."""
-        name = filename.split("-")[0].replace("_", "-")
+        name = filename.split("-", maxsplit=1)[0].replace("_", "-")
         folder = self.folder / base / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / filename).write_bytes(data)

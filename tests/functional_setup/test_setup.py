@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -189,10 +190,10 @@ def test_a_failed_verification_changes_nothing(place: Place, tmp_path: Path) -> 
     indexes.fill()
     for python in ("310", "311", "312", "313", "314"):
         name, _ = torch("2.13.0+cpu", python)
-        indexes.add("whl/cpu", name, torch("2.13.0+cpu", python, cuda="13.0")[1])  # a CUDA build under a CPU name
+        indexes.add("whl/cpu", name, torch("2.13.0+cpu", python, cuda="13.0", honest=False)[1])
     place.environment |= {"ENVTOOL_TORCH_INDEX": indexes.torch_index, "UV_DEFAULT_INDEX": indexes.default_index}
     done = place.setup("--cpu", "--json")
-    assert (done.code, done.error["code"]) == (7, "verify.cuda-none")
+    assert (done.code, done.error["code"]) == (7, "verify.build-identity")
     assert not place.venv.is_symlink()
     assert [path.name for path in (place.root / ".envtool/generations").iterdir()] == []
     indexes.stop()
@@ -271,7 +272,6 @@ def test_a_path_with_spaces_and_letters(tmp_path: Path, surroundings: dict[str, 
     place = Place(tmp_path / "my pröject 🔥 'quoted'", surroundings)
     place.write("requirements.txt", "torch\nleaf\n")
     place.write("pyproject.toml", TARGETS)
-    place.done("--cpu", "--check", "leaf-tool --version", "--check", "python -c 'import leaf'") if False else None
     assert place.done("--cpu", "--check", "python -c 'import leaf'").code == 0
     assert place.call("verify", "--static").code == 0
     place.done("--full")
@@ -302,7 +302,7 @@ def test_a_project_is_installed_editable(place: Place) -> None:
     assert "my_app" not in place.installed()
 
 
-BACKEND = '''
+BACKEND = """
 import zipfile
 from pathlib import Path
 
@@ -317,7 +317,7 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):
     return build_editable(folder)
-'''
+"""
 
 
 def test_drift(place: Place) -> None:
@@ -338,7 +338,8 @@ def test_quiet_and_colours(place: Place) -> None:
     assert "\x1b[" in coloured.err
     assert "\x1b" not in coloured.out
     plain = place.setup("--cpu", "--check", "false", NO_COLOR="1", FORCE_COLOR="1", TERM="xterm-256color")
-    assert not [part for part in plain.err.split("\x1b[")[1:] if part.split("m")[0] not in ("0", "1", "2", "22", "1;0")]
+    assert plain.code == 7
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", plain.err)
 
 
 def test_on_github(place: Place, tmp_path: Path) -> None:
