@@ -65,7 +65,7 @@ def wheel(
 
 
 def torch(version: str, python: str, cuda: str | None = None, *, honest: bool = True) -> tuple[str, bytes]:
-    """A torch whose files say which build it is; the CUDA build has CUDA's libraries, and requirements if ``honest``."""
+    """A torch whose files say which build it is; the CUDA build has CUDA's libraries, and if ``honest`` says so."""
     libraries = ["libtorch_cpu.so", "libc10.so", *(["libtorch_cuda.so", "libc10_cuda.so"] if cuda else [])]
     files: dict[str, str | bytes] = {
         "torch/__init__.py": SLOW,
