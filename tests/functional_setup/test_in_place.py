@@ -84,7 +84,8 @@ def test_a_failing_step_puts_everything_back(place: Place, prefix: Path, step: s
     elif step == "verify":
         hook = tmp_path / "hook"
         hook.mkdir()
-        code = "import envtool.env.inplace as i\ndef no(*a): raise i.VerifyError('verify.test', 'no', '')\ni._verify = no\n"
+        code = "import envtool.env.inplace as i\ndef no(*a):\n    raise i.VerifyError('verify.test', 'no', '')\n"
+        code += "i._verify = no\n"
         (hook / "sitecustomize.py").write_text(code)
         place.environment["PYTHONPATH"] = f"{hook}:{place.environment['PYTHONPATH']}"
     else:
