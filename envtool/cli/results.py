@@ -100,7 +100,8 @@ def _text(result: SetupResult, layout: Layout) -> str:
             f"saved    {human(max(saved, 0))} of download and about {human(max(disk, 0))} of disk against full torch"
         )
     if place is not None:
-        lines += [f"removed  {note.message}" for note in result.notes if note.code == "in-place.removed"]
+        gone = [note.message for note in result.notes if note.code == "in-place.removed"]
+        lines += [f"removed  {message}" for message in gone]
         lines.append("before   .envtool/in-place.json says what was there")
     elif generation is not None and generation.backend == "cpu":
         lines.append("back     envtool rollback")

@@ -106,10 +106,10 @@ def _text(layout: Layout, found: Status) -> str:
 
     lines: list[str] = []
     if found.rows:
-        headings = ["", "id", "backend", "torch", "python", "created", "size", "unique", "state"]
+        headings = ["", "id", "backend", "torch", "python", "created (UTC)", "size", "unique", "state"]
         lines.append(table(headings, [_cells(row) for row in found.rows], right=("id", "size", "unique")))
         lines.append(f"together {size(found.total.apparent)}; deleting all would free {size(found.total.unique)}")
-    name = layout.venv.name
+    name = layout.venv.relative_to(layout.root).as_posix()
     target = clean(str(found.occupant.target))
     lines.append(
         {

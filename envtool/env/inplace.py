@@ -109,8 +109,8 @@ def _set_up(steps: Steps) -> SetupResult:
             reporter.phase("undo", "put back what was there")
             _put_back(before, folder)
     with contextlib.suppress(OSError):
-        undo.finish(before, folder)
-    steps.notes += [Note(code="in-place.removed", message=f"{name} removed: a GPU leftover") for name in leftovers]
+        undo.finish(folder)
+    steps.notes += [Note(code="in-place.removed", message=f"{name}, a GPU leftover") for name in leftovers]
     return _result(place, report, plan, steps, changed=True)
 
 

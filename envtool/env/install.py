@@ -90,7 +90,7 @@ def install_into(interpreter: Path, python: str, what: Installation, reporter: R
     torch, rest = pins_here(what.lock, what.backend.name, python)
     remarks = _install_torch(interpreter, torch, what, reporter)
     if rest:
-        reporter.phase("install", f"{len(rest)} packages from the default index")
+        reporter.phase("install", f"{len(rest)} package{'s' if len(rest) > 1 else ''} from the default index")
         _install_pins(interpreter, rest, what.access, what, reporter)
     for project in what.projects:
         reporter.phase(

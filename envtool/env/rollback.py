@@ -86,7 +86,8 @@ def examine(layout: Layout, generation: Generation) -> tuple[CheckResult, ...]:
     """The static checks that a generation fails: its build, its packages, against its own record. Nothing is run."""
     folder = layout.venv if generation.kind == "plain" else layout.generation(generation.id)
     if not chain.is_sound(layout, generation, folder):
-        return (CheckResult(id="interpreter", status="fail", found="its interpreter is gone"),)
+        found = "its interpreter is gone" if generation.healthy else "it never had an interpreter that runs"
+        return (CheckResult(id="interpreter", status="fail", found=found),)
     try:
         site = locate_site_packages(folder)
         now = installed_versions(site)

@@ -410,7 +410,6 @@ def describe_own(layout: Layout, taken: int) -> Generation:
     backend = "none"
     python = ""
     installed: dict[str, str] = {}
-    healthy = False
     with contextlib.suppress(EnvtoolError, OSError):
         report = verify_environment(
             python=None,
@@ -420,7 +419,6 @@ def describe_own(layout: Layout, taken: int) -> Generation:
         installed = installed_versions(locate_site_packages(layout.venv))
         torch, python = report.torch, report.python or ""
         backend = report.backend or "none"
-        healthy = report.ok
     return Generation(
         id=number,
         backend=backend,
@@ -428,6 +426,7 @@ def describe_own(layout: Layout, taken: int) -> Generation:
         python=python,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         kind="adopted",
-        healthy=healthy or torch is not None,
+        # Whatever is in it, it is what the user worked with: as healthy as its interpreter.
+        healthy=platform.interpreter(layout.venv).exists(),
         installed=tuple(installed.items()),
     )

@@ -74,6 +74,7 @@ def stash(before: Before, folder: Path) -> None:
         if found is not None:
             paths += distributions.recorded_files(found)
     distributions.stash(dict.fromkeys(paths), folder)
+    _remove_empty(Path(before.site_packages), map(str, paths))
 
 
 def undo(before: Before, folder: Path) -> None:
@@ -89,15 +90,13 @@ def undo(before: Before, folder: Path) -> None:
     came |= _unfinished(before, site, {*moved, *came})
     distributions.remove_files(Path(path) for path in came if path in moved or path not in before.listing)
     distributions.restore(folder)
-    _remove_empty(before, site, {*moved, *came})
+    _remove_empty(site, {*moved, *came})
     files.remove_tree(folder)
 
 
-def finish(before: Before, folder: Path) -> None:
-    """The new packages stand: let the old ones go, and the folders that are empty without them. Raises OSError."""
-    gone = {str(path) for path in distributions.stashed(folder)}
+def finish(folder: Path) -> None:
+    """The new packages stand: let the old ones go. Raises OSError."""
     files.remove_tree(folder)
-    _remove_empty(before, Path(before.site_packages), gone)
 
 
 def _unfinished(before: Before, site: Path, known: Iterable[str]) -> set[str]:
@@ -129,9 +128,9 @@ def _top(path: str, site: Path) -> str | None:
         return None
 
 
-def _remove_empty(before: Before, site: Path, paths: Iterable[str]) -> None:
-    kept = {str(Path(name).parent) for name in before.listing if Path(name).is_file()}
+def _remove_empty(site: Path, paths: Iterable[str]) -> None:
+    """An empty folder can be imported, and an empty ``.dist-info`` is a broken package to every tool."""
     folders = {folder for path in paths for folder in Path(path).parents if site in folder.parents}
     for folder in sorted(folders, key=lambda item: len(item.parts), reverse=True):
-        if str(folder) not in kept and folder.is_dir() and not any(folder.iterdir()):
+        if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

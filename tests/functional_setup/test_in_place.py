@@ -1,0 +1,175 @@
+"""``envtool setup --in-place``: an interpreter's own packages, only those that have to change, and all of them back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import TARGETS, Place, tree
+from small_wheels import nvidia_cublas, torch, wheel
+
+
+@pytest.fixture
+def prefix(place: Place, tmp_path: Path) -> Path:
+    """A prefix with full torch, its GPU packages, and packages that are nobody's business."""
+    folder = tmp_path / "container"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    tag = f"{sys.version_info[0]}{sys.version_info[1]}"
+    mine = wheel(
+        "mine", "1.0", {"mine/__init__.py": "x = 1\n", "mine/data.bin": b"\x00\x01"}, scripts={"mine": "mine:x"}
+    )
+    names = []
+    for name, data in (torch("2.13.0", tag, cuda="13.0"), nvidia_cublas(), wheel("triton", "3.7"), mine):
+        (tmp_path / name).write_bytes(data)
+        names.append(tmp_path / name)
+    leaf = tmp_path / "leaf-1.0-py3-none-any.whl"
+    leaf.write_bytes(wheel("leaf", "1.0", {"leaf/__init__.py": "", "leaf/old.py": "x = 1\n"})[1])
+    command = ["uv", "pip", "install", "-q", "--no-deps", "--compile-bytecode", "--python", folder / "bin/python"]
+    subprocess.run([*command, *names, leaf], check=True)
+    (place.packages(folder) / "handmade.pth").write_text("# mine\n")
+    return folder
+
+
+def in_place(place: Place, prefix: Path, *words: str) -> tuple[str, ...]:
+    return ("--cpu", "--in-place", "--python", str(prefix / "bin/python"), *words)
+
+
+def mine(prefix: Path) -> dict[str, str]:
+    return {key: value for key, value in tree(prefix).items() if "mine" in key or "handmade" in key}
+
+
+def test_only_what_has_to_change(place: Place, prefix: Path) -> None:
+    before = mine(prefix)
+    plan = place.done(*in_place(place, prefix, "--dry-run"))
+    assert plan.out.splitlines()[:4] == [
+        "~ leaf 1.0 -> 2.0",
+        "- nvidia-cublas 13.0",
+        "~ torch 2.13.0 -> 2.13.0+cpu",
+        "- triton 3.7",
+    ]
+    assert mine(prefix) == before
+    done = place.done(*in_place(place, prefix, "--check", "python -c 'import leaf, mine; assert leaf.__version__'"))
+    assert done.out.splitlines()[0].startswith(f"current  {prefix}/bin/python is torch 2.13.0+cpu (cpu), Python 3.")
+    assert "removed  nvidia-cublas removed: a GPU leftover" not in done.out
+    assert "removed  nvidia-cublas, a GPU leftover" in done.out
+    assert place.installed(prefix) == {"leaf": "2.0", "mine": "1.0", "torch": "2.13.0+cpu"}
+    assert mine(prefix) == before
+    site = place.packages(prefix)
+    assert not (site / "nvidia").exists(), "no empty folder is left that could be imported"
+    assert not (site / "leaf/old.py").exists()
+    assert not (place.root / ".envtool/in-place").exists()
+    record = json.loads((place.root / ".envtool/in-place.json").read_text())
+    assert record["versions"]["nvidia-cublas"] == "13.0"
+    assert not place.venv.exists()
+    again = tree(prefix)
+    done = place.done(*in_place(place, prefix, "--json"))
+    assert (done.result["changed"], done.result["in_place"]) == (False, f"{prefix}/bin/python")
+    assert tree(prefix) == again
+
+
+@pytest.mark.parametrize("step", ["check", "hash", "verify"])
+def test_a_failing_step_puts_everything_back(place: Place, prefix: Path, step: str, tmp_path: Path) -> None:
+    before = tree(prefix)
+    words = in_place(place, prefix)
+    if step == "check":
+        words = (*words, "--check", "python -c 'import leaf; raise SystemExit(1)'")
+    elif step == "verify":
+        hook = tmp_path / "hook"
+        hook.mkdir()
+        code = "import envtool.env.inplace as i\ndef no(*a):\n    raise i.VerifyError('verify.test', 'no', '')\n"
+        code += "i._verify = no\n"
+        (hook / "sitecustomize.py").write_text(code)
+        place.environment["PYTHONPATH"] = f"{hook}:{place.environment['PYTHONPATH']}"
+    else:
+        assert place.call("lock").code == 0
+        for name in ("requirements.txt", "lock.toml"):
+            path = place.root / "lockfiles" / name
+            text = path.read_text()
+            if name == "requirements.txt":
+                old = hashlib.sha256(text.encode()).hexdigest()
+                text = re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text)
+                new = hashlib.sha256(text.encode()).hexdigest()
+            else:
+                text = text.replace(old, new)
+            path.write_text(text)
+        words = (*words, "--frozen")
+    done = place.setup(*words, "--json")
+    assert done.code == {"check": 7, "hash": 5, "verify": 7}[step], done.out
+    assert tree(prefix) == before
+    assert not (place.root / ".envtool/in-place").exists()
+
+
+def test_no_record_is_a_clear_error(place: Place, prefix: Path) -> None:
+    next(place.packages(prefix).glob("torch-*.dist-info/RECORD")).unlink()
+    before = tree(prefix)
+    done = place.setup(*in_place(place, prefix, "--json"))
+    assert (done.code, done.error["code"]) == (6, "in-place.no-record")
+    assert "torch" in done.error["message"]
+    assert tree(prefix) == before
+
+
+def test_without_python(place: Place) -> None:
+    done = place.setup("--cpu", "--in-place", "--json")
+    assert (done.code, done.error["code"]) == (2, "in-place.python")
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.35])
+def test_killed_and_put_back(place: Place, prefix: Path, delay: float) -> None:
+    before = tree(prefix)
+    assert place.call("lock").code == 0
+    words = in_place(place, prefix, "--frozen", "--check", "python -c 'import time; time.sleep(60)'")
+    process = place.start("setup", "--no-probe", *words)
+    stash = place.root / ".envtool/in-place"
+    deadline = time.monotonic() + 60
+    while not stash.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.002)
+    time.sleep(delay)
+    process.kill()
+    process.wait()
+    process.stdout.close()  # type: ignore[union-attr]
+    process.stderr.close()  # type: ignore[union-attr]
+    time.sleep(0.5)  # uv, whose parent is gone, comes to its end
+    done = place.setup(*in_place(place, prefix, "--frozen", "--check", "false"))
+    assert "an earlier in-place setup was interrupted: what was there is back" in done.err
+    assert done.code == 7
+    assert tree(prefix) == before
+
+
+def test_interrupted_by_the_keyboard(place: Place, prefix: Path) -> None:
+    before = tree(prefix)
+    started = place.root / "started"
+    code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
+    process = place.start("setup", "--no-probe", *in_place(place, prefix, "--check", f'python -c "{code}"'))
+    deadline = time.monotonic() + 60
+    while not started.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert tree(prefix) == before
+
+
+def test_a_local_project(place: Place, prefix: Path) -> None:
+    from test_setup import BACKEND
+
+    (place.root / "requirements.txt").unlink()
+    place.write(
+        "pyproject.toml",
+        TARGETS + '[project]\nname = "my-app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["torch"]\n'
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+    )
+    place.write("my_app.py", "")
+    place.write("backend.py", BACKEND)
+    before = tree(prefix)
+    assert place.setup(*in_place(place, prefix, "--check", "false")).code == 7
+    assert tree(prefix) == before
+    place.done(*in_place(place, prefix, "--check", "python -c 'import my_app'"))
+    assert place.done(*in_place(place, prefix)).out.startswith("already satisfied: ")
