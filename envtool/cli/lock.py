@@ -42,18 +42,20 @@ def lock(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Lock the project: torch from the PyTorch index, the rest from the default one.
+    """Lock the project: torch from the PyTorch index, the rest as usual.
 
-    Writes lockfiles/: names, versions, markers and hashes, for four targets, with the
-    cpu build and the full build of torch at the same version. No URL goes into a lock
-    text, so one lock serves the public index, a mirror and a folder of wheels.
+    Writes lockfiles/: names, versions, markers and hashes for four targets,
+    with the cpu build and the full build of torch at the same version. No URL
+    goes into a lock text, so one lock serves the public index, a mirror and a
+    folder of wheels.
 
+    \b
     Examples:
-
       envtool lock
-      envtool lock --check
+      envtool lock --check                        in CI: exit 5 when stale
       envtool lock --upgrade-package numpy --diff
       envtool lock --target linux-x86_64 --target windows-amd64
+      envtool lock --backend cpu --backend cu126
     """
 
     def stage(reporter: Reporter) -> Outcome:
