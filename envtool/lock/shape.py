@@ -1,4 +1,4 @@
-"""Whether pyproject.toml and a script's metadata have the shape that their specifications give them. Pure."""
+"""Whether pyproject.toml, a script's metadata and lock.toml have the shape that their readers count on. Pure."""
 
 from __future__ import annotations
 
@@ -32,6 +32,37 @@ def _file(value: Any) -> bool:
     return isinstance(value, dict) and ("file" not in value or _text(value["file"]) or _texts(value["file"]))
 
 
+def _number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _files(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(item, dict) and _text(item.get("digest")) and _text(item.get("backend", ""))
+        for item in value.values()
+    )
+
+
+def _routes(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, dict) and all(_text(item.get(key)) for key in ("name", "url", "kind")) for item in value
+    )
+
+
+def _projects(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, dict)
+        and _text(item.get("path"))
+        and _text(item.get("name", ""))
+        and _texts(item.get("extras", []))
+        for item in value
+    )
+
+
+def _strings(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+
+
 _Rule = tuple[str, Callable[[Any], bool], str]
 
 _PYPROJECT: tuple[_Rule, ...] = (
@@ -52,6 +83,22 @@ _SCRIPT: tuple[_Rule, ...] = (
     ("dependencies", _texts, "a list of strings"),
     ("requires-python", _text, "a string"),
 )
+_LOCK: tuple[_Rule, ...] = (
+    ("version", _number, "a number"),
+    ("inputs", _text, "a string"),
+    ("requirements", _texts, "a list of strings"),
+    ("constraints", _texts, "a list of strings"),
+    ("gpu-packages", _text, "a string"),
+    ("python", _text, "a string"),
+    ("pythons", _texts, "a list of strings"),
+    ("targets", _texts, "a list of strings"),
+    ("resolver", _text, "a string"),
+    ("gaps", _texts, "a list of strings"),
+    ("routes", _routes, "a list of tables with name, url and kind"),
+    ("projects", _projects, "a list of tables with path"),
+    ("files", _files, "a table of tables with digest"),
+    ("tools", _strings, "a table of strings"),
+)
 
 
 def check_pyproject(table: Mapping[str, Any]) -> None:
@@ -64,10 +111,23 @@ def check_script(table: Mapping[str, Any], name: str) -> None:
     _check(table, _SCRIPT, name, "script.metadata")
 
 
+def lock_misfit(table: Mapping[str, Any]) -> str | None:
+    """What is wrong with the shape of lock.toml, as words; None if nothing is."""
+    missing = [key for key in ("version", "inputs", "targets", "pythons", "files") if not table.get(key)]
+    return f"{missing[0]} is missing" if missing else _misfit(table, _LOCK)
+
+
 def _check(table: Mapping[str, Any], rules: tuple[_Rule, ...], where: str, code: str) -> None:
+    wrong = _misfit(table, rules)
+    if wrong is not None:
+        raise UsageError(code, f"{where}: {wrong}", "Mend that key.")
+
+
+def _misfit(table: Mapping[str, Any], rules: tuple[_Rule, ...]) -> str | None:
     for path, fits, words in rules:
         value: Any = table
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         if value is not None and not fits(value):
-            raise UsageError(code, f"{where}: {path} must be {words}", "Mend that key.")
+            return f"{path} must be {words}"
+    return None

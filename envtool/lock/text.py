@@ -16,6 +16,7 @@ from packaging.version import Version
 
 from envtool.adapters.requirements import parse_requirements
 from envtool.errors import LockError
+from envtool.lock.shape import lock_misfit
 from envtool.models import LocalProject, Lock, LockFile, Pin, Route
 
 FORMAT = 1
@@ -168,19 +169,18 @@ def parse_table(text: str, where: str) -> dict[str, Any]:
     """
     try:
         table = tomli.loads(text)
-        version = table["version"]
-        files = table["files"]
-        known = isinstance(files, dict) and all(isinstance(item, dict) and "digest" in item for item in files.values())
-        lists = all(isinstance(table[key], list) and table[key] for key in ("targets", "pythons"))
-        if not (known and lists and isinstance(version, int) and isinstance(table["inputs"], str)):
-            raise ValueError("a key is missing or of the wrong type")
-    except (tomli.TOMLDecodeError, KeyError, ValueError) as error:
-        hint = "Restore it from version control, or write it again: envtool lock"
-        raise LockError("lock.malformed", f"{where} is not a lock: {error}", hint) from None
-    if version > FORMAT:
+        wrong = None
+    except tomli.TOMLDecodeError as error:
+        table, wrong = {}, str(error)
+    version = table.get("version")
+    if isinstance(version, int) and version > FORMAT:  # first: a newer format may have another shape
         message = f"{where} has format {version}; this envtool reads up to {FORMAT}"
         raise LockError("lock.newer", message, "Update envtool.")
-    if any("/" in name or "\\" in name or name.startswith(".") for name in files):
+    wrong = wrong or lock_misfit(table)
+    if wrong is not None:
+        hint = "Restore it from version control, or write it again: envtool lock"
+        raise LockError("lock.malformed", f"{where} is not a lock: {wrong}", hint)
+    if any("/" in name or "\\" in name or name.startswith(".") for name in table["files"]):
         raise LockError("lock.malformed", f"{where} names a file outside its folder", "Write it again: envtool lock")
     return table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -67,27 +68,57 @@ def _with(candidate: Candidate, *, metadata: bool, size: int | None, yanked: boo
     )
 
 
+def _digest(value: object) -> str | None:
+    """A sha256 as it goes into a lock: what is none counts as not advertised."""
+    return value.lower() if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{64}", value) else None
+
+
+def _join(base: str, link: object) -> str | None:
+    """The absolute URL of a link; None for what is no URL (an index page may hold anything)."""
+    try:
+        joined = urljoin(base, link) if isinstance(link, str) else None
+        if joined is not None:
+            urlsplit(joined)
+    except ValueError:
+        return None
+    return joined
+
+
 def _from_html(text: str, url: str) -> Iterable[Candidate]:
     parser = _Anchors()
     parser.feed(text)
-    base = urljoin(url, parser.base) if parser.base else url
+    base = _join(url, parser.base or "") or url
     for anchor in parser.anchors:
-        target, fragment = urldefrag(urljoin(base, anchor["href"]))
+        joined = _join(base, anchor["href"])
+        if joined is None:
+            continue
+        target, fragment = urldefrag(joined)
         filename = unquote(urlsplit(target).path.rsplit("/", 1)[-1])
-        sha256 = fragment.removeprefix("sha256=").lower() if fragment.startswith("sha256=") else None
-        candidate = make_candidate(filename, target, sha256)
+        sha256 = fragment.removeprefix("sha256=") if fragment.startswith("sha256=") else None
+        candidate = make_candidate(filename, target, _digest(sha256))
         if candidate is not None:
             metadata = "data-core-metadata" in anchor or "data-dist-info-metadata" in anchor
             yield _with(candidate, metadata=metadata, size=None, yanked="data-yanked" in anchor)
 
 
 def _from_json(text: str, url: str) -> Iterable[Candidate]:
-    for file in json.loads(text).get("files", []):
-        sha256 = (file.get("hashes") or {}).get("sha256")
-        candidate = make_candidate(file["filename"], urldefrag(urljoin(url, file["url"]))[0], sha256)
+    try:
+        table = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    files = table.get("files") if isinstance(table, dict) else None
+    for file in files if isinstance(files, list) else []:
+        if not isinstance(file, dict):
+            continue
+        filename, joined, hashes = file.get("filename"), _join(url, file.get("url")), file.get("hashes")
+        if not isinstance(filename, str) or joined is None:
+            continue
+        sha256 = _digest(hashes.get("sha256") if isinstance(hashes, dict) else None)
+        candidate = make_candidate(filename, urldefrag(joined)[0], sha256)
         if candidate is not None:
             metadata = bool(file.get("core-metadata") or file.get("dist-info-metadata"))
-            yield _with(candidate, metadata=metadata, size=file.get("size"), yanked=bool(file.get("yanked")))
+            size = file.get("size") if isinstance(file.get("size"), int) else None
+            yield _with(candidate, metadata=metadata, size=size, yanked=bool(file.get("yanked")))
 
 
 def parse_project_page(text: str, url: str, content_type: str, name: str) -> tuple[Candidate, ...]:

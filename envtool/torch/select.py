@@ -126,13 +126,18 @@ class FamilyRequest:
 
 def _allowed(specifier: SpecifierSet, found: Sequence[_Release]) -> list[_Release]:
     # A specifier may name the local version (==2.13.0+cpu); compare with the builds, not only with the public version.
-    kept = []
-    for release in found:
-        versions = {release.public, *release.builds.values()}
-        pre = specifier.prereleases or None
-        if any(specifier.contains(version, prereleases=pre) for version in versions):
-            kept.append(release)
-    return kept
+    def matching(prereleases: bool) -> list[_Release]:
+        return [
+            release
+            for release in found
+            if any(
+                specifier.contains(version, prereleases=prereleases)
+                for version in (release.public, *release.builds.values())
+            )
+        ]
+
+    # Pre-releases only where the specifier names one, or nothing else matches (PEP 440).
+    return matching(bool(specifier.prereleases)) or matching(True)
 
 
 def _by_coverage(found: Sequence[_Release], levels: Sequence[frozenset[Cell]]) -> list[_Release]:
@@ -246,7 +251,7 @@ def _why_not(newest: _Release, chosen: _Release, cells: frozenset[Cell]) -> str:
 def describe_cells(cells: Iterable[Cell]) -> str:
     """Cells as words: ``Python 3.10, 3.14 on windows-amd64``; several targets are joined by ``; ``."""
     by_target: dict[str, list[str]] = {}
-    for target, python in cells:
+    for target, python in sorted(cells):
         by_target.setdefault(target, []).append(python)
     by_pythons: dict[tuple[str, ...], list[str]] = {}
     for target, pythons in by_target.items():

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envtool.errors import UsageError
@@ -176,6 +176,7 @@ def test_a_line_that_nobody_reads(tmp_path: Path, line: str) -> None:
     assert caught.value.message.startswith(f"requirements.txt:2: cannot read {line!r}")
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.text(max_size=80))
 def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.mktemp("any")

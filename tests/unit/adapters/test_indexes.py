@@ -1,0 +1,80 @@
+"""Where the user's own configuration says that packages come from; URLs without their secrets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from envtool.adapters.http import credentials, redact
+from envtool.adapters.indexes import read_ambient
+from envtool.adapters.uv import access_environment
+from envtool.models import IndexAccess
+
+
+def ambient(tmp_path: Path, **variables: str) -> IndexAccess:
+    environ = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config"), **variables}
+    return read_ambient(environ)
+
+
+def test_nothing_is_set(tmp_path: Path) -> None:
+    assert ambient(tmp_path) == IndexAccess()
+
+
+def test_the_order(tmp_path: Path) -> None:
+    pip = tmp_path / "pip.conf"
+    pip.write_text(
+        "[global]\nindex-url = https://pip-file.example/simple\nfind-links = /a /b\n"
+        "extra-index-url = https://extra.example/simple\n",
+        encoding="utf-8",
+    )
+    assert ambient(tmp_path, PIP_CONFIG_FILE=str(pip)) == IndexAccess(
+        default_index="https://pip-file.example/simple", find_links=("/a", "/b")
+    )
+    assert (
+        ambient(tmp_path, PIP_CONFIG_FILE=str(pip), PIP_INDEX_URL="https://pip-env.example/simple").default_index
+        == "https://pip-env.example/simple"
+    )
+    if os.name == "posix":
+        (tmp_path / "config" / "uv").mkdir(parents=True)
+        (tmp_path / "config" / "uv" / "uv.toml").write_text(
+            '[[index]]\nurl = "https://extra.example/simple"\n'
+            '[[index]]\nurl = "https://uv-file.example/simple"\ndefault = true\n',
+            encoding="utf-8",
+        )
+        assert ambient(tmp_path, PIP_CONFIG_FILE=str(pip)).default_index == "https://uv-file.example/simple"
+    for name in ("UV_INDEX_URL", "UV_DEFAULT_INDEX"):
+        assert ambient(tmp_path, PIP_CONFIG_FILE=str(pip), **{name: "https://env.example/s"}).default_index == (
+            "https://env.example/s"
+        )
+    assert ambient(tmp_path, UV_FIND_LINKS="x, y", PIP_FIND_LINKS="z").find_links == ("x", "y")
+
+
+@pytest.mark.parametrize("variable", ["PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX"])
+def test_an_extra_index_is_left_out(tmp_path: Path, variable: str) -> None:
+    assert ambient(tmp_path, **{variable: "https://extra.example/simple"}) == IndexAccess()
+
+
+@pytest.mark.parametrize(
+    ("url", "plain", "secret"),
+    [
+        ("https://user:pass@host.example:8080/simple", "https://host.example:8080/simple", ("user", "pass")),
+        ("https://token@host.example/s?q=1#f", "https://host.example/s?q=1#f", ("token", "")),
+        ("https://user:p%40ss@host.example/s", "https://host.example/s", ("user", "p%40ss")),
+        ("https://host.example/simple", "https://host.example/simple", None),
+        ("./wheels", "./wheels", None),
+    ],
+)
+def test_redaction(url: str, plain: str, secret: tuple[str, str] | None) -> None:
+    assert redact(url) == plain
+    assert credentials(url) == secret
+
+
+def test_secrets_do_not_show_in_a_repr() -> None:
+    access = IndexAccess(default_index="https://u:s3cret@host.example/s", routes=(("a", "https://u:s3cret@b.example"),))
+    assert "s3cret" not in repr(access)
+    assert access_environment(access) == {
+        "UV_DEFAULT_INDEX": "https://u:s3cret@host.example/s",
+        "UV_INDEX": "a=https://u:s3cret@b.example",
+    }
