@@ -82,7 +82,7 @@ unit | all)
 esac
 case $suite in
 unit) run "$main" tests/unit "$@" ;;
-functional) run "$main" tests/functional tests/fault "$@" ;;
+functional) run "$main" tests/functional tests/functional_setup tests/fault "$@" ;;
 e2e) run "$main" tests/e2e "$@" ;;
 all) run "$main" tests "$@" ;;
 *) fail "unknown suite $suite: it is all, unit, functional or e2e" ;;

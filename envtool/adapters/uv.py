@@ -319,7 +319,8 @@ def _advice(text: str) -> str:
 
 
 def _split(text: str) -> str:
-    match = re.search(r"for split \(markers: (.+)\)", text)
+    # uv names the fork in its headline, or only behind the name of a package: name{python_full_version >= '3.14'}.
+    match = re.search(r"for split \(markers: (.+)\)", text) or re.search(r"\{(python_[^}]+)\}", text)
     return f" ({match[1]})" if match else ""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import official_wheel
+from official import official_wheel
 
 import envtool
 

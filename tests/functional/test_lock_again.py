@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Workspace
 from indexes import DefaultIndex, TorchIndex
+from workspace import Workspace
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Workspace
 from indexes import ARM, LINUX, MACOS, WINDOWS, DefaultIndex, TorchIndex, make_wheel, sha256
+from workspace import Workspace
 
 from envtool.torch.targets import host_target
 

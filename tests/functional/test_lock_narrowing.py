@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 import pytest
-from conftest import Workspace
 from indexes import LINUX, DefaultIndex, TorchIndex
+from workspace import Workspace
 
 PRIMARY = f"{sys.version_info[0]}.{sys.version_info[1]}"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Workspace
 from indexes import TorchIndex
+from workspace import Workspace
 
 
 def test_what_comes_in_through_others_is_left_out(workspace: Workspace) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
-from conftest import Workspace
 from indexes import ARM, LINUX, MACOS, PLATFORMS, WINDOWS, DefaultIndex, TorchIndex
 from packaging.markers import Marker
+from workspace import Workspace
 
 from envtool.torch.targets import TARGETS
 

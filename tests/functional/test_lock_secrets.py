@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Done, Workspace
 from indexes import DefaultIndex, TorchIndex
+from workspace import Done, Workspace
 
 USER = "lock-user"
 PASSWORD = "p@ss:w/rd%41?"

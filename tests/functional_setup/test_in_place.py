@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TARGETS, Place, tree
+from place import TARGETS, Place, tree
 from small_wheels import nvidia_cublas, torch, wheel
 
 

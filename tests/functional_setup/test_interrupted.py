@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Place, tree
+from place import Place, tree
 
 CHANGING = ("lockfiles", ".envtool/state.json", ".envtool/lock", ".envtool/lock.pid", "importing", "started")
 

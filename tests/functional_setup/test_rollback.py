@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Place, tree
+from place import Place, tree
 from small_wheels import torch, wheel
 
 

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import TARGETS, Place, tree
+from place import TARGETS, Place, tree
 from small_wheels import Indexes, torch, wheel
 
 
