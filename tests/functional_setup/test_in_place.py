@@ -32,7 +32,18 @@ def prefix(place: Place, tmp_path: Path) -> Path:
         names.append(tmp_path / name)
     leaf = tmp_path / "leaf-1.0-py3-none-any.whl"
     leaf.write_bytes(wheel("leaf", "1.0", {"leaf/__init__.py": "", "leaf/old.py": "x = 1\n"})[1])
-    command = ["uv", "pip", "install", "-q", "--no-deps", "--compile-bytecode", "--python", folder / "bin/python"]
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--compile-bytecode",
+        "--python",
+        folder / "bin/python",
+    ]
     subprocess.run([*command, *names, leaf], check=True)
     (place.packages(folder) / "handmade.pth").write_text("# mine\n")
     return folder

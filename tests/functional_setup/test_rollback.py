@@ -19,7 +19,18 @@ def own_environment(place: Place, *wheels: tuple[str, bytes]) -> None:
     for name, data in wheels:
         path = place.root.parent / name
         path.write_bytes(data)
-        command = ["uv", "pip", "install", "-q", "--no-deps", "--python", str(place.venv / "bin/python"), str(path)]
+        command = [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--python",
+            str(place.venv / "bin/python"),
+            str(path),
+        ]
         subprocess.run(command, check=True)
     (place.venv / "notes.txt").write_text("mine\n")
     (place.site / "handmade.py").write_text("x = 1\n")
