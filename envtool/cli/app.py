@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from envtool import __version__
+from envtool.cli.bundle import bundle
 from envtool.cli.lock import lock
 from envtool.cli.prune import prune
 from envtool.cli.rollback import rollback
@@ -42,3 +43,4 @@ app.command()(status)
 app.command()(prune)
 app.command(context_settings={"allow_interspersed_args": False})(run)
 app.command()(verify)
+app.command()(bundle)
