@@ -1,14 +1,21 @@
 #!/bin/sh
 # Write the locks of envtool's own dependencies: lockfiles/envtool.txt (what bootstrap installs) and
-# lockfiles/envtool-test.txt (what the tests need besides). Needs uv. Arguments go to uv, such as --upgrade.
+# lockfiles/envtool-test.txt (what the tests need besides); and envtool/bundle/pyinstaller.txt (what envtool bundle
+# installs beside an app). Needs uv. Arguments go to uv, such as --upgrade.
 set -eu
 cd "$(dirname "$0")/.."
 
 compile() {
-    uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
+    uv pip compile --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
         --quiet --custom-compile-command scripts/relock.sh "$@"
 }
 
 # The build backend is locked with the rest, so that envtool itself is built without another download.
 printf '%s\n' 'flit_core>=3.11,<4' | compile - -o lockfiles/envtool.txt "$@"
-compile --group test --group lint -c lockfiles/envtool.txt -o lockfiles/envtool-test.txt "$@"
+compile pyproject.toml --group test --group lint -c lockfiles/envtool.txt -o lockfiles/envtool-test.txt "$@"
+
+python3 - <<'END' | compile - -o envtool/bundle/pyinstaller.txt "$@"
+import re
+text = open("pyproject.toml", encoding="utf-8").read()
+print("\n".join(re.search(r"^bundle = \[(.*)\]$", text, re.M)[1].replace('"', "").split(", ")))
+END

@@ -6,6 +6,7 @@ import typer
 
 from envtool import __version__
 from envtool.cli.audit import audit
+from envtool.cli.bundle import bundle
 from envtool.cli.lock import lock
 from envtool.cli.model import model
 from envtool.cli.prune import prune
@@ -46,3 +47,4 @@ app.command(context_settings={"allow_interspersed_args": False})(run)
 app.command()(verify)
 app.command()(audit)
 app.command()(model)
+app.command()(bundle)

@@ -1,0 +1,1 @@
+"""What runs inside PyInstaller or inside the frozen app: standard library only, and no import of envtool."""

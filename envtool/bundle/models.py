@@ -1,0 +1,106 @@
+"""What passes between the steps of a bundle. No I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from envtool.models import CheckResult, IndexAccess
+
+START_FAILED = 78
+"""Exit status of a frozen app whose start check failed (EX_CONFIG of sysexits.h)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleSettings:
+    """``[tool.envtool.bundle]``. ``max_size`` in bytes; ``keep``: modules that stay in; ``sources``: modules whose
+    source TorchScript reads at run time, besides those that are found."""
+
+    smoke: str | None = None
+    max_size: int | None = None
+    on_failure: Literal["exit", "continue"] = "exit"
+    start_check: bool = True
+    strip: bool = False
+    keep: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpecOptions:
+    """What a new spec is written from. ``data`` are (source, folder in the bundle)."""
+
+    onefile: bool = False
+    windowed: bool = False
+    icon: str | None = None
+    data: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def given(self) -> bool:
+        """Whether any of it was asked for."""
+        return self != SpecOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleRequest:
+    """One bundle to build.
+
+    ``spec``: the spec file. ``python`` and ``site_packages``: the app's environment. ``state``: the ``.envtool``
+    folder. ``dist``: where the bundle goes. ``is_gpu_library``: judges a file name.
+    """
+
+    spec: Path
+    python: Path
+    site_packages: Path
+    state: Path
+    dist: Path
+    settings: BundleSettings
+    access: IndexAccess
+    is_gpu_library: Callable[[str], bool]
+    compare: bool = False
+    timeout: float = 1800.0
+
+    @property
+    def name(self) -> str:
+        """The name of the spec, which names the work folder."""
+        return self.spec.stem
+
+    @property
+    def work(self) -> Path:
+        """Where the build works; kept after it, for its logs."""
+        return self.state / "build" / self.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sizes:
+    """Bytes of a bundle: on disk, and its content by part, largest first. ``packed``: one-file."""
+
+    total: int
+    parts: tuple[tuple[str, int], ...] = ()
+    packed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleResult:
+    """A built bundle and what was found about it. ``path`` is where it lies now: in dist only if all checks passed."""
+
+    path: Path
+    executable: Path
+    torch: str
+    sizes: Sizes
+    checks: tuple[CheckResult, ...]
+    seconds: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+    default_size: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """True when no check failed."""
+        return all(check.status != "fail" for check in self.checks)
+
+    @property
+    def ratio(self) -> float | None:
+        """Size against the same app with PyInstaller's default hook, where that was built."""
+        return round(self.sizes.total / self.default_size, 3) if self.default_size else None

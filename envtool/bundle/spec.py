@@ -1,0 +1,64 @@
+"""Write a lean, commented PyInstaller spec for a script. Pure."""
+
+from __future__ import annotations
+
+from envtool.bundle.models import SpecOptions
+from envtool.errors import UsageError
+
+
+def parse_data(text: str) -> tuple[str, str]:
+    """``SOURCE`` or ``SOURCE:FOLDER`` as (source, folder in the bundle). Raises UsageError (``bundle.data``)."""
+    # A drive letter is no separator: C:\\models
+    head, separator, folder = text.rpartition(":")
+    if separator and len(head) > 1:
+        source = head
+    else:
+        source, folder = text, ""
+    source = source.replace("\\", "/").rstrip("/")
+    if not source or folder.startswith("/") or ".." in folder.split("/"):
+        raise UsageError(
+            "bundle.data", f"--data {text!r} is not SOURCE or SOURCE:FOLDER", "Such as --data models:models"
+        )
+    return source, folder or source.rsplit("/", 1)[-1]
+
+
+def spec_text(script: str, name: str, options: SpecOptions) -> str:
+    """The text of a spec that bundles ``script`` (relative to the spec) as ``name``."""
+    datas = "".join(f"        ({source!r}, {folder!r}),\n" for source, folder in options.data)
+    datas = f"[\n{datas}    ]" if datas else "[]"
+    icon = f"    icon={options.icon!r},\n" if options.icon else ""
+    content = "    a.binaries,\n    a.datas,\n" if options.onefile else ""
+    exclude = "" if options.onefile else "    exclude_binaries=True,\n"
+    text = f"""\
+# Written by envtool bundle, and yours from here on. Build it with: envtool bundle {name}.spec
+#
+# torch needs nothing in this file. envtool brings a hook that leaves out what a CPU bundle does not use, keeps the
+# sources that TorchScript reads, and checks torch before the app starts. So do not add here:
+#   collect_submodules("torch")          the hook does it
+#   excludes=["torch.distributed", ...]  import torch fails without them
+#   strip=True, upx=True                 they break numpy's libraries; use: envtool bundle --strip
+
+a = Analysis(
+    [{script!r}],
+    # Files that the app opens at run time: (from, folder in the bundle). Find them by Path(__file__).parent.
+    datas={datas},
+    # Modules that are imported by name only (importlib, plugins).
+    hiddenimports=[],
+    # Packages that are installed here and that the app does not need.
+    excludes=[],
+)
+pyz = PYZ(a.pure)
+exe = EXE(
+    pyz,
+    a.scripts,
+{content}{exclude}    name={name!r},
+    console={not options.windowed},
+{icon})
+"""
+    if not options.onefile:
+        text += f"coll = COLLECT(exe, a.binaries, a.datas, name={name!r})\n"
+    if options.windowed:
+        made = "exe" if options.onefile else "coll"
+        text += "# On macOS: a folder that the Finder shows as an app. Elsewhere this does nothing.\n"
+        text += f"app = BUNDLE({made}, name={name + '.app'!r}, bundle_identifier=None)\n"
+    return text

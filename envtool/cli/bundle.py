@@ -1,0 +1,213 @@
+"""``envtool bundle``: a frozen app from the proven CPU environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from envtool.cli.output import JsonOption, QuietOption, run_command
+from envtool.errors import ExitCode, UsageError, VerifyError
+from envtool.models import Outcome, Reporter
+
+if TYPE_CHECKING:
+    from envtool.bundle.models import BundleRequest, BundleResult, BundleSettings, SpecOptions
+    from envtool.lock.project import Project
+
+_NEW = "For a new spec"
+_GATES = "Gates"
+
+Source = Annotated[
+    Path, typer.Argument(metavar="SPEC|SCRIPT", help="A PyInstaller spec, or a script to write one for.")
+]
+Smoke = Annotated[
+    str | None,
+    typer.Option("--smoke", metavar="COMMAND", help='Run the built app: "app --selftest".', rich_help_panel=_GATES),
+]
+MaxSize = Annotated[
+    str | None,
+    typer.Option("--max-size", metavar="SIZE", help="Fail above this size: 600MB.", rich_help_panel=_GATES),
+]
+Compare = Annotated[
+    bool,
+    typer.Option("--compare", help="Also build with PyInstaller's own hook (minutes).", rich_help_panel=_GATES),
+]
+Strip = Annotated[bool, typer.Option("--strip", help="Strip symbol tables from torch's libraries, and no others.")]
+Dist = Annotated[Path, typer.Option("--dist", metavar="DIR", help="Where the bundle goes.")]
+Python = Annotated[
+    Path | None, typer.Option("--python", metavar="PATH", help="The app's interpreter. Default: .venv's.")
+]
+Onefile = Annotated[bool, typer.Option("--onefile", help="One file that unpacks itself.", rich_help_panel=_NEW)]
+Windowed = Annotated[bool, typer.Option("--windowed", help="No console (Windows, macOS).", rich_help_panel=_NEW)]
+Icon = Annotated[str | None, typer.Option("--icon", metavar="FILE", help="Icon of the app.", rich_help_panel=_NEW)]
+Data = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="SRC[:DIR]", help="Bundle files. Repeatable.", rich_help_panel=_NEW),
+]
+
+
+def bundle(
+    source: Source,
+    *,
+    smoke: Smoke = None,
+    max_size: MaxSize = None,
+    compare: Compare = False,
+    strip: Strip = False,
+    dist: Dist = Path("dist"),
+    python: Python = None,
+    onefile: Onefile = False,
+    windowed: Windowed = False,
+    icon: Icon = None,
+    data: Data = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Build a PyInstaller bundle of a torch app that is small, and proven to start.
+
+    Builds from the project's CPU environment, which is verified first and not
+    changed. A torch hook leaves out what a CPU app does not use; a start check
+    in the app proves torch before the app runs, or says in one line why not.
+    The built app is then run where there is no Python, no PATH and no HOME. It
+    replaces the one in dist only if every check passes.
+
+    \b
+    Examples:
+      envtool bundle app.py --data models      writes app.spec, builds it
+      envtool bundle app.spec --smoke "app --selftest"
+      envtool bundle app.spec --max-size 600MB --strip
+      envtool bundle app.spec --compare --json
+
+    \b
+    Settings, in pyproject.toml:
+      [tool.envtool.bundle]
+      smoke = "app --selftest"
+      max-size = "600MB"
+      on-failure = "exit"      or "continue": the app starts all the same
+      keep = ["torch.onnx"]    modules that are not left out
+
+    Exit code 6 if the build fails, 7 if the environment or the bundle is not
+    sound, 2 for a wrong option.
+    """
+
+    def stage(reporter: Reporter) -> Outcome:
+        from dataclasses import replace
+
+        from envtool.bundle.build import bundle as build
+        from envtool.bundle.models import SpecOptions
+        from envtool.bundle.settings import parse_size, read_bundle_settings
+        from envtool.bundle.spec import parse_data
+        from envtool.cli.options import open_here
+        from envtool.env.generations import exclusive
+        from envtool.env.records import layout_for
+
+        project = open_here()
+        settings = read_bundle_settings(project.settings.bundle)
+        settings = replace(
+            settings,
+            smoke=smoke if smoke is not None else settings.smoke,
+            max_size=parse_size(max_size) if max_size is not None else settings.max_size,
+            strip=strip or settings.strip,
+        )
+        options = SpecOptions(
+            onefile=onefile, windowed=windowed, icon=icon, data=tuple(parse_data(item) for item in data or ())
+        )
+        layout = layout_for(project.root, project.settings.venv)
+        with exclusive(layout):
+            _verify(python or layout.venv, given=python is not None, reporter=reporter)
+            spec = _spec(source, options, reporter)
+            request = _request(project, settings, spec, python or layout.venv)
+            request = replace(request, compare=compare, dist=project.root / dist, state=layout.state)
+            return _outcome(build(request, reporter), project.root)
+
+    run_command("bundle", stage, as_json=json, quiet=quiet)
+
+
+def _verify(environment: Path, *, given: bool, reporter: Reporter) -> None:
+    """A bundle from an environment that is not proven carries its fault to every user."""
+    from envtool.env.verify import VerifyOptions, verify_environment
+
+    if not given and not environment.is_dir():
+        raise UsageError("bundle.environment", "no .venv in this folder", "Make it: envtool setup --cpu")
+    reporter.phase("verify", "the environment")
+    report = verify_environment(python=_interpreter(environment), site_packages=None, options=VerifyOptions())
+    if not report.ok:
+        first = report.failures[0]
+        raise VerifyError(f"verify.{first.id}", f"the environment is not CPU-only torch: {first.found}", first.fix)
+
+
+def _interpreter(environment: Path) -> Path:
+    from envtool.env.verify import locate_python
+
+    return locate_python(environment) if environment.is_dir() else environment
+
+
+def _spec(source: Path, options: SpecOptions, reporter: Reporter) -> Path:
+    """The spec to build: the one named, or a new one for a script."""
+    from envtool.bundle.spec import spec_text
+    from envtool.reports.escape import printable
+
+    shown = printable(source.as_posix())
+    if not source.is_file():
+        raise UsageError("bundle.spec", f"no file {shown}", "Name a PyInstaller spec, or the app's main script.")
+    if source.suffix == ".spec":
+        if options.given:
+            hint = "Change the spec: --onefile, --windowed, --icon and --data are for a script without one."
+            raise UsageError("bundle.spec-options", f"{shown} says itself what it builds", hint)
+        return source.absolute()
+    if source.suffix not in (".py", ".pyw"):
+        raise UsageError("bundle.spec", f"{shown} is neither a spec nor a Python script", "It ends in .spec or .py.")
+    spec = source.with_suffix(".spec").absolute()
+    text = spec_text(source.name, source.stem, options)
+    if spec.exists() and spec.read_text(encoding="utf-8", errors="replace") != text:
+        hint = f"Build it: envtool bundle {printable(spec.name)}; or remove it to have a new one written."
+        raise UsageError("bundle.spec-exists", f"{printable(spec.name)} is there, and is yours", hint)
+    spec.write_bytes(text.encode("utf-8"))
+    reporter.note(f"{printable(spec.name)} written: keep it with the app's sources")
+    return spec
+
+
+def _request(project: Project, settings: BundleSettings, spec: Path, environment: Path) -> BundleRequest:
+    from envtool.bundle.models import BundleRequest
+    from envtool.env.probe import is_gpu_library
+    from envtool.env.verify import locate_site_packages
+    from envtool.lock.project import index_access
+
+    interpreter = _interpreter(environment).absolute()
+    return BundleRequest(
+        spec=spec,
+        python=interpreter,
+        site_packages=locate_site_packages(interpreter.parent.parent),
+        state=project.root,
+        dist=project.root,
+        settings=settings,
+        access=index_access(project, (), {}),
+        is_gpu_library=is_gpu_library,
+    )
+
+
+def _outcome(result: BundleResult, root: Path) -> Outcome:
+    from envtool.reports.bundle import render_bundle
+
+    def relative(path: Path) -> str:
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+    data: dict[str, Any] = {
+        "path": relative(result.path),
+        "executable": relative(result.executable),
+        "torch": result.torch,
+        "size": result.sizes.total,
+        "packed": result.sizes.packed,
+        "parts": [{"name": name, "size": size} for name, size in result.sizes.parts],
+        "default_hook_size": result.default_size,
+        "ratio": result.ratio,
+        "checks": [check.as_dict() for check in result.checks],
+        "notes": list(result.notes),
+        "seconds": dict(result.seconds),
+    }
+    text = render_bundle(data, result.checks)
+    failed = [check for check in result.checks if check.status == "fail"]
+    if not failed:
+        return Outcome(result=data, text=text)
+    error = (f"bundle.{failed[0].id}", failed[0].found, f"{failed[0].fix} The bundle before it is untouched.")
+    return Outcome(result=data, text=text, exit_code=int(ExitCode.VERIFY), error=error)

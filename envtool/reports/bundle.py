@@ -1,0 +1,33 @@
+"""A built bundle as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from envtool.models import CheckResult
+from envtool.reports.tables import clean, size, table
+
+_SIGNS = {"pass": "ok", "fail": "FAIL", "skip": "-"}
+
+
+def render_bundle(result: Mapping[str, Any], checks: Sequence[CheckResult], *, shown: int = 8) -> str:
+    """Sizes by part, the checks, and where the bundle is. ``result`` is the JSON result of ``envtool bundle``."""
+    total = int(result["size"])
+    parts = [(str(part["name"]), int(part["size"])) for part in result["parts"]]
+    rows = [[name, size(count)] for name, count in parts[:shown]]
+    rest = sum(count for _, count in parts[shown:])
+    if rest:
+        rows.append([f"{len(parts) - shown} more", size(rest)])
+    unpacked = sum(count for _, count in parts)
+    rows.append(["all, unpacked" if result["packed"] else "all", size(unpacked)])
+    if result["packed"]:
+        rows.append(["the file", size(total)])
+    if result["default_hook_size"]:
+        rows.append(
+            [f"with the default hook (this one is {result['ratio']:.2f} of it)", size(result["default_hook_size"])]
+        )
+    lines = [table(["part", "size"], rows, right=["size"]), ""]
+    lines += [f"{_SIGNS[check.status]:>4}  {check.id}: {clean(check.found)}" for check in checks]
+    lines += ["", f"{clean(str(result['path']))} ({result['torch']}), run it: {clean(str(result['executable']))}"]
+    return "\n".join(lines)

@@ -1,0 +1,88 @@
+"""The spec that is written for a script: it runs, with stand-ins for PyInstaller's classes."""
+
+from __future__ import annotations
+
+import pytest
+
+from envtool.bundle.models import SpecOptions
+from envtool.bundle.spec import parse_data, spec_text
+from envtool.errors import UsageError
+
+
+class Made:
+    """Records how a spec calls PyInstaller's classes."""
+
+    pure, scripts, binaries, datas = "pure", "scripts", "binaries", "datas"
+
+    def __init__(self):
+        self.calls = {}
+
+    def __call__(self, name):
+        def make(*args, **kwargs):
+            self.calls[name] = (args, kwargs)
+            return self
+
+        return make
+
+
+def run_spec(options: SpecOptions, script: str = "app.py", name: str = "app"):
+    made = Made()
+    exec(
+        compile(spec_text(script, name, options), "app.spec", "exec"),
+        {n: made(n) for n in ("Analysis", "PYZ", "EXE", "COLLECT", "BUNDLE")},
+    )
+    return made.calls
+
+
+def test_one_folder():
+    calls = run_spec(SpecOptions(data=(("models", "models"), ("a b/x.json", "."))))
+    assert list(calls) == ["Analysis", "PYZ", "EXE", "COLLECT"]
+    args, kwargs = calls["Analysis"]
+    assert args == (["app.py"],)
+    assert kwargs == {"datas": [("models", "models"), ("a b/x.json", ".")], "hiddenimports": [], "excludes": []}
+    args, kwargs = calls["EXE"]
+    assert args[1:] == ("scripts",)
+    assert kwargs == {"exclude_binaries": True, "name": "app", "console": True}
+    assert calls["COLLECT"][0][1:] == ("binaries", "datas")
+    assert calls["COLLECT"][1] == {"name": "app"}
+
+
+def test_one_file():
+    calls = run_spec(SpecOptions(onefile=True))
+    assert list(calls) == ["Analysis", "PYZ", "EXE"]
+    assert calls["EXE"][0][1:] == ("scripts", "binaries", "datas")
+    assert calls["EXE"][1] == {"name": "app", "console": True}
+
+
+def test_windowed_with_an_icon_is_an_app_on_macos():
+    calls = run_spec(SpecOptions(windowed=True, icon="app.ico"))
+    assert calls["EXE"][1] == {"exclude_binaries": True, "name": "app", "console": False, "icon": "app.ico"}
+    assert calls["BUNDLE"][1] == {"name": "app.app", "bundle_identifier": None}
+
+
+def test_names_with_quotes_are_written_as_python():
+    calls = run_spec(SpecOptions(), script='it\'s "mine".py', name="it's")
+    assert calls["Analysis"][0] == (['it\'s "mine".py'],)
+    assert calls["EXE"][1]["name"] == "it's"
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("models", ("models", "models")),
+        ("assets/models/", ("assets/models", "models")),
+        ("models:data/m", ("models", "data/m")),
+        ("C:\\app\\models", ("C:/app/models", "models")),
+        ("C:\\app\\models:m", ("C:/app/models", "m")),
+        ("x.json:.", ("x.json", ".")),
+    ],
+)
+def test_data(text, parsed):
+    assert parse_data(text) == parsed
+
+
+@pytest.mark.parametrize("text", ["", "models:/abs", "models:../up", "models:a/../../b"])
+def test_data_stays_in_the_bundle(text):
+    with pytest.raises(UsageError) as caught:
+        parse_data(text)
+    assert caught.value.code == "bundle.data"
