@@ -11,7 +11,7 @@ compile() {
 }
 
 # The build backend is locked with the rest, so that envtool itself is built without another download.
-printf '%s\n' 'flit_core>=3.11,<4' | compile - -o lockfiles/envtool.txt "$@"
+printf '%s\n' 'flit_core>=3.11,<4' | compile pyproject.toml - -o lockfiles/envtool.txt "$@"
 compile pyproject.toml --group test --group lint -c lockfiles/envtool.txt -o lockfiles/envtool-test.txt "$@"
 
 python3 - <<'END' | compile - -o envtool/bundle/pyinstaller.txt "$@"
