@@ -11,6 +11,8 @@ import ast
 import os
 import sys
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 import tomli
@@ -19,9 +21,14 @@ from envtool.adapters.process import run
 from envtool.models import IndexAccess
 
 
+def begin_reading(environ: Mapping[str, str] = os.environ) -> None:
+    """Ask pip in the background: it takes 0.2 s to start, and a command that will need the answer has other work."""
+    _asked(tuple(sorted(environ.items())))
+
+
 def read_ambient(environ: Mapping[str, str] = os.environ) -> IndexAccess:
     """Default index and find-links: UV_* variables first, then uv.toml, then pip's variables and configuration."""
-    pip = _pip_settings(environ)
+    pip = _asked(tuple(sorted(environ.items()))).result()
     uv_index, uv_links = _uv_toml(environ)
     default = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL") or uv_index or pip.get("index-url")
     links = [part.strip() for part in environ.get("UV_FIND_LINKS", "").split(",") if part.strip()]
@@ -40,6 +47,15 @@ def _uv_toml(environ: Mapping[str, str]) -> tuple[str | None, list[str]]:
     default = (listed[0].get("url") if listed else None) or table.get("index-url")
     links = table.get("find-links", [])
     return (str(default) if default else None), [str(link) for link in links if isinstance(link, str)]
+
+
+@lru_cache(maxsize=1)
+def _asked(environ: tuple[tuple[str, str], ...]) -> Future[dict[str, str]]:
+    """pip's answer, asked for once: a lock and an install in one command follow the same configuration."""
+    pool = ThreadPoolExecutor(max_workers=1)
+    answer = pool.submit(_pip_settings, dict(environ))
+    pool.shutdown(wait=False)
+    return answer
 
 
 def _pip_settings(environ: Mapping[str, str]) -> dict[str, str]:

@@ -75,6 +75,9 @@ def setup(
 
     def stage(reporter: Reporter) -> Outcome:
         name = _backend_name(cpu, full, backend)
+        from envtool.adapters.indexes import begin_reading
+
+        begin_reading()
         from envtool.cli.results import setup_outcome
         from envtool.env.generations import layout_for
         from envtool.env.setup import SetupRequest

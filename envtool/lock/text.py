@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def lock_digest(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+@lru_cache(maxsize=16)  # one setup reads the same texts as the inputs, as the lock before, and to install
 def parse_pins(text: str, filename: str) -> tuple[Pin, ...]:
     """The pins of a lock text. Raises LockError (``lock.malformed``) with the line."""
     parsed = parse_requirements(text)
