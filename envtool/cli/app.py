@@ -15,6 +15,7 @@ from envtool.cli.run import run
 from envtool.cli.setup import setup
 from envtool.cli.status import status
 from envtool.cli.verify import verify
+from envtool.cli.versions import versions
 
 app = typer.Typer(
     name="envtool",
@@ -45,6 +46,7 @@ app.command()(status)
 app.command()(prune)
 app.command(context_settings={"allow_interspersed_args": False})(run)
 app.command()(verify)
+app.command()(versions)
 app.command()(audit)
 app.command()(model)
 app.command()(bundle)
