@@ -52,6 +52,16 @@ def remove_statement(statement: ast.stmt, parent: ast.AST | None, source: Source
     return Edit(start=line_start, end=line_end, replacement="")
 
 
+def remove_decorator(mark: ast.expr, source: Source, project: Project) -> Edit | None:
+    """Take the line of a decorator out; None when it spans lines or shares one."""
+    start, end = span(mark, source, project)
+    line_start = source.text.rfind("\n", 0, start) + 1
+    line_end = source.text.find("\n", end) + 1
+    if not line_end or source.text[line_start:start].strip(" \t") != "@" or source.text[end:line_end].strip():
+        return None
+    return Edit(start=line_start, end=line_end, replacement="")
+
+
 def remove_list_expression(
     node: ast.expr, parents: dict[ast.AST, ast.AST], source: Source, project: Project
 ) -> Edit | None:

@@ -170,3 +170,48 @@ def test_every_rule_has_a_page_and_cases(rule: object) -> None:
     if code.startswith("CPU2"):
         assert len([case for case in BAD if case.parent.name == code]) >= 3
         assert len([case for case in GOOD if case.parent.name == code]) >= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "safe"),
+    [
+        ("rt.py", "f(torch.zeros(1))\n", True),
+        ("main.py", "print(f(torch.zeros(1)))\n", False),
+        ("rt.py", "f.save('f.pt')\n", None),
+        ("rt.py", "g = f\n", None),
+    ],
+)
+def test_decorator_goes_where_the_function_is_only_called(
+    tmp_path: Path, name: str, body: str, safe: bool | None
+) -> None:
+    head = "import torch\ntry:\n"
+    files = {"main.py": "import torch\n", "rt.py": "", "app.spec": "Analysis(['main.py'], runtime_hooks=['rt.py'])\n"}
+    write(
+        tmp_path,
+        {**files, name: head + "    @torch.jit.script  # warm\n    def f(x): return x\nfinally: pass\n" + body},
+    )
+    assert audit(tmp_path, "CPU201").findings[0].fix is None  # a comment on the line: not ours to drop
+    write(tmp_path, {name: head + "    @torch.jit.script\n    def f(x): return x\nfinally: pass\n" + body})
+    found = audit(tmp_path, "CPU201").findings[0]
+    if safe is None:
+        assert found.fix is None
+        return
+    assert found.fix is not None
+    assert found.fix.safe is safe
+    apply(found, tmp_path)
+    assert (tmp_path / name).read_text(encoding="utf-8") == head + "    def f(x): return x\nfinally: pass\n" + body
+    assert audit(tmp_path, "CPU201").findings == ()
+
+
+def test_construct_patch_goes_with_its_test(tmp_path: Path) -> None:
+    patch = "    if not hasattr(torch.jit.RecursiveScriptModule, '_construct'):\n        %s\n"
+    for line in (
+        "torch.jit.RecursiveScriptModule._construct = f",
+        "setattr(torch.jit.RecursiveScriptModule, '_construct', f)",
+    ):
+        write(tmp_path, {"main.py": "import torch\ntry:\n" + patch % line + "    f()\nfinally: pass\n"})
+        found = audit(tmp_path, "CPU204").findings[0]
+        assert found.fix is not None
+        assert not found.fix.safe
+        apply(found, tmp_path)
+        assert (tmp_path / "main.py").read_text(encoding="utf-8") == "import torch\ntry:\n    f()\nfinally: pass\n"
