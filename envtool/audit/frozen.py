@@ -180,13 +180,17 @@ def _left_before(statement: ast.stmt, parent: ast.AST) -> bool:
 def ships_source(app: App, path: str) -> bool:
     """Whether the spec's ``datas`` put the source of a module or script beside the app."""
     folder = posixpath.dirname(app.spec.source.path)
-    for item in app.spec.items("datas"):
+    return any(posixpath.normpath(posixpath.join(folder, name)) == path for name in shipped_paths(app.spec))
+
+
+def shipped_paths(spec: Spec) -> Iterator[str]:
+    """What the spec's ``datas`` name, seen from the spec's folder: files, folders, patterns. Computed ones are not."""
+    for item in spec.items("datas"):
         if isinstance(item.node, ast.Tuple | ast.List) and item.node.elts:
             first = item.node.elts[0]
             text = text_of(first) or _joined(first)
-            if text and posixpath.normpath(posixpath.join(folder, text.replace("\\", "/"))) == path:
-                return True
-    return False
+            if text:
+                yield text.replace("\\", "/")
 
 
 def _frozen_test(test: ast.expr) -> bool | None:

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from envtool.bundle.models import Sizes
 from envtool.bundle.trial import Trial
 from envtool.models import CheckResult
-from envtool.reports.tables import size
+from envtool.reports.tables import clean, size
+
+MENDED = frozenset({"CPU201", "CPU202"})
+"""Errors of the audit that a build with envtool's hook does not have: it ships the sources that TorchScript reads."""
+
+
+def judge_audit(errors: Sequence[tuple[str, str]]) -> CheckResult:
+    """The errors that an audit found in what goes into the bundle, as (code, place): those that the build does not
+    mend must not reach a user."""
+    why = "what breaks in the frozen app is known before minutes of building"
+    left = [error for error in errors if error[0] not in MENDED]
+    mended = [error for error in errors if error[0] in MENDED]
+    if left:
+        count = f"{len(left)} error{'s' * (len(left) != 1)}"
+        fix = "Mend them, or silence one on its line with the reason: # envtool: ignore[CODE] why"
+        return CheckResult(id="audit", status="fail", found=f"{count}: {_shown(left)}", why=why, fix=fix)
+    found = "no error in the spec, its code and its models"
+    if mended:
+        found = f"what was found is mended by the build: {_shown(mended)}"
+    return CheckResult(id="audit", status="pass", found=found, why=why)
+
+
+def _shown(errors: Iterable[tuple[str, str]]) -> str:
+    places = list(dict.fromkeys(f"{code} {clean(place)}" for code, place in errors))
+    return ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
 
 
 def judge_trial(check: str, trial: Trial, why: str, fix: str) -> CheckResult:

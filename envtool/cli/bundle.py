@@ -33,6 +33,9 @@ Compare = Annotated[
     bool,
     typer.Option("--compare", help="Also build with PyInstaller's own hook (minutes).", rich_help_panel=_GATES),
 ]
+Audit = Annotated[
+    bool, typer.Option("--audit/--no-audit", help="Audit the spec, its code and its models.", rich_help_panel=_GATES)
+]
 Strip = Annotated[bool, typer.Option("--strip", help="Strip symbol tables from torch's libraries, and no others.")]
 Dist = Annotated[Path, typer.Option("--dist", metavar="DIR", help="Where the bundle goes.")]
 Python = Annotated[
@@ -52,6 +55,7 @@ def bundle(
     *,
     smoke: Smoke = None,
     max_size: MaxSize = None,
+    audit: Audit = True,
     compare: Compare = False,
     strip: Strip = False,
     dist: Dist = Path("dist"),
@@ -65,8 +69,9 @@ def bundle(
 ) -> None:
     """Build a PyInstaller bundle of a torch app that is small, and proven to start.
 
-    Builds from the project's CPU environment, which is verified first and not
-    changed. A torch hook leaves out what a CPU app does not use; a start check
+    First, what the spec bundles is audited: an error that the build does not
+    mend stops it (--no-audit goes on). Builds from the project's CPU
+    environment, which is verified and not changed. A torch hook leaves out what a CPU app does not use; a start check
     in the app proves torch before the app runs, or says in one line why not.
     The built app is then run where there is no Python, no PATH and no HOME. It
     replaces the one in dist only if every check passes.
@@ -86,8 +91,8 @@ def bundle(
       on-failure = "exit"      or "continue": the app starts all the same
       keep = ["torch.onnx"]    modules that are not left out
 
-    Exit code 6 if the build fails, 7 if the environment or the bundle is not
-    sound, 2 for a wrong option.
+    Exit code 10 if the audit stops it, 6 if the build fails, 7 if the
+    environment or the bundle is not sound, 2 for a wrong option.
     """
 
     def stage(reporter: Reporter) -> Outcome:
@@ -97,6 +102,7 @@ def bundle(
         from envtool.bundle.models import SpecOptions
         from envtool.bundle.settings import parse_size, read_bundle_settings
         from envtool.bundle.spec import parse_data
+        from envtool.cli.bundle_audit import audit_before
         from envtool.cli.options import open_here
         from envtool.env.generations import exclusive
         from envtool.env.records import layout_for
@@ -114,11 +120,18 @@ def bundle(
         )
         layout = layout_for(project.root, project.settings.venv)
         with exclusive(layout):
-            _verify(python or layout.venv, given=python is not None, reporter=reporter)
             spec = _spec(source, options, reporter)
+            audited = audit_before(spec, project.root, reporter) if audit else None
+            if audited is not None and audited.check.status == "fail":
+                return audited.stopped()
+            _verify(python or layout.venv, given=python is not None, reporter=reporter)
             request = _request(project, settings, spec, python or layout.venv)
             request = replace(request, compare=compare, dist=project.root / dist, state=layout.state)
-            return _outcome(build(request, reporter), project.root)
+            result = build(request, reporter)
+            if audited is None:
+                return _outcome(result, project.root)
+            result = replace(result, checks=(audited.check, *result.checks))
+            return _outcome(result, project.root, audit=audited.data)
 
     run_command("bundle", stage, as_json=json, quiet=quiet)
 
@@ -186,7 +199,7 @@ def _request(project: Project, settings: BundleSettings, spec: Path, environment
     )
 
 
-def _outcome(result: BundleResult, root: Path) -> Outcome:
+def _outcome(result: BundleResult, root: Path, *, audit: list[dict[str, Any]] | None = None) -> Outcome:
     from envtool.reports.bundle import render_bundle
 
     def relative(path: Path) -> str:
@@ -201,6 +214,7 @@ def _outcome(result: BundleResult, root: Path) -> Outcome:
         "parts": [{"name": name, "size": size} for name, size in result.sizes.parts],
         "default_hook_size": result.default_size,
         "ratio": result.ratio,
+        "audit": audit,
         "checks": [check.as_dict() for check in result.checks],
         "notes": list(result.notes),
         "seconds": dict(result.seconds),

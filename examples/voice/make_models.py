@@ -69,10 +69,9 @@ def make_punctuation(path: Path) -> None:
     torch.jit.script(model.eval()).save(str(path))
 
 
-def make_sample(path: Path) -> None:
+def make_sample(path: Path, speaker: str) -> None:
     """A second of silence, speech, a second of silence; sample.json says where the speech is."""
-    program = shutil.which("espeak-ng") or sys.exit("make_models: espeak-ng is missing (apt-get install espeak-ng)")
-    subprocess.run([program, "-s", "140", "-w", str(path), SAMPLE], check=True)
+    run([speaker, "-s", "140", "-w", str(path), SAMPLE])
     with wave.open(str(path)) as file:
         rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
     loud = np.flatnonzero(np.abs(samples.astype(int)) > 500)
@@ -87,19 +86,36 @@ def make_sample(path: Path) -> None:
 
 def fetch_silero(path: Path) -> None:
     """The model alone, out of the package on the default index: its other dependencies are not needed."""
-    uv = shutil.which("uv")
-    install = [uv, "pip", "install"] if uv else [sys.executable, "-m", "pip", "install"]
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([*install, "--quiet", "--no-deps", "--target", folder, SILERO[0]], check=True)
-        content = (Path(folder) / "silero_vad" / "data" / "silero_vad.jit").read_bytes()
+        run([*installer(Path(folder)), "install", "--quiet", "--no-deps", "--target", f"{folder}/package", SILERO[0]])
+        content = Path(folder, "package", "silero_vad", "data", "silero_vad.jit").read_bytes()
     if hashlib.sha256(content).hexdigest() != SILERO[1]:
         raise SystemExit(f"make_models: silero_vad.jit of {SILERO[0]} is not the file that this example was made with")
     path.write_bytes(content)
 
 
+def installer(folder: Path) -> list[str]:
+    """uv where it is at hand; else pip in a throw-away environment, since this one may have none."""
+    uv = shutil.which("uv")
+    if uv:
+        return [uv, "pip"]
+    run([sys.executable, "-m", "venv", str(folder / "pip")])
+    program = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+    return [str(folder / "pip" / program), "-m", "pip"]
+
+
+def run(command: list[str]) -> None:
+    """Run a program; its own words on stderr are the explanation when it fails."""
+    if subprocess.run(command, check=False).returncode != 0:
+        raise SystemExit(f"make_models: failed: {' '.join(command)}")
+
+
 if __name__ == "__main__":
+    speaker = shutil.which("espeak-ng")
+    if speaker is None:
+        raise SystemExit("make_models: espeak-ng is missing: apt-get install espeak-ng, or brew install espeak-ng")
     MODELS.mkdir(exist_ok=True)
     make_punctuation(MODELS / "punctuation.pt")
-    make_sample(MODELS / "sample.wav")
+    make_sample(MODELS / "sample.wav", speaker)
     fetch_silero(MODELS / "silero_vad.jit")
     print("made", ", ".join(sorted(path.name for path in MODELS.iterdir())))

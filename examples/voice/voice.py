@@ -42,6 +42,8 @@ def main() -> int:
     parser.add_argument("--text", default="", help="the words that were said")
     parser.add_argument("--selftest", action="store_true")
     options = parser.parse_args()
+    if not (ASSETS / "silero_vad.jit").is_file():
+        parser.error(f"no models in {ASSETS}: make them with make_models.py")
     # The models are tiny: threads cost more than they bring (silero-vad is 20 times faster on one).
     torch.set_num_threads(1)
     if options.selftest:

@@ -10,12 +10,12 @@ def _envtool_start_check() -> None:
     import os
     import sys
     import time
+    import warnings
     from typing import Any
 
     root = str(vars(sys)["_MEIPASS"])
     folder = os.path.join(root, "envtool_start")
-    with open(os.path.join(folder, "start.json"), encoding="utf-8") as file:
-        facts = json.load(file)
+    facts: dict[str, Any] = {"torch": "unknown", "number": None, "on_failure": "exit", "exit_code": 78}
     app = os.path.splitext(os.path.basename(sys.executable))[0]
     only_check = os.environ.get("ENVTOOL_BUNDLE_CHECK") == "1"
 
@@ -40,12 +40,14 @@ def _envtool_start_check() -> None:
             f"remedy: {problem.remedy}",
             f"executable: {sys.executable}",
             f"built with: torch {facts['torch']}, Python {platform.python_version()}, {platform.platform()}",
+            *(warnings.formatwarning(*warned[:4]) for warned in held),
             *traceback.format_exception(type(problem), problem, problem.__traceback__),
         ]
         text = "\n".join(line.rstrip("\n") for line in lines) + "\n\n"
-        for place in (os.path.dirname(sys.executable), tempfile.gettempdir()):
-            path = os.path.join(place, f"{app}-start.log")
+        for here in (True, False):
             try:
+                place = os.path.dirname(sys.executable) if here else tempfile.gettempdir()
+                path = os.path.join(place, f"{app}-start.log")
                 with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
                     file.write(text)
             except OSError:
@@ -57,7 +59,9 @@ def _envtool_start_check() -> None:
         path = log(problem)
         goes_on = facts["on_failure"] == "continue" and problem.check != "re-entry" and not only_check
         verb = "starts without a sound torch" if goes_on else "cannot start"
-        line = f"{app}: {verb}: {problem.cause}. {problem.remedy}. " + (f"Log: {path}" if path else "No log: no folder")
+        line = f"{app}: {verb}: {problem.cause}. {problem.remedy}. " + (
+            f"Log: {path}" if path else "No log: no folder can be written"
+        )
         if sys.stderr is not None:
             shown = "".join(char if char.isprintable() else " " for char in line)
             print(shown.encode("ascii", "backslashreplace").decode(), file=sys.stderr, flush=True)
@@ -87,9 +91,18 @@ def _envtool_start_check() -> None:
 
     def environment() -> None:
         value = os.environ.get("PYTORCH_JIT")
-        if value is not None and value.lower() in ("0", "0v", "false", "no", "off"):
+        # What torch takes as on; anything else switches TorchScript off or makes import torch fail.
+        if value is not None and value.lower() not in ("1", "1v", "true", "yes"):
             cause = f"PYTORCH_JIT={value} is set, and with it TorchScript models cannot be loaded"
             raise ProblemError("environment", cause, "Unset PYTORCH_JIT")
+
+    def read_facts() -> None:
+        try:
+            with open(os.path.join(folder, "start.json"), encoding="utf-8") as file:
+                facts.update(json.load(file))
+        except (OSError, ValueError, TypeError) as error:
+            cause = f"envtool_start/start.json cannot be read ({type(error).__name__}: {error})"
+            raise ProblemError("files", cause, copy) from error
 
     def files() -> None:
         for name, size in facts.get("files", {}).items():
@@ -165,16 +178,35 @@ def _envtool_start_check() -> None:
         if found != facts["number"]:
             raise ProblemError("number", f"torch computes {found} where {facts['number']} is right", copy)
 
-    try:
+    def prove() -> None:
+        read_facts()
         is_nested = nested()
         environment()
-        if not is_nested or only_check:
-            files()
-            torch = import_torch()
-            for check in (version, build, modules, source, number):
+        if is_nested and not only_check:
+            return
+        files()
+        torch = import_torch()
+        for check in (version, build, modules, source, number):
+            try:
                 check(torch)
+            except ProblemError:
+                raise
+            except Exception as error:
+                cause = f"torch does not work ({type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})"
+                raise ProblemError(check.__name__, cause, copy) from error
+
+    # One line is all that a broken app says: what torch warns of meanwhile goes into the log, or is shown afterwards.
+    held: list[tuple[Any, ...]] = []
+    show = warnings.showwarning
+    warnings.showwarning = lambda *warned: held.append(warned)
+    try:
+        prove()
     except ProblemError as problem:
         refuse(problem)
+    finally:
+        warnings.showwarning = show
+    for warned in held:
+        show(*warned)
     if only_check:
         print(f"{app}: start check passed: torch {facts['torch']}", flush=True)
         sys.exit(0)

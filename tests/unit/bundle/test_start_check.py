@@ -20,6 +20,9 @@ import sys
 root, executable, *sys.argv = sys.argv[1:]
 sys._MEIPASS, sys.executable = root, executable
 sys.path.insert(0, root)
+import os, tempfile
+if os.environ.get("ENVTOOL_TEST_NO_TEMP"):
+    tempfile._candidate_tempdir_list = lambda: ["/nowhere/at/all"]
 exec(compile(open({hook!r}, encoding="utf-8").read(), "envtool_start_check.py", "exec"))
 assert "_envtool_start_check" not in globals()
 import os
@@ -133,6 +136,18 @@ def break_number(app):
     app.write("torch/jit.py", "def load(path, map_location): return lambda x: 14.0\n")
 
 
+def break_forward(app):
+    app.write("torch/jit.py", "def load(path, map_location): return lambda x: 1 / 0\n")
+
+
+def remove_facts(app):
+    (app.root / "envtool_start/start.json").unlink()
+
+
+def cut_facts(app):
+    app.write("envtool_start/start.json", '{"torch": ')
+
+
 def cut_library(app):
     app.write("torch/lib/libtorch_cpu.so", "x" * 4)
 
@@ -151,6 +166,13 @@ BROKEN = [
     (break_source, "source", "the Python source of torch is not in the bundle"),
     (break_load, "jit-load", "torch.jit.load fails (RuntimeError: PytorchStreamReader failed). Copy or install"),
     (break_number, "number", "torch computes 14.0 where 15.0 is right. Copy or install the app again, whole"),
+    (
+        break_forward,
+        "number",
+        "torch does not work (ZeroDivisionError: division by zero). Copy or install the app again",
+    ),
+    (remove_facts, "files", "envtool_start/start.json cannot be read (FileNotFoundError: "),
+    (cut_facts, "files", "envtool_start/start.json cannot be read (JSONDecodeError: "),
     (cut_library, "files", "torch/lib/libtorch_cpu.so has 4 bytes, not 10. Copy or install the app again, whole"),
     (remove_library, "files", "torch/lib/libtorch_cpu.so is missing. Copy or install the app again, whole"),
 ]
@@ -169,7 +191,7 @@ def test_a_broken_app_says_one_line_writes_a_log_and_exits(app, breaks, check, c
     assert "\nremedy: " in log
 
 
-@pytest.mark.parametrize("value", ["0", "false", "No", "0v"])
+@pytest.mark.parametrize("value", ["0", "false", "No", "0v", "off", ""])
 def test_pytorch_jit_off_is_refused(app, value):
     done = app.run(PYTORCH_JIT=value)
     assert done.returncode == 78
@@ -184,7 +206,7 @@ def test_pytorch_jit_on_is_fine(app):
 
 def test_control_characters_do_not_reach_the_terminal(app):
     done = app.run(PYTORCH_JIT="0\x1b[2J")
-    assert done.returncode == 0
+    assert "PYTORCH_JIT=0 [2J is set" in done.stderr
     app.write("torch/__init__.py", "raise ImportError('bad \\x1b[2J name \\u202e')\n")
     done = app.run()
     assert "\x1b" not in done.stderr
@@ -209,6 +231,28 @@ def test_the_log_goes_elsewhere_where_the_app_s_folder_cannot_be_written(app, tm
     done = app.run(TMPDIR=str(elsewhere), TEMP=str(elsewhere))
     assert done.stderr.endswith(f" Log: {elsewhere / 'voice-start.log'}\n")
     assert (elsewhere / "voice-start.log").is_file()
+
+
+def test_no_place_for_a_log_is_no_crash(app):
+    break_number(app)
+    app.log.mkdir()
+    done = app.run(TMPDIR="/nowhere/at/all", TEMP="/nowhere/at/all", ENVTOOL_TEST_NO_TEMP="1")
+    assert done.returncode == 78
+    assert done.stderr.endswith(" No log: no folder can be written\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_torch_warns_of_is_shown_when_the_app_starts_and_logged_when_it_does_not(app):
+    app.write("torch/__init__.py", "import warnings\nwarnings.warn('an old GPU')\n" + TORCH)
+    done = app.run()
+    assert (done.returncode, done.stderr.count("UserWarning: an old GPU")) == (0, 1)
+    break_number(app)
+    done = app.run()
+    assert (done.returncode, done.stderr.count("\n")) == (78, 1)
+    assert "an old GPU" not in done.stderr
+    assert "UserWarning: an old GPU" in app.log.read_text()
+    app.facts(on_failure="continue")
+    assert "UserWarning: an old GPU" in app.run().stderr
 
 
 def test_a_child_of_the_app_skips_what_its_parent_has_proved(app):

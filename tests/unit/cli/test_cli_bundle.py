@@ -1,0 +1,53 @@
+"""``envtool bundle`` as a user runs it, up to where PyInstaller would start."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from envtool.cli.app import app
+
+
+def bundle(*words: object) -> tuple[int, dict[str, Any]]:
+    done = CliRunner().invoke(app, ["bundle", *map(str, words), "--json"])
+    return done.exit_code, json.loads(done.stdout)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "main.py").write_text("import torch\nprint(torch.compile(abs)(-1))\n")
+    (tmp_path / "app.spec").write_text('a = Analysis(["main.py"], excludes=["unittest"])\n')
+    return tmp_path
+
+
+def test_an_error_in_the_app_stops_the_build(folder: Path) -> None:
+    code, data = bundle("app.spec")
+    assert (code, data["error"]["code"]) == (10, "bundle.audit")
+    assert data["error"]["message"] == "nothing was built: 2 errors: CPU212 app.spec:1, CPU205 main.py:2"
+    assert "--fix --unsafe-fixes mends 1 of them" in data["error"]["hint"]
+    assert [(row["code"], row["path"]) for row in data["result"]["audit"]] == [
+        ("CPU212", "app.spec"),
+        ("CPU205", "main.py"),
+    ]
+    assert not (folder / ".envtool" / "build").exists()
+
+
+def test_the_findings_are_shown(folder: Path) -> None:
+    done = CliRunner().invoke(app, ["bundle", "app.spec"])
+    assert "  2:7: error[CPU205] torch.compile in an app frozen by app.spec" in done.stdout
+
+
+def test_no_audit_goes_on_to_the_environment(folder: Path) -> None:
+    code, data = bundle("app.spec", "--no-audit")
+    assert (code, data["error"]["code"]) == (2, "bundle.environment")
+
+
+def test_an_error_that_the_build_mends_goes_on(folder: Path) -> None:
+    (folder / "app.spec").write_text('a = Analysis(["main.py"])\n')
+    (folder / "main.py").write_text("import torch\n@torch.jit.script\ndef f(x): return x\n")
+    assert bundle("app.spec")[1]["error"]["code"] == "bundle.environment"
