@@ -39,11 +39,9 @@ def find_models(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def shown_path(path: Path) -> str:
-    """A path for people and JSON: POSIX, relative to the current folder where it is inside."""
-    try:
-        return path.resolve().relative_to(Path.cwd().resolve()).as_posix()
-    except (ValueError, OSError, RuntimeError):
-        return path.as_posix()
+    """A path for people and JSON: POSIX, relative to the current folder where it is inside; a link by its own name."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 -- Path.absolute keeps "..", resolve follows links
+    return (absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else path).as_posix()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,17 +55,17 @@ class Inspection:
 def inspect_models(paths: Sequence[Path], inspection: Inspection, reporter: Reporter) -> Outcome:
     """Read every model and judge it; load it too when that was asked for.
 
-    Exit code 10 when a model does not run on a CPU or cannot be read (``fail_on="error"``), or also when one needs
-    map_location (``"warning"``). Raises UsageError for a missing path, NoInputsError when a folder holds no model.
+    Exit code 10 when a model does not run on a CPU, or a file cannot be judged (``fail_on="error"``), or also when one
+    needs map_location (``"warning"``). Raises UsageError for a missing path, NoInputsError for a folder without models.
     """
     files: list[dict[str, Any]] = []
     texts: list[str] = []
     skipped: list[dict[str, str]] = []
-    bad = 0
+    failed: list[ModelFile] = []
     for path, named in find_models(paths):
         row = read_row(path, shown_path(path))
-        # .bin and .ts are many things; in a folder, only what torch could load is a row.
-        if row.kind == "not-a-model" and not named and "pointer" not in row.because:
+        # .bin and .ts are many things; in a folder, only what torch could load, or what should be that, is a row.
+        if row.kind == "not-a-model" and not named and row.size and "pointer" not in row.because:
             skipped.append({"path": clean(row.path), "reason": clean(row.because)})
             continue
         data, text, fails = row.as_dict(), describe(row), _fails(row, inspection.fail_on)
@@ -79,15 +77,16 @@ def inspect_models(paths: Sequence[Path], inspection: Inspection, reporter: Repo
             fails = fails or (load_failed(loaded) and inspection.fail_on != "never")
         files.append(data)
         texts.append(text)
-        bad += fails
+        failed += [row] * fails
     if not files and not skipped:
         raise NoInputsError("model.none", "no model files found", f"Looked for {', '.join(sorted(MODEL_SUFFIXES))}.")
     result = {"files": [clean_values(data) for data in files], "skipped": skipped}
     text = "\n\n".join(texts) or "no model files among what was read"
-    if not bad:
+    if skipped and texts:
+        text += f"\n\n{len(skipped)} more {'are no model files' if len(skipped) > 1 else 'is no model file'} (--json)"
+    if not failed:
         return Outcome(result=result, text=text)
-    message = f"{bad} of {len(files)} model file{'s' if len(files) != 1 else ''} will not run on a CPU"
-    message += " as they are" if inspection.fail_on == "warning" else ""
+    message = f"{len(failed)} of {len(files)} model file{'s' if len(files) != 1 else ''} {_why(failed, inspection)}"
     hint = "See the reason beside each; --fail-on never reports without failing."
     return Outcome(result=result, text=text, exit_code=int(ExitCode.FINDINGS), error=("model.cpu", message, hint))
 
@@ -122,6 +121,13 @@ def rewrite_model(path: Path, out: Path, load: LoadOptions | None, reporter: Rep
 def _fails(row: ModelFile, fail_on: FailOn) -> bool:
     if fail_on == "never":
         return False
-    if row.verdict == "never" or row.kind == "unreadable":
-        return True
-    return fail_on == "warning" and row.verdict == "map-location"
+    # What nobody could judge must not look clean.
+    return row.verdict in ("never", "unknown") or (fail_on == "warning" and row.verdict == "map-location")
+
+
+def _why(failed: Sequence[ModelFile], inspection: Inspection) -> str:
+    runs = "will not run on a CPU" + (" as they are" if inspection.fail_on == "warning" else "")
+    unknown = [row.verdict == "unknown" for row in failed]
+    if all(unknown):
+        return "cannot be judged"
+    return f"{runs}, or cannot be judged" if any(unknown) else runs

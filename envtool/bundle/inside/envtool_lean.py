@@ -42,6 +42,10 @@ FILES: tuple[str, ...] = (
     "torch/include/*",
     "torch/share/*",
     "torch/test/*",
+    "torch/lib/*aoti_custom_ops.*",
+    "torch/lib/*backend_with_compiler.*",
+    "torch/lib/*jitbackend_test.*",
+    "torch/lib/*torchbind_test.*",
     "torch/*.a",
     "torch/*.cmake",
     "torch/*.cpp",
@@ -162,6 +166,11 @@ def scripting_modules(folders: Iterable[Path]) -> list[str]:
                 if parts and all(part.isidentifier() for part in parts):
                     found.append(".".join(parts))
     return sorted(dict.fromkeys(found))
+
+
+def with_sources(modes: dict[str, str] | None, scripted: Iterable[str]) -> dict[str, str]:
+    """A spec's ``module_collection_mode``, with the source of these modules whatever it says of them."""
+    return {**(modes or {}), **dict.fromkeys(scripted, "pyz+py")}
 
 
 def _python_files(folder: Path) -> Iterator[Path]:

@@ -103,7 +103,7 @@ def add(options: dict[str, Any], config: dict[str, Any]) -> None:
     scripts = [Path(folder, script) for script in options["scripts"]]
     hooks = [Path(hook) for hook in options.get("runtime_hooks") or []]
     folders = {path.parent for path in scripts} | {Path(folder, path) for path in options.get("pathex") or []}
-    modes = dict.fromkeys([*lean.scripting_modules(sorted(folders)), *config["sources"]], "pyz+py")
+    scripted = [*lean.scripting_modules(sorted(folders)), *config["sources"]]
     entry = [path for path in [*scripts, *hooks] if lean.scripts_functions(lean.read_source(path))]
     hidden = list(options.get("hiddenimports") or [])
     options["hiddenimports"] = lean.without_collected(hidden)
@@ -111,8 +111,8 @@ def add(options: dict[str, Any], config: dict[str, Any]) -> None:
         note('collect_submodules("torch") in the spec is not followed: envtool\'s hook names what is needed')
     for path in entry:
         note(f"{path.name} is in the bundle as source too: TorchScript reads it at run time")
-    options["envtool_modes"] = [name for name in modes if name not in {path.stem for path in entry}]
-    options["module_collection_mode"] = {**modes, **(options.get("module_collection_mode") or {})}
+    options["envtool_modes"] = [name for name in scripted if name not in {path.stem for path in entry}]
+    options["module_collection_mode"] = lean.with_sources(options.get("module_collection_mode"), scripted)
     options["datas"] = [*(options.get("datas") or []), *config["datas"], *((str(path), ".") for path in entry)]
     options["hookspath"] = [config["hooks"], *(options.get("hookspath") or [])]
     if config["start_check"]:

@@ -18,6 +18,8 @@ from envtool.bundle.inside import envtool_lean as lean
         "torch/lib/libXNNPACK.a",
         "torch\\lib\\dnnl.lib",
         "torch/_C/__init__.pyi",
+        "torch/lib/libtorchbind_test.so",
+        "torch/lib/jitbackend_test.dll",
     ],
 )
 def test_files_that_are_left_out(path):
@@ -37,6 +39,12 @@ def test_files_that_are_left_out(path):
 )
 def test_files_that_stay(path):
     assert lean.keeps_file(path)
+
+
+def test_sources_that_torchscript_needs_come_in_whatever_the_spec_says():
+    modes = {"app.nets": "pyz", "other": "py"}
+    assert lean.with_sources(modes, ["app.nets"]) == {"app.nets": "pyz+py", "other": "py"}
+    assert lean.with_sources(None, []) == {}
 
 
 def test_what_torch_imports_is_never_left_out():

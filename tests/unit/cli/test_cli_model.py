@@ -78,9 +78,33 @@ def test_folder(folder: Path) -> None:
     (folder / "node_modules").mkdir()
     craft.checkpoint(folder / "node_modules" / "x.pt", "cuda:0")
     code, data = result(".")
-    assert code == 0
+    # A pointer is no model that was looked at: green would be wrong.
+    assert (code, data["error"]["message"]) == (10, "1 of 3 model files cannot be judged")
     assert [row["path"] for row in data["result"]["files"]] == ["cpu.pt", "gpu.pt", "sub/big.pth"]
     assert [row["path"] for row in data["result"]["skipped"]] == ["sub/app.ts"]
+
+
+def test_what_is_named_is_judged_or_fails(folder: Path) -> None:
+    (folder / "empty.pt").write_bytes(b"")
+    (folder / "text.pt").write_text("hello\n")
+    (folder / "link.pt").symlink_to("gone.pt")
+    for name in ("empty.pt", "text.pt", "link.pt"):
+        code, data = result(name)
+        assert (code, data["result"]["files"][0]["path"]) == (10, name)
+        assert data["error"]["message"] == "1 of 1 model file cannot be judged"
+        assert result(name, "--fail-on", "never")[0] == 0
+    craft.torchscript(folder / "never.jit", code="def f(x):\n  return torch.cuda(x)\n")
+    message = result("never.jit", "text.pt")[1]["error"]["message"]
+    assert message == "2 of 2 model files will not run on a CPU, or cannot be judged"
+
+
+def test_files_in_a_folder_that_are_no_models_are_counted(folder: Path) -> None:
+    (folder / "text.pt").write_text("hello\n")
+    done = model(".")
+    assert done.exit_code == 0
+    assert done.stdout.endswith("\n\n1 more is no model file (--json)\n")
+    (folder / "empty.pt").write_bytes(b"")
+    assert model(".").exit_code == 10
 
 
 def test_unreadable_is_a_row(folder: Path) -> None:
