@@ -54,7 +54,8 @@ prepare() {
 run() {
     python=.tools-test/$(minor "$1")/bin/python
     shift
-    PYTHONPATH=$PWD "$python" -m pytest -q -n 2 "$@"
+    # loadgroup: tests that share an expensive build (xdist_group) stay in one worker.
+    PYTHONPATH=$PWD "$python" -m pytest -q -n 2 --dist loadgroup "$@"
 }
 
 # Every other Python found here, one a minor version: on the PATH, and where pyenv keeps them.

@@ -56,8 +56,8 @@ def judge_libraries(found: tuple[str, ...]) -> CheckResult:
     )
 
 
-def judge_size(sizes: Sizes, limit: int | None) -> CheckResult:
-    """The size gate."""
+def judge_size(sizes: Sizes, limit: int | None, *, stripped: bool) -> CheckResult:
+    """The size gate; ``limit`` in bytes."""
     shown, why = size(sizes.total), "a bundle that grows unseen is found by its users"
     if limit is None:
         return CheckResult(id="size", status="skip", found=f"{shown}; no limit is set", why=why)
@@ -65,6 +65,5 @@ def judge_size(sizes: Sizes, limit: int | None) -> CheckResult:
         return CheckResult(id="size", status="pass", found=f"{shown}, at most {size(limit)} allowed", why=why)
     largest = ", ".join(f"{name} {size(count)}" for name, count in sizes.parts[:3])
     found = f"{shown} is over the limit of {size(limit)}; largest: {largest}"
-    return CheckResult(
-        id="size", status="fail", found=found, why=why, fix="Leave packages out (excludes in the spec), or try --strip."
-    )
+    fix = "Leave packages out (excludes in the spec)" + ("." if stripped else ", or try --strip.")
+    return CheckResult(id="size", status="fail", found=found, why=why, fix=fix)

@@ -72,7 +72,7 @@ def test_where_speech_is_in_a_recording(built, copy):
 
 def test_the_size_gate(built):
     files = list_files(built.app)
-    check = judge_size(sizes_of(files, sum(files.values()), packed=False), 100_000_000)
+    check = judge_size(sizes_of(files, sum(files.values()), packed=False), 100_000_000, stripped=False)
     assert check.status == "fail"
     assert "is over the limit of 100.0 MB; largest: torch/lib 4" in check.found
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import craft
 import pytest
 
 from envtool.audit.app import audit_app
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "torch" / "archive"))
-import craft
 
 GPU = 'def forward(self, x):\n  return torch.to(x, torch.device("cuda:0"))\n'
 SPEC = """\

@@ -96,6 +96,6 @@ def test_judging_libraries():
 
 @pytest.mark.parametrize(("limit", "status"), [(None, "skip"), (600, "pass"), (601, "pass"), (599, "fail")], ids=str)
 def test_the_size_gate(limit, status):
-    check = judge_size(Sizes(total=600, parts=(("torch/lib", 500), ("numpy", 100))), limit)
+    check = judge_size(Sizes(total=600, parts=(("torch/lib", 500), ("numpy", 100))), limit, stripped=False)
     assert check.status == status
     assert ("largest: torch/lib 500 B, numpy 100 B" in check.found) == (status == "fail")
