@@ -1,13 +1,18 @@
-"""Write a lean, commented PyInstaller spec for a script. Pure."""
+"""Write a lean, commented PyInstaller spec for a script."""
 
 from __future__ import annotations
 
+import glob
+import os
+from pathlib import Path
+
 from envtool.bundle.models import SpecOptions
 from envtool.errors import UsageError
+from envtool.reports.escape import printable
 
 
-def parse_data(text: str) -> tuple[str, str]:
-    """``SOURCE`` or ``SOURCE:FOLDER`` as (source, folder in the bundle). Raises UsageError (``bundle.data``)."""
+def parse_data(text: str) -> tuple[str, str | None]:
+    """``SOURCE`` or ``SOURCE:FOLDER`` as (source, folder in the bundle or None). Raises UsageError (``bundle.data``)."""
     # A drive letter is no separator: C:\\models
     head, separator, folder = text.rpartition(":")
     if separator and len(head) > 1:
@@ -19,7 +24,27 @@ def parse_data(text: str) -> tuple[str, str]:
         raise UsageError(
             "bundle.data", f"--data {text!r} is not SOURCE or SOURCE:FOLDER", "Such as --data models:models"
         )
-    return source, folder or source.rsplit("/", 1)[-1]
+    return source, folder or None
+
+
+def data_entry(text: str, folder: Path) -> tuple[str, str]:
+    """One ``--data`` for a spec in ``folder``: (source as seen from there, folder in the bundle).
+
+    A folder keeps its name in the bundle, a file goes to the top, the files of a pattern into a folder like theirs.
+    Raises UsageError (``bundle.data``), also when nothing is there: PyInstaller would find out after a minute.
+    """
+    source, into = parse_data(text)
+    path = Path(source)
+    if not path.exists() and not glob.glob(source):  # noqa: PTH207 -- the pattern may be absolute
+        raise UsageError("bundle.data", f"--data: no file or folder {printable(source)}", "It is looked up from here.")
+    if into is None:
+        into = path.name if path.is_dir() else "." if path.is_file() else path.parent.name or "."
+    return seen_from(source, folder), into
+
+
+def seen_from(path: str, folder: Path) -> str:
+    """A path of the current folder as the spec names it; an absolute one stays."""
+    return path if Path(path).is_absolute() else Path(os.path.relpath(path, folder)).as_posix()
 
 
 def spec_text(script: str, name: str, options: SpecOptions) -> str:

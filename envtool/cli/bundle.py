@@ -101,7 +101,7 @@ def bundle(
         from envtool.bundle.build import bundle as build
         from envtool.bundle.models import SpecOptions
         from envtool.bundle.settings import parse_size, read_bundle_settings
-        from envtool.bundle.spec import parse_data
+        from envtool.bundle.spec import data_entry, seen_from
         from envtool.cli.bundle_audit import audit_before
         from envtool.cli.options import open_here
         from envtool.env.generations import exclusive
@@ -116,7 +116,10 @@ def bundle(
             strip=strip or settings.strip,
         )
         options = SpecOptions(
-            onefile=onefile, windowed=windowed, icon=icon, data=tuple(parse_data(item) for item in data or ())
+            onefile=onefile,
+            windowed=windowed,
+            icon=icon and seen_from(icon, source.parent),
+            data=tuple(data_entry(item, source.parent) for item in data or ()),
         )
         layout = layout_for(project.root, project.settings.venv)
         with exclusive(layout):

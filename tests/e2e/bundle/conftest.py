@@ -42,7 +42,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("models", "dist", ".venv", ".envtool", "lockfiles"))
     # uv is at hand, as it is for who runs envtool; it comes with the package.
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("ENVTOOL_")},
         "PYTHONPATH": str(ROOT),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from envtool.bundle.models import SpecOptions
-from envtool.bundle.spec import parse_data, spec_text
+from envtool.bundle.spec import data_entry, parse_data, seen_from, spec_text
 from envtool.errors import UsageError
 
 
@@ -69,10 +71,10 @@ def test_names_with_quotes_are_written_as_python():
 @pytest.mark.parametrize(
     ("text", "parsed"),
     [
-        ("models", ("models", "models")),
-        ("assets/models/", ("assets/models", "models")),
+        ("models", ("models", None)),
+        ("assets/models/", ("assets/models", None)),
         ("models:data/m", ("models", "data/m")),
-        ("C:\\app\\models", ("C:/app/models", "models")),
+        ("C:\\app\\models", ("C:/app/models", None)),
         ("C:\\app\\models:m", ("C:/app/models", "m")),
         ("x.json:.", ("x.json", ".")),
     ],
@@ -86,3 +88,35 @@ def test_data_stays_in_the_bundle(text):
     with pytest.raises(UsageError) as caught:
         parse_data(text)
     assert caught.value.code == "bundle.data"
+
+
+@pytest.mark.parametrize(
+    ("text", "entry"),
+    [
+        ("assets/models/", ("../assets/models", "models")),
+        ("assets/models:m", ("../assets/models", "m")),
+        ("assets/x.json", ("../assets/x.json", ".")),
+        ("assets/models/*.pt", ("../assets/models/*.pt", "models")),
+        ("src/y.json", ("y.json", ".")),
+    ],
+)
+def test_data_is_looked_up_from_here_and_written_from_the_spec(tmp_path, monkeypatch, text, entry):
+    for name in ("assets/models/a.pt", "assets/x.json", "src/y.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert data_entry(text, Path("src")) == entry
+    assert data_entry(f"{tmp_path}/{text}", Path("src"))[0] == f"{tmp_path}/{text}".rstrip("/").removesuffix(":m")
+
+
+@pytest.mark.parametrize("text", ["gone", "gone:x", "*.pt"])
+def test_data_that_is_not_there_is_found_before_the_build(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="no file or folder") as caught:
+        data_entry(text, Path())
+    assert caught.value.code == "bundle.data"
+
+
+def test_an_icon_is_seen_from_the_spec():
+    assert seen_from("app.ico", Path("src")) == "../app.ico"
+    assert seen_from("app.ico", Path()) == "app.ico"
