@@ -12,7 +12,7 @@ from envtool.reports.escape import printable
 
 
 def parse_data(text: str) -> tuple[str, str | None]:
-    """``SOURCE`` or ``SOURCE:FOLDER`` as (source, folder in the bundle or None). Raises UsageError (``bundle.data``)."""
+    """``SOURCE`` or ``SOURCE:FOLDER`` as (source, folder or None). Raises UsageError (``bundle.data``)."""
     # A drive letter is no separator: C:\\models
     head, separator, folder = text.rpartition(":")
     if separator and len(head) > 1:
