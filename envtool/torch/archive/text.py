@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from envtool.torch.archive.facts import ModelFile
 
+_WIDTH = 72
+
 VERDICTS = {
     "cpu": "loads on the CPU as it is",
     "map-location": 'loads on the CPU with map_location="cpu"',
@@ -22,9 +24,20 @@ def describe(row: ModelFile) -> str:
         verdict = "is not a model"
     lines = [f"{row.path}: {verdict}", f"  {row.because}"]
     if row.kind not in ("unreadable", "not-a-model"):
-        lines.append(f"  {', '.join(_contents(row))}")
+        lines += [f"  {line}" for line in _packed(_contents(row))]
         lines += [f"  note: {note}" for note in row.notes]
     return "\n".join(clean(line) for line in lines)
+
+
+def _packed(parts: Iterable[str]) -> Iterable[str]:
+    """The parts after one another, in as few lines as fit an 80-column terminal; no part is broken."""
+    line = ""
+    for part in parts:
+        if line and len(line) + len(part) > _WIDTH:
+            yield line + ","
+            line = ""
+        line += f", {part}" if line else part
+    yield line
 
 
 def _contents(row: ModelFile) -> Iterable[str]:
@@ -39,8 +52,10 @@ def _contents(row: ModelFile) -> Iterable[str]:
         yield row.producer
     outside = [name for name in row.globals if not name.startswith(("torch.", "collections.", "torch"))]
     if outside:
-        more = f" and {len(outside) - 3} more" if len(outside) > 3 else ""
-        yield f"a full unpickling imports {', '.join(outside[:3])}{more}"
+        yield f"a full unpickling imports {outside[0]}"
+        yield from outside[1:3]
+        if len(outside) > 3:
+            yield f"and {len(outside) - 3} more"
 
 
 def human_size(size: int) -> str:

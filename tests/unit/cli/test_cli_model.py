@@ -39,12 +39,12 @@ def test_text(folder: Path) -> None:
     assert done.stdout == (
         "cpu.pt: loads on the CPU as it is\n"
         "  all storages are on the CPU\n"
-        f"  state dict, zip, 3 parameters (float32), {(folder / 'cpu.pt').stat().st_size} bytes, 1 storage on cpu, "
-        "file format 3\n\n"
+        f"  state dict, zip, 3 parameters (float32), {(folder / 'cpu.pt').stat().st_size} bytes, 1 storage on cpu,\n"
+        "  file format 3\n\n"
         'gpu.pt: loads on the CPU with map_location="cpu"\n'
         '  1 storage on cuda:0: pass map_location="cpu"\n'
-        f"  state dict, zip, 3 parameters (float32), {(folder / 'gpu.pt').stat().st_size} bytes, 1 storage on cuda:0, "
-        "file format 3\n"
+        f"  state dict, zip, 3 parameters (float32), {(folder / 'gpu.pt').stat().st_size} bytes, 1 storage on cuda:0,\n"
+        "  file format 3\n"
     )
 
 
