@@ -67,8 +67,8 @@ def check_inputs(texts: Sequence[str]) -> tuple[str, ...]:
 def load_model(row: ModelFile, path: Path, options: LoadOptions) -> dict[str, Any]:
     """Load one model in a child process and report: ``loaded``, ``forward``, ``finite``, ``same_twice``, ``runs``.
 
-    Raises UsageError when the interpreter has no torch. A model that does not load, crashes the child or takes too
-    long is a result (``error``), not an exception.
+    Raises UsageError when the interpreter has no torch, or the .npz is none. A model that does not load, crashes the
+    child or takes too long is a result (``error``), not an exception.
     """
     if row.kind in _NOTHING_TO_LOAD:
         return {"loaded": False, "skipped": "there is nothing to load"}
@@ -98,6 +98,9 @@ def load_model(row: ModelFile, path: Path, options: LoadOptions) -> dict[str, An
     if result.get("missing") == "torch":
         hint = "Name an interpreter that has torch with --python, or run `envtool setup --cpu`."
         raise UsageError("model.no-torch", f"{options.python} has no torch", hint)
+    if "bad_input" in result:
+        hint = "It is what numpy.savez writes: arrays of numbers, and no objects."
+        raise UsageError("usage.input", f"--npz {options.npz} cannot be used: {result['bad_input']}", hint)
     return result
 
 

@@ -35,6 +35,10 @@ DTYPES = {
 }
 
 
+class BadInputError(Exception):
+    """The file of inputs is none."""
+
+
 def load(request: dict[str, Any]) -> tuple[Any, Any]:
     """The loaded object, and its callable or None. Raises whatever torch raises."""
     import torch
@@ -99,8 +103,11 @@ def given_inputs(request: dict[str, Any]) -> list[Any] | None:
     if request["npz"]:
         import numpy
 
-        with numpy.load(request["npz"], allow_pickle=False) as arrays:
-            return [torch.from_numpy(arrays[name]) for name in arrays.files]
+        try:
+            with numpy.load(request["npz"], allow_pickle=False) as arrays:
+                return [torch.from_numpy(arrays[name]) for name in arrays.files]
+        except Exception as error:
+            raise BadInputError(short(error)) from error
     if request["inputs"]:
         return [parse_input(text) for text in request["inputs"]]
     return None
@@ -267,6 +274,8 @@ def main() -> None:
         else:
             result.update(forward(request, loaded, model))
         result["memory"] = peak_memory()
+    except BadInputError as error:
+        result["bad_input"] = str(error)
     except ImportError as error:
         result["error"] = short(error)
         result["missing"] = error.name

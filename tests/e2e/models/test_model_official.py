@@ -104,6 +104,15 @@ def test_load_with_given_inputs(archives: Path, torch_python: Path, tmp_path: Pa
     assert (code, result["files"][0]["load"]["forward"]) == (10, "failed")
 
 
+def test_inputs_that_are_no_arrays_are_a_usage_error(archives: Path, torch_python: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.npz").write_text("no arrays")
+    words = ["--load", "--python", torch_python, "--npz", tmp_path / "in.npz", "--json"]
+    done = CliRunner().invoke(app, ["model", *map(str, [archives / "frozen-cpu.pt", *words])])
+    error = json.loads(done.stdout)["error"]
+    assert (done.exit_code, error["code"]) == (2, "usage.input")
+    assert "in.npz cannot be used: ValueError: " in error["message"]
+
+
 def test_load_shows_what_does_not_run(archives: Path, torch_python: Path) -> None:
     code, result = model(
         archives / "constant-code.pt", archives / "exported-cuda.pt2", "--load", "--python", torch_python
