@@ -47,3 +47,14 @@ def judge_transitive(left_out: Sequence[Resolved], policy: str) -> tuple[Note, .
             raise ResolutionError("gpu.transitive", message, 'gpu-packages = "default" leaves it out with a note.')
         notes.append(Note(code="gpu.left-out", message=f"{item.name} left out of the cpu lock: {who} asked for it"))
     return tuple(sorted(set(notes), key=lambda note: note.message))
+
+
+def refuse_payload(resolved: Sequence[Resolved]) -> None:
+    """Raise ResolutionError (``gpu.closure``) for GPU packages that no stand-in kept out."""
+    named = sorted(
+        {f"{item.name} {item.version}" for item in resolved if not item.stand_in and is_gpu_payload(item.name)}
+    )
+    if named:
+        message = f"GPU packages would come into the cpu lock: {', '.join(named)}"
+        hint = 'Allow them with gpu-packages = "keep", or ask for another version.'
+        raise ResolutionError("gpu.closure", message, hint)

@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 
 from envtool.adapters import files
 from envtool.errors import ExitCode, LockError, ResolutionError
-from envtool.lock.make import LockOptions, constraint_lines, inputs_digest, make_lock, minor_versions, requirement_lines
+from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, requirement_lines
+from envtool.lock.make import make_lock
 from envtool.lock.project import (
     LOCKFILES,
     Interpreter,
@@ -24,6 +25,7 @@ from envtool.lock.project import (
     torch_index,
 )
 from envtool.lock.request import RequestOptions, build_request
+from envtool.lock.task import LockOptions
 from envtool.lock.text import LOCK_TOML, read_lock, read_texts, render_lock
 from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter, Request, Requested
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
