@@ -16,7 +16,7 @@ from envtool.adapters.http import redact
 from envtool.adapters.indexes import read_ambient
 from envtool.adapters.process import run
 from envtool.errors import InstallError, UsageError
-from envtool.lock.request import read_pyproject, settings_table
+from envtool.lock.pyproject import read_pyproject, settings_table
 from envtool.models import SUPPORTED_PYTHONS, IndexAccess, Route
 from envtool.settings import Settings, read_settings
 from envtool.torch.offers import local_folders, with_credentials

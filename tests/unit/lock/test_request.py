@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from envtool.errors import NoInputsError, ResolutionError, UsageError
-from envtool.lock.request import RequestOptions, build_request, is_pytorch_index
+from envtool.lock.draft import is_pytorch_index
+from envtool.lock.request import RequestOptions, build_request
 from envtool.models import Request
 from envtool.settings import Settings
 
