@@ -20,8 +20,7 @@ from packaging.version import Version
 
 from envtool.adapters.process import clean_environment, run
 from envtool.adapters.requirements import parse_requirements
-from envtool.adapters.uv import UnsatisfiableError
-from envtool.errors import InstallError, ResolutionError, UsageError
+from envtool.errors import InstallError, ResolutionError, UnsatisfiableError, UsageError
 from envtool.models import Artifact, Completed, IndexAccess, Problem, Resolved
 
 _STAND_IN = "99999+envtool.left.out"
@@ -135,7 +134,7 @@ def _check(done: Completed, folder: Path) -> None:
     if re.search(
         r"ResolutionImpossible|Could not find a version|No matching distribution|conflicting dependencies", text
     ):
-        raise UnsatisfiableError("\n".join(said))
+        raise UnsatisfiableError("resolve.unsatisfiable", " ".join(said), report="\n".join(said))
     last = " ".join(said[-3:])
     if re.search(r"Connection|Max retries|NewConnectionError|timed out", text):
         raise InstallError("network.unreachable", f"an index cannot be reached: {last}", "")

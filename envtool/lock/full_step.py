@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from packaging.version import Version
 
-from envtool.adapters import uv
-from envtool.errors import NoInputsError, ResolutionError
+from envtool.errors import NoInputsError, ResolutionError, UnsatisfiableError
 from envtool.lock.markers import shorten
 from envtool.lock.pins import rest_pins
 from envtool.lock.rest_step import line, plain_problem, resolve, rest_constraints
@@ -74,12 +73,12 @@ def _solve(task: Task, cells: frozenset[Cell], settled: Settled) -> tuple[tuple[
     shared = rest_constraints(settled.rest)
     try:
         return _resolve(task, [*requested, *exact], cells, [*settled.extra, *shared]), ()
-    except uv.UnsatisfiableError as error:
+    except UnsatisfiableError as error:
         if not exact:
             raise
         reason = error
     if settled.rest is not None and not settled.final and not settled.extra:
-        with contextlib.suppress(uv.UnsatisfiableError):
+        with contextlib.suppress(UnsatisfiableError):
             free = _resolve(task, [*requested, *exact], cells, [])
             raise DisagreementError(_differences(free, settled.rest, cells))
     task.reporter.phase("resolve", "full torch at another version")

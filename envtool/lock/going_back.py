@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from envtool.adapters import uv
-from envtool.errors import ResolutionError
+from envtool.errors import ResolutionError, UnsatisfiableError
 from envtool.lock.rest_step import family_problem
 from envtool.lock.task import Settled, Task
 from envtool.lock.torch_step import FamilySource, family_requests
@@ -19,7 +19,7 @@ from envtool.torch.family import is_family
 from envtool.torch.select import FamilyRequest, TorchPins, releases
 
 
-def forbids(error: uv.UnsatisfiableError, pins: TorchPins) -> bool:
+def forbids(error: UnsatisfiableError, pins: TorchPins) -> bool:
     """Whether a failed resolution speaks of a member of the family: other versions of it may help then."""
     return any(speaks_of(error.report, pin.name) for pin in pins.pins)
 
@@ -34,7 +34,7 @@ def go_back(
     source: FamilySource,
     direct: Sequence[str],
     wanted: Sequence[FamilyRequest],
-    failed: tuple[TorchPins, uv.UnsatisfiableError],
+    failed: tuple[TorchPins, UnsatisfiableError],
     settled: Settled,
 ) -> tuple[list[FamilyRequest], Note]:
     """What to ask of the torch step next, after these pins failed; and the note that says why.
@@ -69,7 +69,7 @@ def _solve_levels(
     task: Task,
     source: FamilySource,
     lines: Sequence[str],
-    failed: tuple[TorchPins, uv.UnsatisfiableError],
+    failed: tuple[TorchPins, UnsatisfiableError],
     settled: Settled,
 ) -> tuple[Resolved, ...]:
     """Solve with the family's versions left open: first those with builds everywhere, at last those for here."""
@@ -84,7 +84,7 @@ def _solve_levels(
             if not release.covers(covered)
         ]
         problem = family_problem(task, source, lines, pins.cells, names, [*settled.extra, *constraints])
-        with contextlib.suppress(uv.UnsatisfiableError):
+        with contextlib.suppress(UnsatisfiableError):
             return uv.resolve(problem)
     raise error  # the first explanation: the later ones speak of versions that were excluded here
 
@@ -93,7 +93,7 @@ def _step_back(
     task: Task,
     source: FamilySource,
     wanted: Sequence[FamilyRequest],
-    failed: tuple[TorchPins, uv.UnsatisfiableError],
+    failed: tuple[TorchPins, UnsatisfiableError],
 ) -> tuple[list[FamilyRequest], Note]:
     """The next older torch: pip cannot choose among the builds of another index by itself."""
     pins, error = failed
@@ -109,7 +109,7 @@ def _step_back(
     return [FamilyRequest(name="torch", requirements=exact), *others], _note(pins, {"torch": str(older[0])}, error)
 
 
-def _note(pins: TorchPins, changed: Mapping[str, str], error: uv.UnsatisfiableError) -> Note:
+def _note(pins: TorchPins, changed: Mapping[str, str], error: UnsatisfiableError) -> Note:
     before = sorted(
         {f"{pin.name} {pin.version.public}" for pin in pins.pins if changed.get(pin.name) != pin.version.public}
     )

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from packaging.requirements import Requirement
 
-from envtool.adapters import uv
-from envtool.errors import ResolutionError
+from envtool.errors import ResolutionError, UnsatisfiableError
 from envtool.lock import gpu_policy
 from envtool.lock.full_step import no_torch
 from envtool.lock.going_back import forbids, go_back, speaks_of
@@ -46,7 +45,7 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
         task.reporter.phase("resolve", f"everything else, beside {_pinned(pins)}" if pins else "everything else")
         try:
             resolved = resolve_rest(task, source, direct, pins, settled)
-        except uv.UnsatisfiableError as error:
+        except UnsatisfiableError as error:
             if pins is None or not forbids(error, pins):
                 raise
             wanted, note = go_back(task, source, direct, wanted, (pins, error), settled)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from envtool import __version__
 from envtool.adapters.sizes import remember_sizes
-from envtool.adapters.uv import UnsatisfiableError
-from envtool.errors import ResolutionError, UsageError
+from envtool.errors import ResolutionError, UnsatisfiableError, UsageError
 from envtool.lock.full_step import DisagreementError, lock_full, short
 from envtool.lock.indexed_step import lock_indexed
 from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, requirement_lines
