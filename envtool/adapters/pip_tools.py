@@ -73,7 +73,8 @@ def resolve(problem: Problem) -> tuple[Resolved, ...]:
             _wheel(wheels, package, _STAND_IN, about.encode())
         forced = [f"{package}=={_STAND_IN}" for package in problem.stand_ins]
         (folder / "constraints.txt").write_text("\n".join([*problem.constraints, *forced]) + "\n", encoding="utf-8")
-        (folder / "request.in").write_text("\n".join(problem.requirements) + "\n", encoding="utf-8")
+        lines = [*problem.requirements, *problem.projects]
+        (folder / "request.in").write_text("\n".join(lines) + "\n", encoding="utf-8")
         output = folder / "result.txt"
         pins = [f"{package}=={release}" for package, release in problem.preferences]
         output.write_text("\n".join(pins) + "\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -84,7 +85,7 @@ def find_python(request: str) -> Path:
     done = run_uv(["python", "find", "--no-python-downloads", "--no-project", "--", request])
     if done.returncode != 0:
         message = f"no Python {request} found on this machine"
-        hint = "Install it, name another one with --python, or: uv python install " + request
+        hint = f"Install it (uv python install {shlex.quote(request)}), or name another one with --python."
         raise InstallError("python.missing", message, hint)
     return Path(done.stdout.strip())
 
@@ -142,14 +143,10 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
         output = folder / "pylock.result.toml"
         if problem.preferences:
             output.write_bytes(tomli_w.dumps(_preferences(problem.preferences)).encode())
-        arguments: list[str | Path] = [
-            "pip",
-            "compile",
-            "--universal",
-            "pyproject.toml",
-            "--quiet",
-            "--no-python-downloads",
-        ]
+        (folder / "projects.in").write_text("\n".join(problem.projects) + "\n", encoding="utf-8")
+        arguments: list[str | Path] = ["pip", "compile", "--universal", "pyproject.toml"]
+        arguments += ["projects.in"] if problem.projects else []
+        arguments += ["--quiet", "--no-python-downloads"]
         arguments += ["--python", problem.interpreter, "--python-version", problem.python_version]
         arguments += ["-c", "constraints.txt", "--overrides", "overrides.txt"]
         # Targets are read from [tool.uv] only where uv looks for configuration at all: so hide the user's instead.

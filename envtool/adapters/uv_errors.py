@@ -44,6 +44,12 @@ def check_resolved(done: Completed) -> None:
 
 def _build_failure(package: str, text: str) -> ResolutionError:
     """A source distribution that had to be built to learn what it needs, and could not be."""
+    if "file:" in package:
+        path = package.rpartition("file:")[2]
+        message = f"the project in {path.rstrip('/').rpartition('/')[2]}/ cannot be built to read what it needs"
+        hint = "Name its requirements with -r FILE, and leave the project itself out."
+        cause = _last_words(text)
+        return ResolutionError("resolve.build", f"{message}{f': {cause}' if cause else ''}", hint)
     name = " ".join(package.split("==")[:2])
     message = f"{name} has no wheel that fits, and its source cannot be built to read what it needs"
     cause = _last_words(text)

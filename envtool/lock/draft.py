@@ -16,13 +16,16 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from envtool.adapters.http import credentials, redact
 from envtool.lock.pyproject import extra_requirements, read_pyproject
 from envtool.lock.requirements_file import FileContent, Kind, Line, requested
-from envtool.models import LocalProject, Note, Requested, Route
+from envtool.models import DynamicProject, LocalProject, Note, Requested, Route
 from envtool.torch.backends import is_gpu_local
 from envtool.torch.family import is_family
 
 _PYTORCH_INDEX = re.compile(
     r"/whl(/(nightly|test|lts)[^?]*)?(/(cpu|cu\d+|rocm[\d.]+|xpu))?(/torch_stable\.html|/torch/?)?/?$"
 )
+
+
+_DECIDING = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
 
 
 def is_pytorch_index(url: str) -> bool:
@@ -53,6 +56,7 @@ class Draft:
     files: list[Path] = field(default_factory=list)
     credentials: dict[str, tuple[str, str]] = field(default_factory=dict)
     unlockable: list[str] = field(default_factory=list)
+    dynamic: list[DynamicProject] = field(default_factory=list)
 
     def note(self, code: str, message: str) -> None:
         """Remember something that a user should know."""
@@ -143,10 +147,7 @@ class Draft:
             self.add(replace(item, origin=origin) for item in extra_requirements(project, line.extras))
             self.files.append(folder / "pyproject.toml")
         else:
-            message = (
-                f"{line.origin}: {shown} does not say its dependencies statically; only what else is named is locked"
-            )
-            self.note("request.dynamic", message)
+            self.add_dynamic(folder, line.extras)
         local = LocalProject(
             path=shown or ".",
             name=canonicalize_name(name) if name else None,
@@ -154,6 +155,21 @@ class Draft:
             extras=line.extras,
         )
         self.projects.append(local)
+
+    def add_dynamic(self, folder: Path, extras: tuple[str, ...] = ()) -> None:
+        """Add a project whose build backend says what it needs.
+
+        What setup.py reads besides is not known: ``lock --check`` looks at the files that usually decide.
+        """
+        deciding = [path for name in _DECIDING for path in [folder / name] if path.is_file()]
+        digest = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in deciding))
+        brackets = f"[{','.join(extras)}]" if extras else ""
+        line = f"{folder.resolve().as_uri()}{brackets}"
+        self.dynamic.append(DynamicProject(line=line, digest=digest.hexdigest()))
+        self.files += deciding
+        shown = relative(folder, self.root)
+        where = "this project" if shown == "." else shown
+        self.note("request.dynamic", f"{where} does not list what it needs: its build backend is asked")
 
     def public(self, item: Requested) -> Requested:
         """A family pin with a local version (``==2.5.0+cu121``) becomes public: the backend decides the build."""

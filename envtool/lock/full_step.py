@@ -9,8 +9,8 @@ from dataclasses import replace
 from packaging.version import Version
 
 from envtool.errors import NoInputsError, ResolutionError, UnsatisfiableError
-from envtool.lock.markers import shorten
-from envtool.lock.pins import rest_pins
+from envtool.lock.markers import cells_of, shorten
+from envtool.lock.pins import full_pins
 from envtool.lock.rest_step import line, plain_problem, resolve, rest_constraints
 from envtool.lock.task import BackendPins, LockOptions, Settled, Task
 from envtool.models import IndexAccess, Note, Pin, Request, Resolved
@@ -37,7 +37,7 @@ def lock_full(task: Task, cells: frozenset[Cell], settled: Settled) -> BackendPi
     if local:
         message = f"full torch resolved to {', '.join(local)}, which is no build of the default index"
         raise ResolutionError("full.local", message, "Take the folder with that wheel out of find-links.")
-    pins = rest_pins(resolved, cells, task.options.access)
+    pins = full_pins(resolved, cells, task.options.access)
     if settled.rest is None:
         closure = {pin.name for pin in pins if is_family(pin.name) or is_gpu_payload(pin.name)}
         rest = tuple(pin for pin in pins if pin.name not in closure)
@@ -56,7 +56,10 @@ def lock_full(task: Task, cells: frozenset[Cell], settled: Settled) -> BackendPi
 def no_torch(request: Request, backend: str) -> NoInputsError:
     """The error for a request that reaches no torch."""
     message = f"nothing in {request.source} needs torch, directly or through another package"
-    return NoInputsError("lock.no-torch", message, f"Name it: envtool setup --{backend} torch …, or -r FILE.")
+    hint = f"Name it as well: envtool setup --{backend} torch -r FILE."
+    if request.elsewhere:
+        hint = f"It is named apart there: add {' or '.join(request.elsewhere)}."
+    return NoInputsError("lock.no-torch", message, hint)
 
 
 def short(explanation: str) -> str:
@@ -79,8 +82,9 @@ def _solve(task: Task, cells: frozenset[Cell], settled: Settled) -> tuple[tuple[
         reason = error
     if settled.rest is not None and not settled.final and not settled.extra:
         with contextlib.suppress(UnsatisfiableError):
-            free = _resolve(task, [*requested, *exact], cells, [])
-            raise DisagreementError(_differences(free, settled.rest, cells))
+            differences = _differences(_resolve(task, [*requested, *exact], cells, []), settled.rest, cells)
+            if differences:
+                raise DisagreementError(differences)
     task.reporter.phase("resolve", "full torch at another version")
     resolved = _resolve(task, [*requested, *settled.public], cells, [*settled.extra, *shared])
     message = f"full torch has another version than the cpu build: {short(reason.message)}"
@@ -108,13 +112,13 @@ def _without_family_wheels(options: LockOptions) -> IndexAccess:
 
 
 def _differences(free: Sequence[Resolved], rest: tuple[Pin, ...], cells: frozenset[Cell]) -> tuple[str, ...]:
-    """Constraints to the versions of ``free`` where they are none of those in ``rest``."""
-    known: dict[str, set[Version]] = {}
+    """Constraints to the versions of ``free`` where ``rest`` has another one in the same cell."""
+    known: dict[tuple[str, Cell], Version] = {}
     for pin in rest:
-        known.setdefault(pin.name, set()).add(pin.version)
+        known.update({(pin.name, cell): pin.version for cell in cells_of(pin.marker, cells)[0]})
     lines = []
     for item in free:
         marker, holding = shorten(item.marker, cells)
-        if holding and item.name in known and item.version not in known[item.name]:
+        if any(known.get((item.name, cell), item.version) != item.version for cell in holding):
             lines.append(line(item.name, f"=={item.version}", marker))
     return tuple(lines)

@@ -10,7 +10,7 @@ from envtool.errors import ResolutionError, UnsatisfiableError
 from envtool.lock import gpu_policy
 from envtool.lock.full_step import no_torch
 from envtool.lock.going_back import forbids, go_back, speaks_of
-from envtool.lock.pins import family_pin, rest_pins
+from envtool.lock.pins import family_pin, rest_pins, source_note
 from envtool.lock.rest_step import resolve_rest
 from envtool.lock.task import BackendPins, Settled, Task
 from envtool.lock.torch_step import FamilySource, digests, family_requests, gap_sentences, pin_family
@@ -108,6 +108,7 @@ def _collect(
     notes += [Note(code="torch.not-newest", message=sentence) for sentence in pins.skipped]
     family = tuple(family_pin(source, pin, pins.cells, task.reporter) for pin in pins.pins)
     kept = [item for item in resolved if not item.stand_in and not is_family(item.name)]
+    notes += source_note(kept, pins.cells) if settled.rest is None and task.options.resolver == "uv" else ()
     others = rest_pins(kept, pins.cells, task.options.access)
     rest = others if settled.rest is None else settled.rest
     known = {pin.name for pin in rest}

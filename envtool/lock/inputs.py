@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from packaging.specifiers import SpecifierSet
 
+from envtool.errors import UsageError
 from envtool.models import SUPPORTED_PYTHONS, Request
 
 
@@ -22,6 +23,8 @@ def inputs_digest(request: Request, targets: Sequence[str], gpu_packages: str) -
         "projects": [[project.path, list(project.extras), project.editable] for project in request.projects],
         "routes": [[route.kind, route.url] for route in request.routes],
     }
+    if request.dynamic:
+        table["dynamic"] = [[project.line.rpartition("/")[2], project.digest] for project in request.dynamic]
     return "sha256:" + hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
@@ -42,3 +45,9 @@ def minor_versions(python: SpecifierSet) -> tuple[str, ...]:
         for minor in SUPPORTED_PYTHONS
         if any(python.contains(f"{minor}.{patch}", prereleases=True) for patch in range(100))
     )
+
+
+def unsupported(python: SpecifierSet) -> UsageError:
+    """The error for a requires-python that admits no Python that envtool supports."""
+    message = f"requires-python {python} admits none of Python {', '.join(SUPPORTED_PYTHONS)}, which envtool supports"
+    return UsageError("lock.python", message, "Widen requires-python, if the project runs on one of them.")

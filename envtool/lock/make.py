@@ -14,22 +14,25 @@ from envtool.adapters.sizes import remember_sizes
 from envtool.errors import ResolutionError, UnsatisfiableError, UsageError
 from envtool.lock.full_step import DisagreementError, lock_full, short
 from envtool.lock.indexed_step import lock_indexed
-from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, requirement_lines
+from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, requirement_lines, unsupported
 from envtool.lock.rest_step import narrow_for_pip_tools, resolver_version
 from envtool.lock.task import BackendPins, LockOptions, Settled, Task
 from envtool.lock.text import REST, torch_filename
 from envtool.lock.torch_step import FamilySource
-from envtool.models import SUPPORTED_PYTHONS, Lock, LockFile, Note, Reporter, Request
+from envtool.models import Lock, LockFile, Note, Reporter, Request
 from envtool.torch.backends import Backend
 from envtool.torch.select import Grid
 from envtool.torch.targets import TARGETS, host_target
+
+_NO_SOLUTION = ("resolve.unsatisfiable", "resolve.build")
 
 
 def make_lock(request: Request, options: LockOptions, previous: Lock | None, reporter: Reporter) -> Lock:
     """Lock a request for all its backends.
 
     A project that does not say which Pythons it is for gets all from the one in use on, and where these have no
-    solution together, the one in use alone, with a note.
+    solution together, the one in use alone, with a note. A package whose source had to be built, and could not be, has
+    no wheel for one of them: that counts as no solution too.
 
     Raises ResolutionError (4), LockError (5), InstallError (6, an index cannot be reached), NoInputsError (3).
     """
@@ -38,7 +41,7 @@ def make_lock(request: Request, options: LockOptions, previous: Lock | None, rep
     try:
         return _lock(task, pythons)
     except ResolutionError as error:
-        if request.python_given or error.code != "resolve.unsatisfiable" or len(pythons) < 2:
+        if request.python_given or error.code not in _NO_SOLUTION or len(pythons) < 2:
             raise
         wide = error
     here = (options.primary,)
@@ -92,9 +95,9 @@ def _lock(task: Task, pythons: tuple[str, ...]) -> Lock:
 def _check_python(task: Task, pythons: tuple[str, ...]) -> None:
     if task.options.primary in pythons:
         return
-    message = f"Python {task.options.primary} is not in requires-python {task.request.python}"
     if not pythons:
-        message = f"requires-python {task.request.python} admits none of Python {', '.join(SUPPORTED_PYTHONS)}"
+        raise unsupported(task.request.python)
+    message = f"Python {task.options.primary} is not in requires-python {task.request.python}"
     raise UsageError("lock.python", message, "Choose another one with --python, or change requires-python.")
 
 
@@ -138,7 +141,7 @@ def _lock_backend(task: Task, backend: Backend, locked: _Locked) -> BackendPins:
     )
     index = backend.index_url(task.options.torch_index)
     if index is None:
-        return lock_full(task, frozenset(grid.cells), locked.settled)
+        return lock_full(task, locked.settled.cells or frozenset(grid.cells), locked.settled)
     source = FamilySource(backend=backend, index=index, folders=task.options.folders, grid=grid)
     return lock_indexed(task, source, locked.settled)
 
@@ -153,7 +156,12 @@ def _with(locked: _Locked, backend: Backend, part: BackendPins) -> _Locked:
     return replace(
         locked,
         files={**locked.files, backend.name: file},
-        settled=replace(locked.settled, rest=part.rest, public={**part.public, **locked.settled.public}),
+        settled=replace(
+            locked.settled,
+            rest=part.rest,
+            cells=locked.settled.cells or part.cells,
+            public={**part.public, **locked.settled.public},
+        ),
         parts=(*locked.parts, part),
         notes=(*locked.notes, *part.notes),
     )

@@ -16,6 +16,7 @@ from envtool.adapters.http import redact
 from envtool.adapters.indexes import read_ambient
 from envtool.adapters.process import run
 from envtool.errors import InstallError, UsageError
+from envtool.lock.inputs import minor_versions, unsupported
 from envtool.lock.pyproject import read_pyproject, settings_table
 from envtool.models import SUPPORTED_PYTHONS, IndexAccess, Route
 from envtool.settings import Settings, read_settings
@@ -67,7 +68,7 @@ def choose_interpreter(
     ``only_resolve``: a wanted version that is not installed here is stood in for by the Python that runs envtool, since
     resolving for a Python does not need it.
 
-    Raises InstallError (``python.missing``), UsageError (``python.unsupported``).
+    Raises InstallError (``python.missing``), UsageError (``python.unsupported``, ``lock.python``).
     """
     named = _python_version_file(project.root)
     wanted = project.settings.python or named
@@ -78,6 +79,8 @@ def choose_interpreter(
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if requires is None or requires.contains(sys.version.split()[0], prereleases=True):
         return Interpreter(path=_own(), minor=own)
+    if not minor_versions(requires):
+        raise unsupported(requires)
     return _inspect(uv.find_python(str(requires)), str(requires))
 
 

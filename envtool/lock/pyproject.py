@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from envtool.errors import UsageError
 from envtool.lock.requirements_file import requested
 from envtool.lock.shape import check_pyproject
 from envtool.models import Requested
+from envtool.torch.family import is_family
 
 
 def read_pyproject(root: Path) -> dict[str, Any] | None:
@@ -79,3 +81,20 @@ def group_requirements(pyproject: Mapping[str, Any], groups: Sequence[str]) -> I
         raise UsageError("request.group", f"dependency group cannot be used: {error}", f"Groups: {known}.") from None
     for text in texts:
         yield requested(str(text), f"pyproject.toml group {', '.join(groups)}")
+
+
+def torch_elsewhere(pyproject: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The options for those extras and groups that name a member of the torch family."""
+    table = pyproject or {}
+    extras = (table.get("project") or {}).get("optional-dependencies") or {}
+    groups = table.get("dependency-groups") or {}
+    return tuple(
+        f"{option} {name}"
+        for option, listed in (("--extra", extras), ("--group", groups))
+        for name, texts in sorted(listed.items())
+        if any(isinstance(text, str) and is_family(_name(text)) for text in texts)
+    )
+
+
+def _name(text: str) -> str:
+    return re.split(r"[\s\[<>=!~;@(]", text.strip(), maxsplit=1)[0]

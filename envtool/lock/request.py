@@ -15,11 +15,14 @@ from packaging.utils import canonicalize_name
 
 from envtool.errors import NoInputsError, ResolutionError, UsageError
 from envtool.lock.draft import Draft, relative
-from envtool.lock.pyproject import extra_requirements, group_requirements, read_pyproject
+from envtool.lock.pyproject import extra_requirements, group_requirements, read_pyproject, torch_elsewhere
 from envtool.lock.requirements_file import read_requirements_file, requested
 from envtool.lock.shape import check_script
 from envtool.models import LocalProject, Request, Requested
 from envtool.settings import Settings
+
+_SHOWN = 4
+"""How many unlockable lines an error lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +50,11 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
     for path in options.constraints:
         draft.add_content(read_requirements_file(path, root, constraint=True))
     if draft.unlockable:
-        message = f"cannot be pinned by a hash: {'; '.join(draft.unlockable)}"
-        hint = "A lock holds names, versions and hashes, and no URL. Name a release from an index (name==version), or "
-        hint += "put a wheel of it into a find-links folder and name that version."
+        shown = draft.unlockable[:_SHOWN]
+        more = f"; and {len(draft.unlockable) - _SHOWN} more" if len(draft.unlockable) > _SHOWN else ""
+        message = f"a lock pins releases by hash, without URLs, and cannot pin {'; '.join(shown)}{more}"
+        hint = "Name a release from an index instead (name==version); or build or download its wheel into a folder "
+        hint += "(pip wheel --no-deps URL -w wheels), name that version, and lock with --find-links wheels."
         raise ResolutionError("lock.unlockable", message, hint)
     return Request(
         requirements=tuple(draft.public(item) for item in draft.requirements),
@@ -58,10 +63,12 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         python_given=python is not None,
         source=source,
         files=tuple(sorted({relative(path, root) for path in draft.files})),
+        dynamic=tuple(dict.fromkeys(draft.dynamic)),
         routes=tuple(dict.fromkeys(draft.routes)),
         projects=tuple(dict.fromkeys(draft.projects)) if options.install_project else (),
         notes=tuple(dict.fromkeys(draft.notes)),
         credentials=dict(draft.credentials),
+        elsewhere=torch_elsewhere(pyproject) if source == "pyproject.toml" else (),
     )
 
 
@@ -85,13 +92,18 @@ def _read_sources(
             )
         return python, "[tool.envtool]"
     listed = project.get("name") and (project.get("dependencies") or "dependencies" in project.get("dynamic", ()))
-    if listed or options.groups or options.extras:
+    unlisted = not project.get("name") and ("build-system" in (pyproject or {}) or (root / "setup.py").is_file())
+    if listed or options.groups or (options.extras and not unlisted):
         _add_project(draft, pyproject or {}, options.extras, options.groups)
         return python, "pyproject.toml"
     for name in ("requirements.in", "requirements.txt"):
         if (root / name).is_file():
             draft.add_content(read_requirements_file(root / name, root))
             return python, name
+    if unlisted:
+        draft.add_dynamic(root, options.extras)
+        draft.projects.append(LocalProject(path=".", name=None, editable=True, extras=options.extras))
+        return python, "setup.py" if (root / "setup.py").is_file() else "pyproject.toml"
     _refuse_poetry(pyproject or {})
     draft.requirements.append(Requested(requirement=Requirement("torch"), origin="default"))
     draft.note("request.default", "no requirements found here: setting up torch alone")
@@ -149,23 +161,24 @@ def _read_script(draft: Draft, path: Path) -> SpecifierSet | None:
 def _add_project(draft: Draft, pyproject: Mapping[str, Any], extras: Iterable[str], groups: Iterable[str]) -> None:
     project = pyproject.get("project") or {}
     name = str(project.get("name", ""))
+    dynamic = project.get("dynamic", ())
     draft.files.append(draft.root / "pyproject.toml")
-    dynamic = "dependencies" in project.get("dynamic", ())
-    if dynamic:
-        _add_dynamic(draft, pyproject)
+    if "dependencies" in dynamic or "optional-dependencies" in dynamic:
+        _add_dynamic(draft, pyproject, tuple(extras) if "optional-dependencies" in dynamic else ())
     draft.add(requested(str(text), "pyproject.toml") for text in project.get("dependencies", []))
-    draft.add(extra_requirements(project, tuple(extras)))
+    if "optional-dependencies" not in dynamic:
+        draft.add(extra_requirements(project, tuple(extras)))
     draft.add(group_requirements(pyproject, tuple(groups)))
     if "build-system" in pyproject and name:
         draft.projects.append(LocalProject(path=".", name=canonicalize_name(name), editable=True))
 
 
-def _add_dynamic(draft: Draft, pyproject: Mapping[str, Any]) -> None:
+def _add_dynamic(draft: Draft, pyproject: Mapping[str, Any], extras: tuple[str, ...]) -> None:
+    """Dependencies that stand in files which setuptools is told of, or that only the build backend knows."""
     tool = ((pyproject.get("tool") or {}).get("setuptools") or {}).get("dynamic") or {}
     files = (tool.get("dependencies") or {}).get("file")
-    if files is None:
-        message = "pyproject.toml declares its dependencies dynamic, and only its build backend can tell them"
-        hint = "Name them with -r FILE or [tool.envtool] requirements."
-        raise NoInputsError("request.dynamic", message, hint)
+    if files is None or extras:
+        draft.add_dynamic(draft.root, extras)
+        return
     for file in [files] if isinstance(files, str) else files:
         draft.add_content(read_requirements_file(draft.root / file, draft.root))

@@ -99,6 +99,7 @@ def plain_problem(task: Task, lines: Sequence[str], cells: frozenset[Cell], cons
         constraints=(*constraint_lines(task.request), *constraints),
         python=str(bounds),
         python_version=pythons[0],
+        projects=tuple(project.line for project in task.request.dynamic),
         environments=environments(cells),
         access=task.options.access,
         interpreter=task.options.interpreter,

@@ -107,8 +107,9 @@ def read_request(
 def has_sources(project: Project) -> bool:
     """Whether the folder holds anything that names requirements."""
     named = bool(project.settings.requirements or project.settings.groups or project.settings.extras)
-    files_there = any((project.root / name).is_file() for name in ("requirements.in", "requirements.txt"))
-    return named or files_there or bool((project.pyproject or {}).get("project"))
+    files_there = any((project.root / name).is_file() for name in ("requirements.in", "requirements.txt", "setup.py"))
+    table = project.pyproject or {}
+    return named or files_there or bool(table.get("project") or table.get("build-system"))
 
 
 def request_from_lock(lock: Lock) -> Request:

@@ -66,7 +66,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """What later backends take over: the shared ``rest`` and the family's public versions of those before.
+    """What later backends take over: the shared ``rest``, the ``cells`` that it covers, the family's public versions.
 
     ``extra`` are constraints that full torch is known to need; ``final``: a disagreement about the rest is no longer
     an occasion to start again.
@@ -75,6 +75,7 @@ class Settled:
     rest: tuple[Pin, ...] | None = None
     public: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extra: tuple[str, ...] = ()
+    cells: frozenset[Cell] | None = None
     final: bool = False
 
 

@@ -61,7 +61,7 @@ def test_a_member_that_the_index_does_not_have(workspace: Workspace, default_ind
     done = workspace.lock("video-app", "--backend", "cpu")
     assert done.exit_code == 4
     assert done.error["code"] == "resolve.no-build"
-    assert "the cpu index has no build of torchcodec" in done.error["message"]
+    assert "the cpu index does not list torchcodec at all (torchcodec is needed by video-app)" in done.error["message"]
     assert done.error["message"].endswith("(torchcodec is needed by video-app)")
     assert not workspace.lockfiles.exists()
 
