@@ -99,12 +99,18 @@ def _step_back(
     pins, error = failed
     now = min(pin.version for pin in pins.pins if pin.name == "torch")
     level = source.grid.levels()[-1]
+    own = next((item.requirements for item in family_requests(task.request) if item.name == "torch"), ())
     found = releases(source.offers("torch"), source.backend, source.grid)
-    older = [release.public for release in found if release.covers(level) and release.public < Version(now.public)]
+    older = [
+        release.public
+        for release in found
+        if release.covers(level)
+        and release.public < Version(now.public)
+        and all(item.specifier.contains(release.public, prereleases=True) for item in own)
+    ]
     if not older:
         raise ResolutionError("resolve.unsatisfiable", error.message, error.hint) from error
     others = [request for request in wanted if request.name != "torch"]
-    own = next((item.requirements for item in family_requests(task.request) if item.name == "torch"), ())
     exact = (*own, Requirement(f"torch=={older[0]}"))
     return [FamilyRequest(name="torch", requirements=exact), *others], _note(pins, {"torch": str(older[0])}, error)
 
