@@ -33,8 +33,8 @@ def check_resolved(done: Completed) -> None:
         raise UnsatisfiableError("resolve.unsatisfiable", _explanation(text), _advice(text), report=text)
     # Before the network: the cause of a failed build may speak of a connection too.
     build = re.search(r"Failed to (?:download and )?build `([^`]+)`", text)
-    if build:
-        raise _build_failure(build[1], text)
+    if build or "build backend returned an error" in text:
+        raise _build_failure(build[1] if build else "", text)
     if re.search(r"Failed to (fetch|query)|error sending request|client error|Could not connect|timed out", text):
         raise InstallError("network.unreachable", f"an index cannot be reached: {_last(text)}", _advice(text))
     if re.search(r"Build backend|Git operation failed|Failed to read metadata", text):
@@ -44,9 +44,9 @@ def check_resolved(done: Completed) -> None:
 
 def _build_failure(package: str, text: str) -> ResolutionError:
     """A source distribution that had to be built to learn what it needs, and could not be."""
-    if "file:" in package:
-        path = package.rpartition("file:")[2]
-        message = f"the project in {path.rstrip('/').rpartition('/')[2]}/ cannot be built to read what it needs"
+    if not package or "file:" in package:  # a folder on its own: uv does not know its name yet
+        folder = package.rpartition("file:")[2].rstrip("/").rpartition("/")[2]
+        message = f"the project {f'in {folder}/ ' if folder else ''}cannot be built to read what it needs"
         hint = "Name its requirements with -r FILE, and leave the project itself out."
         cause = _last_words(text)
         return ResolutionError("resolve.build", f"{message}{f': {cause}' if cause else ''}", hint)

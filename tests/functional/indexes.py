@@ -64,15 +64,40 @@ def make_wheel(
     return filename, buffer.getvalue()
 
 
-def make_sdist(name: str, version: str, requires: Iterable[str] = ()) -> tuple[str, bytes]:
-    """File name and bytes of a source distribution whose static metadata says all that a resolver needs."""
+def backend_project(name: str, version: str, requires: Iterable[str] = (), failure: str = "") -> dict[str, str]:
+    """The files of a project that only its build backend, which lies beside it, knows the requirements of."""
+    info = f"{name.replace('-', '_')}-{version}.dist-info"
+    prepare = [
+        "import pathlib",
+        "def prepare_metadata_for_build_wheel(folder, settings=None):",
+        f"    if {failure!r}: raise OSError({failure!r})",
+        f"    info = pathlib.Path(folder, {info!r})",
+        "    info.mkdir()",
+        f"    info.joinpath('METADATA').write_text({metadata(name, version, requires)!r})",
+        f"    return {info!r}",
+        "def build_wheel(folder, settings=None, metadata=None):",
+        "    raise NotImplementedError",
+    ]
+    system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    return {"pyproject.toml": system, "backend.py": "\n".join(prepare) + "\n"}
+
+
+def make_sdist(
+    name: str, version: str, requires: Iterable[str] = (), *, built: bool = False, failure: str = ""
+) -> tuple[str, bytes]:
+    """File name and bytes of a source distribution.
+
+    Its static metadata says all that a resolver needs, unless it has to be ``built`` for that.
+    """
     stem = f"{name.replace('-', '_')}-{version}"
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        texts = {
-            "PKG-INFO": metadata(name, version, requires),
-            "pyproject.toml": f"[project]\nname = {name!r}\nversion = {version!r}\ndependencies = {list(requires)!r}\n",
-        }
+        if built:
+            about = f"Metadata-Version: 1.0\nName: {name}\nVersion: {version}\n"
+            texts = {"PKG-INFO": about, **backend_project(name, version, requires, failure)}
+        else:
+            about = f"[project]\nname = {name!r}\nversion = {version!r}\ndependencies = {list(requires)!r}\n"
+            texts = {"PKG-INFO": metadata(name, version, requires), "pyproject.toml": about}
         for path, text in texts.items():
             entry = tarfile.TarInfo(f"{stem}/{path}")
             entry.size = len(text.encode())
@@ -288,8 +313,10 @@ class DefaultIndex(Site):
         self.projects.setdefault(name, []).append(file)
         return file
 
-    def add_sdist(self, name: str, version: str, requires: Iterable[str] = ()) -> File:
-        filename, data = make_sdist(name, version, requires)
+    def add_sdist(
+        self, name: str, version: str, requires: Iterable[str] = (), *, built: bool = False, failure: str = ""
+    ) -> File:
+        filename, data = make_sdist(name, version, requires, built=built, failure=failure)
         file = File(filename, data, tuple(requires), name, version, metadata=False)
         self.projects.setdefault(name, []).append(file)
         return file
