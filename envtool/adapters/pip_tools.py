@@ -20,6 +20,7 @@ from packaging.version import Version
 
 from envtool.adapters.process import clean_environment, run
 from envtool.adapters.requirements import parse_requirements
+from envtool.adapters.uv_errors import UNREACHABLE_HINT
 from envtool.errors import InstallError, ResolutionError, UnsatisfiableError, UsageError
 from envtool.models import Artifact, Completed, IndexAccess, Problem, Resolved
 
@@ -138,5 +139,5 @@ def _check(done: Completed, folder: Path) -> None:
         raise UnsatisfiableError("resolve.unsatisfiable", " ".join(said), report="\n".join(said))
     last = " ".join(said[-3:])
     if re.search(r"Connection|Max retries|NewConnectionError|timed out", text):
-        raise InstallError("network.unreachable", f"an index cannot be reached: {last}", "")
+        raise InstallError("network.unreachable", f"an index cannot be reached: {last}", UNREACHABLE_HINT)
     raise ResolutionError("resolve.failed", f"pip-compile could not resolve: {last}", "Try --resolver uv.")

@@ -8,6 +8,11 @@ from envtool.adapters.http import redact
 from envtool.errors import InstallError, LockError, ResolutionError, UnsatisfiableError
 from envtool.models import Completed
 
+UNREACHABLE_HINT = (
+    "It is named in the requirement files, or in the configuration of uv or pip: mend it there, or try again."
+)
+"""Where an index comes from that is not the PyTorch one."""
+
 _LIMIT = 700
 """How many characters of an explanation are shown; what decides stands at its beginning."""
 
@@ -36,7 +41,7 @@ def check_resolved(done: Completed) -> None:
     if build or "build backend returned an error" in text:
         raise _build_failure(build[1] if build else "", text)
     if re.search(r"Failed to (fetch|query)|error sending request|client error|Could not connect|timed out", text):
-        raise InstallError("network.unreachable", f"an index cannot be reached: {_last(text)}", _advice(text))
+        raise InstallError("network.unreachable", f"an index cannot be reached: {_last(text)}", UNREACHABLE_HINT)
     if re.search(r"Build backend|Git operation failed|Failed to read metadata", text):
         raise ResolutionError("resolve.build", f"a package could not be read: {_explanation(text)}", _advice(text))
     raise ResolutionError("resolve.failed", f"uv could not resolve: {_explanation(text)}", _advice(text))
@@ -105,14 +110,23 @@ def _explanation(text: str) -> str:
 
 
 def _last(text: str) -> str:
+    """The URL that did not answer, with the innermost cause; else the beginning of what uv said."""
+    url = re.search(r"Failed to fetch: `?(https?://[^\s`]+)", text)
+    causes = [cause for cause in re.findall(r"cause: (.+)", text) if "://" not in cause]
+    if url:
+        return f"{url[1]}{f' ({causes[-1].strip()})' if causes else ''}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines[:3]) if lines else "no answer"
 
 
 def _advice(text: str) -> str:
-    old = re.search(r"(\S+?)==(\S+) has no wheels with a matching Python (?:version|ABI) tag", text)
+    pattern = (
+        r"([\w.-]+)(?:\[[^\]]*\])?(?:\{([^}]*)\})?==(\S+) has no wheels with a matching Python (?:version|ABI) tag"
+    )
+    old = re.search(pattern, text)
     if old:
-        return f"Ask for another version of {old[1]}, or for a Python that {old[2]} has wheels for (--python)."
+        advice = f"Ask for another version of {old[1]}, or for a Python that {old[3]} has wheels for (--python)."
+        return f"{advice} It is asked for where {old[2]}: --target leaves targets out." if old[2] else advice
     hints: list[str] = re.findall(r"hint: (.+)", text)
     if not hints:
         return ""

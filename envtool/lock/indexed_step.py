@@ -57,7 +57,8 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
             break
         wanted = [*wanted, *(FamilyRequest(name=name, requirements=(Requirement(name),)) for name in new)]
     else:
-        raise ResolutionError("resolve.unstable", "the torch family and the rest do not settle on one solution")
+        message = "the torch family and the rest do not settle on one solution"
+        raise ResolutionError("resolve.unstable", message, "Pin torch: envtool lock 'torch==X.Y.Z' -r FILE.")
     if pins is None:
         raise no_torch(task.request, source.backend.name)
     return _collect(task, source, (pins, resolved), settled, notes)

@@ -122,7 +122,9 @@ def _inspect(path: Path, wanted: str) -> Interpreter:
     if done.returncode != 0 or len(words) != 2:
         raise InstallError("python.broken", f"{path.name} (asked for as {wanted}) does not run", "Name another one.")
     if words[1] != "cpython":
-        raise UsageError("python.unsupported", f"{wanted} is {words[1]}; torch has builds for CPython only", "")
+        raise UsageError(
+            "python.unsupported", f"{wanted} is {words[1]}; torch has builds for CPython only", "Name one."
+        )
     return Interpreter(path=path, minor=words[0])
 
 

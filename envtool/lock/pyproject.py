@@ -25,7 +25,8 @@ def read_pyproject(root: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise UsageError("pyproject.unreadable", f"pyproject.toml cannot be read: {error.strerror}") from error
+        message = f"pyproject.toml cannot be read: {error.strerror}"
+        raise UsageError("pyproject.unreadable", message, "Mend its permissions, or take it away.") from error
     try:
         table = tomli.loads(data.decode("utf-8-sig"))
     except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:

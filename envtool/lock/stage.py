@@ -203,7 +203,9 @@ def _check_upgrades(names: tuple[str, ...], previous: Lock | None) -> None:
     locked = {pin.name for file in (previous.rest, *previous.torch.values()) for pin in file.pins}
     for name in names:
         if canonicalize_name(name) not in locked:
-            raise ResolutionError("lock.upgrade", f"{name} is not in the lock, so it cannot be upgraded", "")
+            raise ResolutionError(
+                "lock.upgrade", f"{name} is not in the lock, so it cannot be upgraded", "Is its name right?"
+            )
 
 
 def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:

@@ -147,7 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.headers.get("Authorization") != expected:
                 self._send(401, "text/plain", b"who is it?", {"WWW-Authenticate": 'Basic realm="index"'})
                 return
-        if site.broken is not None:
+        if site.broken is not None and (site.times is None or site.times > 0):
+            site.times = None if site.times is None else site.times - 1
             self._send(site.broken, "text/plain", b"broken")
             return
         found = site.answer(path, self.headers.get("Accept", ""))
@@ -175,11 +176,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 @dataclass
 class Site:
-    """What both indexes have in common: a server in a thread, what was asked of it, and how it fails."""
+    """What both indexes have in common: a server in a thread, what was asked of it, and how it fails.
+
+    ``broken`` is the status that it answers with, always or the first ``times``.
+    """
 
     missing: int = 404
     secret: tuple[str, str] | None = None
     broken: int | None = None
+    times: int | None = None
     asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -209,6 +214,8 @@ class TorchIndex(Site):
     missing: int = 403
     channels: dict[str, dict[str, list[File]]] = field(default_factory=dict)
     relative: bool = False
+    attributes: str = ""
+    injected: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -273,13 +280,13 @@ class TorchIndex(Site):
         return None
 
     def _page(self, channel: str, name: str) -> str:
-        lines = ["<!DOCTYPE html>", "<html>", "  <body>", f"    <h1>Links for {name}</h1>"]
+        lines = ["<!DOCTYPE html>", "<html>", "  <body>", f"    <h1>Links for {name}</h1>", self.injected]
         for file in sorted(self.channels[channel][name], key=lambda file: quote(file.filename)):
             place = f"/whl/{quote(file.filename)}" if file.at_root else f"/whl/{channel}/{quote(file.filename)}"
             host = "" if self.relative or file.at_root else f"http://127.0.0.1:{self.files_port}"
             fragment = f"#sha256={file.digest}" if file.hashed else ""
             side = ' data-dist-info-metadata="true" data-core-metadata="true"' if file.metadata else ""
-            lines.append(f'    <a href="{host}{place}{fragment}"{side}>{file.filename}</a><br/>')
+            lines.append(f'    <a href="{host}{place}{fragment}"{side}{self.attributes}>{file.filename}</a><br/>')
         return "\n".join([*lines, "  </body>", "</html>", "<!--TIMESTAMP 1763884800-->"])
 
 

@@ -114,3 +114,22 @@ def test_failed_installs(text: str, code: str, kind: type[EnvtoolError]) -> None
         raise_install_failure(Completed(args=("uv",), returncode=1, stdout="", stderr=text), "installing a")
     assert (caught.value.code, type(caught.value)) == (code, kind)
     assert caught.value.message.startswith("installing a: ")
+
+
+def test_wheels_for_other_pythons_on_one_platform() -> None:
+    text = "error: No solution found\n  cause: Because old{sys_platform == 'darwin'}==1.13.1 has no wheels with a "
+    error = failed(
+        text + "matching Python version tag (`cp311`), we can conclude that your requirements are unsatisfiable.\n"
+    )
+    assert error.hint.startswith(
+        "Ask for another version of old, or for a Python that 1.13.1 has wheels for (--python)."
+    )
+    assert error.hint.endswith("It is asked for where sys_platform == 'darwin': --target leaves targets out.")
+
+
+def test_an_index_that_does_not_answer() -> None:
+    text = "error: Request failed\n  cause: Failed to fetch: `https://u:t0ken@mirror.example/simple/a/`\n"
+    text += "  cause: error sending request for url (https://mirror.example/simple/a/)\n  cause: dns error\n"
+    error = failed(text)
+    assert error.message == "an index cannot be reached: https://mirror.example/simple/a/ (dns error)"
+    assert "configuration of uv or pip" in error.hint
