@@ -123,7 +123,7 @@ def _inspect(path: Path, wanted: str) -> Interpreter:
         raise InstallError("python.broken", f"{path.name} (asked for as {wanted}) does not run", "Name another one.")
     if words[1] != "cpython":
         raise UsageError(
-            "python.unsupported", f"{wanted} is {words[1]}; torch has builds for CPython only", "Name one."
+            "python.unsupported", f"{wanted} is {words[1]}; torch has builds for CPython only", "Name a CPython."
         )
     return Interpreter(path=path, minor=words[0])
 

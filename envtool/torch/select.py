@@ -218,7 +218,7 @@ def select(
     for cells, specifiers in _group_cells(by_name, grid):
         chosen = _select_group(cells, specifiers, found, requires_torch, grid.levels())
         if chosen is None:
-            raise _explain(cells, specifiers, found, (offers, backend), grid)
+            raise _explain(cells, specifiers, found, (offers, backend, requires_torch), grid)
         newest = _allowed(specifiers["torch"], found["torch"])[0]
         if newest.public != chosen["torch"].public:
             skipped.append(_why_not(newest, chosen["torch"], cells))
@@ -289,11 +289,11 @@ def _explain(
     cells: frozenset[Cell],
     specifiers: Mapping[str, SpecifierSet],
     found: Mapping[str, Sequence[_Release]],
-    source: tuple[Mapping[str, Sequence[Candidate]], Backend],
+    source: tuple[Mapping[str, Sequence[Candidate]], Backend, RequiresTorch],
     grid: Grid,
 ) -> ResolutionError:
     """Why nothing fits: no such version, no such build, or members that exclude each other."""
-    offers, backend = source
+    offers, backend, requires_torch = source
     floor = min((level & cells for level in grid.levels() if level & cells), key=len, default=cells)
     for name, specifier in sorted(specifiers.items(), key=lambda item: item[0] != "torch"):
         asked = f"{name}{specifier}" if str(specifier) else name
@@ -317,8 +317,13 @@ def _explain(
                 hint += f" For {describe_cells(floor)} there are {name} {others[-1]} to {others[0]}."
             return ResolutionError("resolve.no-build", message, hint.strip() or "Use another Python or target.")
     asked = ", ".join(f"{name}{specifier}" for name, specifier in sorted(specifiers.items()))
-    return ResolutionError(
-        "resolve.family",
-        f"no versions of {asked} fit each other on the {backend.name} index",
-        "torchvision 0.N belongs to torch 2.(N-15): loosen one of the pins.",
-    )
+    message = f"no versions of {asked} fit each other on the {backend.name} index"
+    pairs = []
+    for name in sorted(set(specifiers) - {"torch"}):
+        partner = _allowed(specifiers[name], found[name])[0].public
+        wanted = requires_torch(name, partner)
+        if wanted:
+            pairs.append(f"{name} {partner} needs torch{wanted}")
+    message += f": {'; '.join(pairs)}" if pairs else ""
+    hint = "Loosen one of the pins. torchvision 0.N belongs to torch 2.(N-15), torchaudio 2.N to torch 2.N."
+    return ResolutionError("resolve.family", message, hint)
