@@ -56,6 +56,14 @@ class ResolutionError(EnvtoolError):
     exit_code = ExitCode.RESOLUTION
 
 
+class UnsatisfiableError(ResolutionError):
+    """The resolver found no solution; ``report`` is its own explanation, whole."""
+
+    def __init__(self, code: str, message: str, hint: str = "", *, report: str = "") -> None:
+        super().__init__(code, message, hint)
+        self.report = report
+
+
 class LockError(EnvtoolError):
     """The lock is missing, stale, malformed, or a hash does not match it."""
 

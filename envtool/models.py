@@ -85,6 +85,17 @@ class LocalProject:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DynamicProject:
+    """A local folder whose build backend must be asked what it needs.
+
+    ``line`` is its line in a requirements file (a file URL, with extras); ``digest`` is over the files that decide.
+    """
+
+    line: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """What the project asks for, read and normalised; the input of the lock."""
 
@@ -95,10 +106,13 @@ class Request:
     files: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
     projects: tuple[LocalProject, ...] = ()
+    dynamic: tuple[DynamicProject, ...] = ()
     notes: tuple[Note, ...] = ()
     credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     python_given: bool = True
     """Whether the project itself says its requires-python; otherwise ``python`` is the one in use and later ones."""
+    elsewhere: tuple[str, ...] = ()
+    """Options that would add what the project lists apart and that names torch: ``--extra train``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -261,6 +275,7 @@ class IndexAccess:
 class Problem:
     """What a resolver is asked: requirement texts, which names live on the family's index, and what is given.
 
+    ``projects`` are lines of local folders whose build backend says what they need.
     ``family_index`` is a URL, or a folder when ``family_is_flat``. ``environments`` are markers, one a target.
     ``stand_ins`` are names that an empty wheel stands in for: they stay visible, and bring nothing. ``family_metadata``
     is (name, version, core metadata) of the pinned builds, for a resolver without an index per package.
@@ -270,6 +285,7 @@ class Problem:
     constraints: tuple[str, ...]
     python: str
     python_version: str
+    projects: tuple[str, ...]
     environments: tuple[str, ...]
     access: IndexAccess
     interpreter: str

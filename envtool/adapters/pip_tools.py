@@ -20,8 +20,8 @@ from packaging.version import Version
 
 from envtool.adapters.process import clean_environment, run
 from envtool.adapters.requirements import parse_requirements
-from envtool.adapters.uv import UnsatisfiableError
-from envtool.errors import InstallError, ResolutionError, UsageError
+from envtool.adapters.uv_errors import UNREACHABLE_HINT
+from envtool.errors import InstallError, ResolutionError, UnsatisfiableError, UsageError
 from envtool.models import Artifact, Completed, IndexAccess, Problem, Resolved
 
 _STAND_IN = "99999+envtool.left.out"
@@ -74,7 +74,8 @@ def resolve(problem: Problem) -> tuple[Resolved, ...]:
             _wheel(wheels, package, _STAND_IN, about.encode())
         forced = [f"{package}=={_STAND_IN}" for package in problem.stand_ins]
         (folder / "constraints.txt").write_text("\n".join([*problem.constraints, *forced]) + "\n", encoding="utf-8")
-        (folder / "request.in").write_text("\n".join(problem.requirements) + "\n", encoding="utf-8")
+        lines = [*problem.requirements, *problem.projects]
+        (folder / "request.in").write_text("\n".join(lines) + "\n", encoding="utf-8")
         output = folder / "result.txt"
         pins = [f"{package}=={release}" for package, release in problem.preferences]
         output.write_text("\n".join(pins) + "\n", encoding="utf-8")
@@ -135,8 +136,8 @@ def _check(done: Completed, folder: Path) -> None:
     if re.search(
         r"ResolutionImpossible|Could not find a version|No matching distribution|conflicting dependencies", text
     ):
-        raise UnsatisfiableError("\n".join(said))
+        raise UnsatisfiableError("resolve.unsatisfiable", " ".join(said), report="\n".join(said))
     last = " ".join(said[-3:])
     if re.search(r"Connection|Max retries|NewConnectionError|timed out", text):
-        raise InstallError("network.unreachable", f"an index cannot be reached: {last}", "")
+        raise InstallError("network.unreachable", f"an index cannot be reached: {last}", UNREACHABLE_HINT)
     raise ResolutionError("resolve.failed", f"pip-compile could not resolve: {last}", "Try --resolver uv.")

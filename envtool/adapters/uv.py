@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -17,19 +18,12 @@ from packaging.version import Version
 
 from envtool.adapters.http import credentials, redact
 from envtool.adapters.process import clean_environment, run
-from envtool.errors import InstallError, ResolutionError
+from envtool.adapters.uv_errors import check_resolved
+from envtool.errors import InstallError
 from envtool.models import Artifact, Completed, IndexAccess, Problem, Resolved
 
 MINIMUM = Version("0.9.0")
 """The oldest uv whose ``pip compile --format pylock.toml`` and ``[[tool.uv.index]]`` are used as written here."""
-
-
-class UnsatisfiableError(ResolutionError):
-    """The resolver found no solution; ``report`` is its own explanation."""
-
-    def __init__(self, report: str) -> None:
-        super().__init__("resolve.unsatisfiable", _explanation(report), _advice(report))
-        self.report = report
 
 
 @lru_cache(maxsize=1)
@@ -91,7 +85,7 @@ def find_python(request: str) -> Path:
     done = run_uv(["python", "find", "--no-python-downloads", "--no-project", "--", request])
     if done.returncode != 0:
         message = f"no Python {request} found on this machine"
-        hint = "Install it, name another one with --python, or: uv python install " + request
+        hint = f"Install it (uv python install {shlex.quote(request)}), or name another one with --python."
         raise InstallError("python.missing", message, hint)
     return Path(done.stdout.strip())
 
@@ -149,14 +143,10 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
         output = folder / "pylock.result.toml"
         if problem.preferences:
             output.write_bytes(tomli_w.dumps(_preferences(problem.preferences)).encode())
-        arguments: list[str | Path] = [
-            "pip",
-            "compile",
-            "--universal",
-            "pyproject.toml",
-            "--quiet",
-            "--no-python-downloads",
-        ]
+        (folder / "projects.in").write_text("\n".join(problem.projects) + "\n", encoding="utf-8")
+        arguments: list[str | Path] = ["pip", "compile", "--universal", "pyproject.toml"]
+        arguments += ["projects.in"] if problem.projects else []
+        arguments += ["--quiet", "--no-python-downloads"]
         arguments += ["--python", problem.interpreter, "--python-version", problem.python_version]
         arguments += ["-c", "constraints.txt", "--overrides", "overrides.txt"]
         # Targets are read from [tool.uv] only where uv looks for configuration at all: so hide the user's instead.
@@ -171,7 +161,7 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
         done = run_uv(
             [*arguments, "--format", "pylock.toml", "-o", output.name, "--no-header"], env=environment, cwd=folder
         )
-        _check(done)
+        check_resolved(done)
         packages = _read_pylock(output.read_text(encoding="utf-8"))
         if any(package.stand_in or package.name in explain for package in packages):
             listed = run_uv([*arguments, "--annotation-style", "line", "--no-header"], env=environment, cwd=folder)
@@ -253,90 +243,3 @@ def _with_via(packages: tuple[Resolved, ...], listing: str, explain: tuple[str, 
         replace(item, via=via.get(item.name, ())) if item.stand_in or item.name in explain else item
         for item in packages
     )
-
-
-def _check(done: Completed) -> None:
-    if done.returncode == 0:
-        return
-    text = _clean(done.stderr)
-    refused = re.search(r"(https?://\S+?)/?[`)]* could not be queried due to a lack of valid authentication", text)
-    if refused:
-        # uv calls the packages of such an index "not found": that would send people looking in the wrong place.
-        hint = "Put the credentials into ~/.netrc, or into the URL of the setting; envtool never writes them down."
-        raise InstallError("network.credentials", f"{refused[1]} asks for credentials", hint)
-    denied = re.search(r"(\S+) could not be fetched from the network \(`?(\d+[^`)]*)", text)
-    if denied:
-        message = f"the index lists {denied[1]} and does not serve its metadata ({denied[2]})"
-        raise ResolutionError("resolve.no-metadata", message, "Is it a complete mirror? Ask for another version.")
-    if done.returncode == 1 and re.search(r"No solution found|requirements are unsatisfiable", text):
-        raise UnsatisfiableError(text)
-    if re.search(r"Failed to (fetch|query)|error sending request|client error|Could not connect|timed out", text):
-        raise InstallError("network.unreachable", f"an index cannot be reached: {_last(text)}", _advice(text))
-    if re.search(
-        r"Failed to (build|download and build)|Build backend|Git operation failed|Failed to read metadata", text
-    ):
-        raise ResolutionError("resolve.build", f"a package could not be read: {_explanation(text)}", _advice(text))
-    raise ResolutionError("resolve.failed", f"uv could not resolve: {_explanation(text)}", _advice(text))
-
-
-_URL = re.compile(r"https?://[^\s`'\")]+")
-
-
-def _clean(text: str) -> str:
-    """uv's words without credentials, colours and the name of the temporary project."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    text = _URL.sub(lambda match: redact(match[0]), text)
-    return text.replace("envtool-request", "your project")
-
-
-def _explanation(text: str) -> str:
-    """uv's derivation as one paragraph: its own words are better than a summary of ours."""
-    kept = []
-    for line in text.splitlines():
-        bare = re.sub(r"^[\s│├╰─▶×✗|`-]+", "", line).strip()
-        if bare.startswith("hint:"):
-            break
-        if bare and not re.match(r"(error: |cause: )*(No solution found|Failed to resolve)", bare):
-            kept.append(bare.removeprefix("error: ").removeprefix("cause: "))
-    joined = " ".join(kept)
-    return joined if len(joined) <= 700 else joined[:700].rsplit(" ", 1)[0] + " …"
-
-
-def _last(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines[:3]) if lines else "no answer"
-
-
-def _advice(text: str) -> str:
-    hints: list[str] = re.findall(r"hint: (.+)", text)
-    if not hints:
-        return ""
-    if "tool.uv.environments" in hints[0]:
-        return f"This is the first target without a solution{_split(text)}; --target or targets leave targets out."
-    if "using `requires-python`" in hints[0]:
-        return f"It fails for another Python than the one in use{_split(text)}: narrow requires-python."
-    return hints[0].strip()
-
-
-def _split(text: str) -> str:
-    # uv names the fork in its headline, or only behind the name of a package: name{python_full_version >= '3.14'}.
-    match = re.search(r"for split \(markers: (.+)\)", text) or re.search(r"\{(python_[^}]+)\}", text)
-    return f" ({match[1]})" if match else ""
-
-
-def raise_install_failure(done: Completed, what: str) -> None:
-    """Turn a failed uv install into an error: a hash mismatch is the lock's (5), the rest the install's (6).
-
-    Raises LockError or EnvtoolError; returns when uv succeeded.
-    """
-    if done.returncode == 0:
-        return
-    from envtool.errors import LockError
-
-    text = _clean(done.stderr)
-    if "Hash mismatch" in text or "hash mismatch" in text:
-        hint = "A file was replaced on its index: compare with envtool lock --upgrade --diff before you trust it."
-        raise LockError("install.hash-mismatch", f"{what}: {_explanation(text)}", hint)
-    if "No space left" in text or "os error 28" in text:
-        raise InstallError("install.disk-full", f"{what}: the disk is full", "Free some space and run it again.")
-    raise InstallError("install.failed", f"{what}: {_explanation(text)}", _advice(text))

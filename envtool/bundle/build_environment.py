@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from envtool.adapters import files, platform, uv
+from envtool.adapters.uv_errors import raise_install_failure
 from envtool.models import IndexAccess, Reporter
 
 LOCK = Path(__file__).parent / "pyinstaller.txt"
@@ -28,13 +29,13 @@ def ensure(state: Path, python: Path, access: IndexAccess, reporter: Reporter) -
     reporter.phase("tools", "PyInstaller, in .envtool/build-env")
     files.remove_tree(folder)
     done = uv.run_uv(["venv", "--quiet", "--no-python-downloads", "--no-project", "--python", python, folder])
-    uv.raise_install_failure(done, "making the build environment")
+    raise_install_failure(done, "making the build environment")
     interpreter = platform.interpreter(folder)
     arguments: list[str | Path] = ["pip", "install", "--python", interpreter, "--require-hashes", "-r", LOCK]
     done = uv.run_uv(
         [*arguments, "--no-python-downloads"], env=uv.access_environment(access), show_stderr=reporter.passthrough
     )
-    uv.raise_install_failure(done, "installing PyInstaller")
+    raise_install_failure(done, "installing PyInstaller")
     # Written last: without it the next run makes the environment anew.
     files.write_text(record, wanted)
     return interpreter

@@ -11,6 +11,7 @@ from packaging.markers import Marker
 
 from envtool.adapters import platform, uv
 from envtool.adapters.http import UnreachableError, fetch_page, redact
+from envtool.adapters.uv_errors import raise_install_failure
 from envtool.errors import InstallError, LockError
 from envtool.models import IndexAccess, LocalProject, Lock, Pin, Reporter
 from envtool.torch.backends import Backend
@@ -74,7 +75,7 @@ def make_environment(folder: Path, python: Path, prompt: str) -> None:
     """Create an empty, relocatable virtual environment. Raises InstallError (``install.venv``)."""
     arguments: list[str | Path] = ["venv", "--quiet", "--relocatable", "--no-project", "--prompt", prompt]
     done = uv.run_uv([*arguments, "--no-python-downloads", "--python", python, folder])
-    uv.raise_install_failure(done, "creating the environment")
+    raise_install_failure(done, "creating the environment")
 
 
 def install(environment: Path, python: str, what: Installation, reporter: Reporter) -> tuple[str, ...]:
@@ -184,7 +185,7 @@ def _install_pins(
         if offline:
             arguments.append("--no-index")
         done = uv.run_uv(arguments, env=uv.access_environment(access), show_stderr=reporter.passthrough)
-    uv.raise_install_failure(done, f"installing {pins[0].name}{f' and {len(pins) - 1} more' if len(pins) > 1 else ''}")
+    raise_install_failure(done, f"installing {pins[0].name}{f' and {len(pins) - 1} more' if len(pins) > 1 else ''}")
 
 
 def _install_project(interpreter: Path, project: LocalProject, what: Installation, reporter: Reporter) -> None:
@@ -195,4 +196,4 @@ def _install_project(interpreter: Path, project: LocalProject, what: Installatio
     if what.compile_bytecode and not project.editable:
         arguments.append("--compile-bytecode")
     done = uv.run_uv(arguments, env=uv.access_environment(what.access), show_stderr=reporter.passthrough)
-    uv.raise_install_failure(done, f"installing the project {project.name or project.path}")
+    raise_install_failure(done, f"installing the project {project.name or project.path}")

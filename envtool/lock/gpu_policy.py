@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from packaging.utils import canonicalize_name
+
 from envtool.errors import ResolutionError
 from envtool.models import Note, Requested, Resolved
 from envtool.torch.family import is_gpu_payload
@@ -24,17 +26,19 @@ def split_direct(requirements: Sequence[Requested], policy: str) -> tuple[tuple[
     if named and policy != "drop":
         listed = ", ".join(f"{item.requirement.name} ({item.origin})" for item in named)
         message = f"a cpu lock has no place for GPU packages, and the project itself names {listed}"
-        swaps = [
-            f"{a} by {_CPU_NAMES[a]}" for a in sorted({item.requirement.name for item in named}) if a in _CPU_NAMES
-        ]
-        fix = f"Replace {', '.join(swaps)}; take" if swaps else "Take"
-        hint = f'{fix} the line out, move it to an extra, or leave it out of cpu locks: gpu-packages = "drop".'
+        names = sorted({canonicalize_name(item.requirement.name) for item in named})
+        swaps = [f"{name} by {_CPU_NAMES[name]}" for name in names if name in _CPU_NAMES]
+        hint = f"Replace {', '.join(swaps)}. " if swaps else ""
+        hint += 'Leave it out of cpu locks with --gpu-packages drop (in [tool.envtool]: gpu-packages = "drop"), '
+        hint += "take the line out, or move it to an extra."
         raise ResolutionError("gpu.direct", message, hint)
-    notes = tuple(
-        Note(code="gpu.dropped", message=f"{item.requirement.name} left out of the cpu lock (named in {item.origin})")
-        for item in named
-    )
-    return kept, notes
+    return kept, tuple(Note(code="gpu.dropped", message=_dropped(item)) for item in named)
+
+
+def _dropped(item: Requested) -> str:
+    name = canonicalize_name(item.requirement.name)
+    twin = f"; its CPU build is {_CPU_NAMES[name]}: name that, if it is needed" if name in _CPU_NAMES else ""
+    return f"{name} left out of the cpu lock (named in {item.origin}){twin}"
 
 
 def judge_transitive(left_out: Sequence[Resolved], policy: str) -> tuple[Note, ...]:
@@ -47,3 +51,14 @@ def judge_transitive(left_out: Sequence[Resolved], policy: str) -> tuple[Note, .
             raise ResolutionError("gpu.transitive", message, 'gpu-packages = "default" leaves it out with a note.')
         notes.append(Note(code="gpu.left-out", message=f"{item.name} left out of the cpu lock: {who} asked for it"))
     return tuple(sorted(set(notes), key=lambda note: note.message))
+
+
+def refuse_payload(resolved: Sequence[Resolved]) -> None:
+    """Raise ResolutionError (``gpu.closure``) for GPU packages that no stand-in kept out."""
+    named = sorted(
+        {f"{item.name} {item.version}" for item in resolved if not item.stand_in and is_gpu_payload(item.name)}
+    )
+    if named:
+        message = f"GPU packages would come into the cpu lock: {', '.join(named)}"
+        hint = 'Allow them with gpu-packages = "keep", or ask for another version.'
+        raise ResolutionError("gpu.closure", message, hint)

@@ -16,7 +16,8 @@ from envtool.adapters.http import redact
 from envtool.adapters.indexes import read_ambient
 from envtool.adapters.process import run
 from envtool.errors import InstallError, UsageError
-from envtool.lock.request import read_pyproject, settings_table
+from envtool.lock.inputs import minor_versions, unsupported
+from envtool.lock.pyproject import read_pyproject, settings_table
 from envtool.models import SUPPORTED_PYTHONS, IndexAccess, Route
 from envtool.settings import Settings, read_settings
 from envtool.torch.offers import local_folders, with_credentials
@@ -67,7 +68,7 @@ def choose_interpreter(
     ``only_resolve``: a wanted version that is not installed here is stood in for by the Python that runs envtool, since
     resolving for a Python does not need it.
 
-    Raises InstallError (``python.missing``), UsageError (``python.unsupported``).
+    Raises InstallError (``python.missing``), UsageError (``python.unsupported``, ``lock.python``).
     """
     named = _python_version_file(project.root)
     wanted = project.settings.python or named
@@ -78,6 +79,8 @@ def choose_interpreter(
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if requires is None or requires.contains(sys.version.split()[0], prereleases=True):
         return Interpreter(path=_own(), minor=own)
+    if not minor_versions(requires):
+        raise unsupported(requires)
     return _inspect(uv.find_python(str(requires)), str(requires))
 
 
@@ -119,7 +122,9 @@ def _inspect(path: Path, wanted: str) -> Interpreter:
     if done.returncode != 0 or len(words) != 2:
         raise InstallError("python.broken", f"{path.name} (asked for as {wanted}) does not run", "Name another one.")
     if words[1] != "cpython":
-        raise UsageError("python.unsupported", f"{wanted} is {words[1]}; torch has builds for CPython only", "")
+        raise UsageError(
+            "python.unsupported", f"{wanted} is {words[1]}; torch has builds for CPython only", "Name a CPython."
+        )
     return Interpreter(path=path, minor=words[0])
 
 

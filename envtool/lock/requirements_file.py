@@ -12,16 +12,18 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from envtool.adapters.requirements import parse_requirements
 from envtool.errors import UsageError
+from envtool.models import Requested
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
-_INDEX_OPTIONS = {
+Kind = Literal["index", "default-index", "find-links"]
+_INDEX_OPTIONS: dict[str, Kind] = {
     "index_url": "default-index",
     "extra_index_urls": "index",
     "find_links": "find-links",
@@ -49,7 +51,7 @@ class FileContent:
 
     lines: list[Line] = field(default_factory=list)
     constraints: list[Line] = field(default_factory=list)
-    options: list[tuple[str, str, str]] = field(default_factory=list)
+    options: list[tuple[Kind, str, str]] = field(default_factory=list)
     ignored: list[tuple[str, str]] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
 
@@ -70,6 +72,16 @@ def decode(data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def requested(text: str, origin: str) -> Requested:
+    """One requirement (PEP 508) from a text. Raises UsageError (``request.invalid``)."""
+    try:
+        return Requested(requirement=Requirement(text), origin=origin)
+    except InvalidRequirement as error:
+        first = str(error).split("\n", maxsplit=1)[0]
+        hint = 'A requirement looks like torch, "numpy<3" or "package[extra]>=1.2; python_version < \'3.12\'".'
+        raise UsageError("request.invalid", f"{origin}: {text!r} is not a requirement: {first}", hint) from None
 
 
 def _expand(text: str, environ: Mapping[str, str]) -> str:
@@ -176,7 +188,7 @@ def _salvage(text: str, where: str, content: FileContent, reason: str) -> Line:
 
 
 def _inline_options(text: str, where: str, content: FileContent) -> None:
-    kinds = {
+    kinds: dict[str, Kind] = {
         "--index-url": "default-index",
         "-i": "default-index",
         "--extra-index-url": "index",

@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 
 from envtool.adapters import files
 from envtool.errors import ExitCode, LockError, ResolutionError
-from envtool.lock.make import LockOptions, constraint_lines, inputs_digest, make_lock, minor_versions, requirement_lines
+from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, requirement_lines
+from envtool.lock.make import make_lock
 from envtool.lock.project import (
     LOCKFILES,
     Interpreter,
@@ -24,6 +25,7 @@ from envtool.lock.project import (
     torch_index,
 )
 from envtool.lock.request import RequestOptions, build_request
+from envtool.lock.task import LockOptions
 from envtool.lock.text import LOCK_TOML, read_lock, read_texts, render_lock
 from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter, Request, Requested
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
@@ -105,8 +107,9 @@ def read_request(
 def has_sources(project: Project) -> bool:
     """Whether the folder holds anything that names requirements."""
     named = bool(project.settings.requirements or project.settings.groups or project.settings.extras)
-    files_there = any((project.root / name).is_file() for name in ("requirements.in", "requirements.txt"))
-    return named or files_there or bool((project.pyproject or {}).get("project"))
+    files_there = any((project.root / name).is_file() for name in ("requirements.in", "requirements.txt", "setup.py"))
+    table = project.pyproject or {}
+    return named or files_there or bool(table.get("project") or table.get("build-system"))
 
 
 def request_from_lock(lock: Lock) -> Request:
@@ -200,7 +203,9 @@ def _check_upgrades(names: tuple[str, ...], previous: Lock | None) -> None:
     locked = {pin.name for file in (previous.rest, *previous.torch.values()) for pin in file.pins}
     for name in names:
         if canonicalize_name(name) not in locked:
-            raise ResolutionError("lock.upgrade", f"{name} is not in the lock, so it cannot be upgraded", "")
+            raise ResolutionError(
+                "lock.upgrade", f"{name} is not in the lock, so it cannot be upgraded", "Is its name right?"
+            )
 
 
 def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from envtool.adapters.http import UnreachableError, redact
 from envtool.errors import InstallError, LockError, ResolutionError
-from envtool.models import Note, Reporter
+from envtool.models import Note, Reporter, Request
 from envtool.torch import offers
 from envtool.torch.backends import Backend
+from envtool.torch.family import is_family
 from envtool.torch.index import Candidate
 from envtool.torch.pairs import torch_from_metadata, torch_from_scheme
 from envtool.torch.select import FamilyPin, FamilyRequest, Grid, TorchPins, describe_cells, select
@@ -127,6 +129,20 @@ def pin_family(
         message = f"{redact(source.index)} cannot be reached, and find-links has no wheel that fits: {error.message}"
         hint = "Set torch-index to a mirror, or put the wheel into the find-links folder."
         raise InstallError("torch-index.unreachable", message, hint) from error
+
+
+def family_requests(request: Request) -> list[FamilyRequest]:
+    """What a request (and its constraints) asks of the family."""
+    named: dict[str, list[Requirement]] = {}
+    for item in request.requirements:
+        name = canonicalize_name(item.requirement.name)
+        if is_family(name):
+            named.setdefault(name, []).append(item.requirement)
+    for item in request.constraints:
+        name = canonicalize_name(item.requirement.name)
+        if name in named:
+            named[name].append(item.requirement)
+    return [FamilyRequest(name=name, requirements=tuple(items)) for name, items in sorted(named.items())]
 
 
 def _preferring(request: FamilyRequest, prefer: Mapping[str, Sequence[str]]) -> FamilyRequest:

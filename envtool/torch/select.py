@@ -7,6 +7,7 @@ newest one that covers the Python in use on all targets; then the newest that co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -217,7 +218,7 @@ def select(
     for cells, specifiers in _group_cells(by_name, grid):
         chosen = _select_group(cells, specifiers, found, requires_torch, grid.levels())
         if chosen is None:
-            raise _explain(cells, specifiers, found, backend, grid)
+            raise _explain(cells, specifiers, found, (offers, backend, requires_torch), grid)
         newest = _allowed(specifiers["torch"], found["torch"])[0]
         if newest.public != chosen["torch"].public:
             skipped.append(_why_not(newest, chosen["torch"], cells))
@@ -272,17 +273,33 @@ def _nearest(found: Sequence[_Release], specifier: SpecifierSet) -> str:
     return f"The nearest are {names}; the newest is {versions[0]}."
 
 
+def _elsewhere(candidates: Sequence[Candidate], public: Version, backend: Backend) -> str:
+    """The Pythons, supported or not, that a version has builds for: ``Python 3.7, 3.8``."""
+    minors = {
+        int(match[1])
+        for candidate in candidates
+        if Version(candidate.version.public) == public and candidate.version.local in (None, backend.local)
+        for tag in candidate.tags
+        if (match := re.fullmatch(r"cp3(\d+)", tag.interpreter))
+    }
+    return f"Python {', '.join(f'3.{minor}' for minor in sorted(minors))}" if minors else ""
+
+
 def _explain(
     cells: frozenset[Cell],
     specifiers: Mapping[str, SpecifierSet],
     found: Mapping[str, Sequence[_Release]],
-    backend: Backend,
+    source: tuple[Mapping[str, Sequence[Candidate]], Backend, RequiresTorch],
     grid: Grid,
 ) -> ResolutionError:
     """Why nothing fits: no such version, no such build, or members that exclude each other."""
+    offers, backend, requires_torch = source
     floor = min((level & cells for level in grid.levels() if level & cells), key=len, default=cells)
     for name, specifier in sorted(specifiers.items(), key=lambda item: item[0] != "torch"):
         asked = f"{name}{specifier}" if str(specifier) else name
+        if not offers.get(name):
+            message = f"the {backend.name} index does not list {name} at all"
+            return ResolutionError("resolve.no-build", message, f"Leave {name} out, or use an index that has it.")
         if not any(release.builds for release in found[name]):
             message = f"the {backend.name} index has no build of {name} for {describe_cells(cells)}"
             return ResolutionError("resolve.no-build", message, f"Use another Python or target, or leave {name} out.")
@@ -294,13 +311,19 @@ def _explain(
             message = f"{asked} has no {backend.name} build for {describe_cells(floor)}"
             has = max(allowed, key=lambda release: len(release.builds))
             others = [r.public for r in found[name] if r.covers(floor)]
-            hint = f"{name} {has.public} has builds for {describe_cells(has.builds)}." if has.builds else ""
+            where = describe_cells(has.builds) or _elsewhere(offers[name], has.public, backend)
+            hint = f"{name} {has.public} has builds for {where}." if where else ""
             if others:
                 hint += f" For {describe_cells(floor)} there are {name} {others[-1]} to {others[0]}."
             return ResolutionError("resolve.no-build", message, hint.strip() or "Use another Python or target.")
     asked = ", ".join(f"{name}{specifier}" for name, specifier in sorted(specifiers.items()))
-    return ResolutionError(
-        "resolve.family",
-        f"no versions of {asked} fit each other on the {backend.name} index",
-        "torchvision 0.N belongs to torch 2.(N-15): loosen one of the pins.",
-    )
+    message = f"no versions of {asked} fit each other on the {backend.name} index"
+    pairs = []
+    for name in sorted(set(specifiers) - {"torch"}):
+        partner = _allowed(specifiers[name], found[name])[0].public
+        wanted = requires_torch(name, partner)
+        if wanted:
+            pairs.append(f"{name} {partner} needs torch{wanted}")
+    message += f": {'; '.join(pairs)}" if pairs else ""
+    hint = "Loosen one of the pins. torchvision 0.N belongs to torch 2.(N-15), torchaudio 2.N to torch 2.N."
+    return ResolutionError("resolve.family", message, hint)

@@ -64,15 +64,40 @@ def make_wheel(
     return filename, buffer.getvalue()
 
 
-def make_sdist(name: str, version: str, requires: Iterable[str] = ()) -> tuple[str, bytes]:
-    """File name and bytes of a source distribution whose static metadata says all that a resolver needs."""
+def backend_project(name: str, version: str, requires: Iterable[str] = (), failure: str = "") -> dict[str, str]:
+    """The files of a project that only its build backend, which lies beside it, knows the requirements of."""
+    info = f"{name.replace('-', '_')}-{version}.dist-info"
+    prepare = [
+        "import pathlib",
+        "def prepare_metadata_for_build_wheel(folder, settings=None):",
+        f"    if {failure!r}: raise OSError({failure!r})",
+        f"    info = pathlib.Path(folder, {info!r})",
+        "    info.mkdir()",
+        f"    info.joinpath('METADATA').write_text({metadata(name, version, requires)!r})",
+        f"    return {info!r}",
+        "def build_wheel(folder, settings=None, metadata=None):",
+        "    raise NotImplementedError",
+    ]
+    system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    return {"pyproject.toml": system, "backend.py": "\n".join(prepare) + "\n"}
+
+
+def make_sdist(
+    name: str, version: str, requires: Iterable[str] = (), *, built: bool = False, failure: str = ""
+) -> tuple[str, bytes]:
+    """File name and bytes of a source distribution.
+
+    Its static metadata says all that a resolver needs, unless it has to be ``built`` for that.
+    """
     stem = f"{name.replace('-', '_')}-{version}"
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        texts = {
-            "PKG-INFO": metadata(name, version, requires),
-            "pyproject.toml": f"[project]\nname = {name!r}\nversion = {version!r}\ndependencies = {list(requires)!r}\n",
-        }
+        if built:
+            about = f"Metadata-Version: 1.0\nName: {name}\nVersion: {version}\n"
+            texts = {"PKG-INFO": about, **backend_project(name, version, requires, failure)}
+        else:
+            about = f"[project]\nname = {name!r}\nversion = {version!r}\ndependencies = {list(requires)!r}\n"
+            texts = {"PKG-INFO": metadata(name, version, requires), "pyproject.toml": about}
         for path, text in texts.items():
             entry = tarfile.TarInfo(f"{stem}/{path}")
             entry.size = len(text.encode())
@@ -122,7 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.headers.get("Authorization") != expected:
                 self._send(401, "text/plain", b"who is it?", {"WWW-Authenticate": 'Basic realm="index"'})
                 return
-        if site.broken is not None:
+        if site.broken is not None and (site.times is None or site.times > 0):
+            site.times = None if site.times is None else site.times - 1
             self._send(site.broken, "text/plain", b"broken")
             return
         found = site.answer(path, self.headers.get("Accept", ""))
@@ -150,11 +176,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 @dataclass
 class Site:
-    """What both indexes have in common: a server in a thread, what was asked of it, and how it fails."""
+    """What both indexes have in common: a server in a thread, what was asked of it, and how it fails.
+
+    ``broken`` is the status that it answers with, always or the first ``times``.
+    """
 
     missing: int = 404
     secret: tuple[str, str] | None = None
     broken: int | None = None
+    times: int | None = None
     asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -184,6 +214,8 @@ class TorchIndex(Site):
     missing: int = 403
     channels: dict[str, dict[str, list[File]]] = field(default_factory=dict)
     relative: bool = False
+    attributes: str = ""
+    injected: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -248,13 +280,13 @@ class TorchIndex(Site):
         return None
 
     def _page(self, channel: str, name: str) -> str:
-        lines = ["<!DOCTYPE html>", "<html>", "  <body>", f"    <h1>Links for {name}</h1>"]
+        lines = ["<!DOCTYPE html>", "<html>", "  <body>", f"    <h1>Links for {name}</h1>", self.injected]
         for file in sorted(self.channels[channel][name], key=lambda file: quote(file.filename)):
             place = f"/whl/{quote(file.filename)}" if file.at_root else f"/whl/{channel}/{quote(file.filename)}"
             host = "" if self.relative or file.at_root else f"http://127.0.0.1:{self.files_port}"
             fragment = f"#sha256={file.digest}" if file.hashed else ""
             side = ' data-dist-info-metadata="true" data-core-metadata="true"' if file.metadata else ""
-            lines.append(f'    <a href="{host}{place}{fragment}"{side}>{file.filename}</a><br/>')
+            lines.append(f'    <a href="{host}{place}{fragment}"{side}{self.attributes}>{file.filename}</a><br/>')
         return "\n".join([*lines, "  </body>", "</html>", "<!--TIMESTAMP 1763884800-->"])
 
 
@@ -288,8 +320,10 @@ class DefaultIndex(Site):
         self.projects.setdefault(name, []).append(file)
         return file
 
-    def add_sdist(self, name: str, version: str, requires: Iterable[str] = ()) -> File:
-        filename, data = make_sdist(name, version, requires)
+    def add_sdist(
+        self, name: str, version: str, requires: Iterable[str] = (), *, built: bool = False, failure: str = ""
+    ) -> File:
+        filename, data = make_sdist(name, version, requires, built=built, failure=failure)
         file = File(filename, data, tuple(requires), name, version, metadata=False)
         self.projects.setdefault(name, []).append(file)
         return file

@@ -268,3 +268,28 @@ def test_a_folder_with_only_a_lock(workspace: Workspace, make_workspace: Callabl
         (other.lockfiles / name).write_bytes(data)
     assert other.lock("--check").exit_code == 0
     assert other.locked().result["changed"] is False
+
+
+def test_upload_times_change_nothing(workspace: Workspace, torch_index: TorchIndex) -> None:
+    # The index gives the time of the storage object: it jumps when a file is tagged again.
+    workspace.write("requirements.txt", "torch\nleaf\n")
+    torch_index.attributes = ' data-upload-time="2026-06-17T14:43:21Z"'
+    workspace.locked("--backend", "cpu")
+    before = workspace.files()
+    torch_index.attributes = ' data-upload-time="2026-06-18T01:57:47Z"'
+    assert workspace.locked("--backend", "cpu", "--upgrade").result["changed"] is False
+    assert workspace.files() == before
+
+
+def test_an_upgrade_of_one_package_changes_what_it_must(workspace: Workspace, default_index: DefaultIndex) -> None:
+    # tree 2 needs leaf 2: that one moves along; twig stays.
+    default_index.add("twig", "1.0")
+    default_index.add("tree", "1.0", ["leaf<2"])
+    workspace.write("requirements.txt", "torch\ntree\ntwig\n")
+    workspace.locked("--backend", "cpu")
+    default_index.add("twig", "2.0")
+    default_index.add("tree", "2.0", ["leaf>=2"])
+    assert workspace.locked("-P", "tree").result["diff"] == [
+        "~ leaf 1.1 -> 2.0  (requirements.txt)",
+        "~ tree 1.0 -> 2.0  (requirements.txt)",
+    ]

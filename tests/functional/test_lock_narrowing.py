@@ -61,7 +61,7 @@ def test_a_member_that_the_index_does_not_have(workspace: Workspace, default_ind
     done = workspace.lock("video-app", "--backend", "cpu")
     assert done.exit_code == 4
     assert done.error["code"] == "resolve.no-build"
-    assert "the cpu index has no build of torchcodec" in done.error["message"]
+    assert "the cpu index does not list torchcodec at all (torchcodec is needed by video-app)" in done.error["message"]
     assert done.error["message"].endswith("(torchcodec is needed by video-app)")
     assert not workspace.lockfiles.exists()
 
@@ -89,7 +89,10 @@ def test_members_that_exclude_each_other(workspace: Workspace) -> None:
     done = workspace.lock("torch==2.14.0", "torchvision==0.28.0", "--backend", "cpu")
     assert done.exit_code == 4
     assert done.error["code"] == "resolve.family"
-    assert done.error["message"] == "no versions of torch==2.14.0, torchvision==0.28.0 fit each other on the cpu index"
+    assert done.error["message"] == (
+        "no versions of torch==2.14.0, torchvision==0.28.0 fit each other on the cpu index: "
+        "torchvision 0.28.0 needs torch==2.13.0"
+    )
 
 
 def test_an_empty_torch_index(workspace: Workspace, torch_index: TorchIndex) -> None:

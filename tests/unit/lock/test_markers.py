@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.markers import Marker
 
-from envtool.lock.make import _environments
 from envtool.lock.markers import cells_of, marker_for, shorten
+from envtool.lock.rest_step import environments
 from envtool.models import SUPPORTED_PYTHONS
 from envtool.torch.select import Cell
 from envtool.torch.targets import TARGETS
@@ -93,8 +93,8 @@ def test_a_marker_within_a_minor_version_is_kept() -> None:
 @given(some_cells)
 def test_the_environments_cover_the_cells_and_nothing_else(cells: frozenset[Cell]) -> None:
     # uv ignores the upper bound of requires-python: the environments must hold it.
-    environments = [Marker(text) for text in _environments(cells)]
+    markers = [Marker(text) for text in environments(cells)]
     for target in TARGETS.values():
         for python in (*SUPPORTED_PYTHONS, "3.9", "3.15"):
-            inside = any(marker.evaluate(dict(target.environment(python))) for marker in environments)
+            inside = any(marker.evaluate(dict(target.environment(python))) for marker in markers)
             assert inside == ((target.name, python) in cells)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from envtool.errors import NoInputsError, ResolutionError, UsageError
-from envtool.lock.request import RequestOptions, build_request, is_pytorch_index
+from envtool.lock.draft import is_pytorch_index
+from envtool.lock.request import RequestOptions, build_request
 from envtool.models import Request
 from envtool.settings import Settings
 
@@ -270,11 +271,39 @@ def test_an_editable_line(tmp_path: Path) -> None:
     assert (project.path, project.name, project.editable) == ("lib", "my-lib", True)
 
 
-def test_a_project_that_says_nothing_statically(tmp_path: Path) -> None:
+def test_a_project_that_only_its_build_backend_knows(tmp_path: Path) -> None:
     write(tmp_path, pyproject__toml='[project]\nname = "app"\nversion = "1"\ndynamic = ["dependencies"]\n')
-    with pytest.raises(NoInputsError) as caught:
-        ask(tmp_path)
-    assert caught.value.code == "request.dynamic"
+    request = ask(tmp_path)
+    (project,) = request.dynamic
+    assert project.line == tmp_path.as_uri()
+    assert request.requirements == ()
+    assert [note.message for note in request.notes] == [
+        "this project does not list what it needs: its build backend is asked"
+    ]
+    write(tmp_path, setup__py="from setuptools import setup\n")
+    assert ask(tmp_path).dynamic[0].digest != project.digest
+
+
+def test_a_folder_with_nothing_but_setup_py(tmp_path: Path) -> None:
+    write(tmp_path, setup__py="from setuptools import setup\n")
+    request = ask(tmp_path, extras=("fast",))
+    assert request.source == "setup.py"
+    assert [project.line for project in request.dynamic] == [f"{tmp_path.as_uri()}[fast]"]
+    assert [(project.path, project.editable, project.extras) for project in request.projects] == [
+        (".", True, ("fast",))
+    ]
+
+
+def test_an_editable_line_of_a_project_that_lists_nothing(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    write(tmp_path / "lib", setup__py="from setuptools import setup\n")
+    write(tmp_path, requirements__txt="torch\n-e ./lib[fast]\n")
+    request = ask(tmp_path)
+    assert listed(request) == ["torch"]
+    assert [project.line for project in request.dynamic] == [f"{(tmp_path / 'lib').as_uri()}[fast]"]
+
+
+def test_dependencies_in_files_of_setuptools(tmp_path: Path) -> None:
     write(
         tmp_path,
         pyproject__toml='[project]\nname = "app"\nversion = "1"\ndynamic = ["dependencies"]\n'

@@ -54,6 +54,13 @@ def versions(pins: TorchPins) -> list[str]:
     return [f"{pin.name} {pin.version}" for pin in pins.pins]
 
 
+def test_a_version_older_than_every_python_here_says_which_ones_it_has() -> None:
+    offers = {"torch": wheels("torch", "1.6.0", [LINUX], ["3.7", "3.8"]) + wheels("torch", "2.13.0")}
+    with pytest.raises(ResolutionError) as caught:
+        choose([ask("torch==1.6.0")], offers)
+    assert caught.value.hint.startswith("torch 1.6.0 has builds for Python 3.7, 3.8. For Python 3.11 on linux-x86_64 ")
+
+
 def test_the_newest_that_covers_everything() -> None:
     offers = {"torch": wheels("torch", "2.8.0") + wheels("torch", "2.9.0") + wheels("torch", "2.10.0", [LINUX])}
     found = choose([ask("torch")], offers)
@@ -157,8 +164,8 @@ def test_prereleases_only_when_asked_for() -> None:
     [
         (["torch==2.7"], "resolve.no-version", "no cpu build of torch==2.7 exists", "The nearest are 2.8.0"),
         (["torch==2.14.0"], "resolve.no-build", "for Python 3.11 on linux-x86_64", "torch 2.8.0 to 2.13.0"),
-        (["torchtext"], "resolve.no-build", "the cpu index has no build of torchtext", "leave torchtext out"),
-        (["torch==2.13.0", "torchvision==0.27.0"], "resolve.family", "torch==2.13.0, torchvision==0.27.0", "loosen"),
+        (["torchtext"], "resolve.no-build", "the cpu index does not list torchtext at all", "Leave torchtext out"),
+        (["torch==2.13.0", "torchvision==0.27.0"], "resolve.family", "0.27.0 needs torch==2.12.*", "Loosen"),
     ],
 )
 def test_errors_name_what_there_is(requests: list[str], code: str, words: str, hint: str) -> None:

@@ -1,0 +1,159 @@
+"""What uv says when it fails, turned into errors: the cause in few words, without credentials, and a next step."""
+
+from __future__ import annotations
+
+import re
+
+from envtool.adapters.http import redact
+from envtool.errors import InstallError, LockError, ResolutionError, UnsatisfiableError
+from envtool.models import Completed
+
+UNREACHABLE_HINT = (
+    "It is named in the requirement files, or in the configuration of uv or pip: mend it there, or try again."
+)
+"""Where an index comes from that is not the PyTorch one."""
+
+_LIMIT = 700
+"""How many characters of an explanation are shown; what decides stands at its beginning."""
+
+
+def check_resolved(done: Completed) -> None:
+    """Raise what a failed ``uv pip compile`` means; return when it succeeded.
+
+    Raises UnsatisfiableError, ResolutionError (``resolve.*``), InstallError (``network.*``).
+    """
+    if done.returncode == 0:
+        return
+    text = _clean(done.stderr)
+    refused = re.search(r"(https?://\S+?)/?[`)]* could not be queried due to a lack of valid authentication", text)
+    if refused:
+        # uv calls the packages of such an index "not found": that would send people looking in the wrong place.
+        hint = "Put the credentials into ~/.netrc, or into the URL of the setting; envtool never writes them down."
+        raise InstallError("network.credentials", f"{refused[1]} asks for credentials", hint)
+    denied = re.search(r"(\S+) could not be fetched from the network \(`?(\d+[^`)]*)", text)
+    if denied:
+        message = f"the index lists {denied[1]} and does not serve its metadata ({denied[2]})"
+        raise ResolutionError("resolve.no-metadata", message, "Is it a complete mirror? Ask for another version.")
+    if done.returncode == 1 and re.search(r"No solution found|requirements are unsatisfiable", text):
+        raise UnsatisfiableError("resolve.unsatisfiable", _explanation(text), _advice(text), report=text)
+    # Before the network: the cause of a failed build may speak of a connection too.
+    build = re.search(r"Failed to (?:download and )?build `([^`]+)`", text)
+    if build or "build backend returned an error" in text:
+        raise _build_failure(build[1] if build else "", text)
+    if re.search(r"Failed to (fetch|query)|error sending request|client error|Could not connect|timed out", text):
+        raise InstallError("network.unreachable", f"an index cannot be reached: {_last(text)}", UNREACHABLE_HINT)
+    if re.search(r"Build backend|Git operation failed|Failed to read metadata", text):
+        raise ResolutionError("resolve.build", f"a package could not be read: {_explanation(text)}", _advice(text))
+    raise ResolutionError("resolve.failed", f"uv could not resolve: {_explanation(text)}", _advice(text))
+
+
+def _build_failure(package: str, text: str) -> ResolutionError:
+    """A source distribution that had to be built to learn what it needs, and could not be."""
+    if not package or "file:" in package:  # a folder on its own: uv does not know its name yet
+        folder = package.rpartition("file:")[2].rstrip("/").rpartition("/")[2]
+        message = f"the project {f'in {folder}/ ' if folder else ''}cannot be built to read what it needs"
+        hint = "Name its requirements with -r FILE, and leave the project itself out."
+        cause = _last_words(text)
+        return ResolutionError("resolve.build", f"{message}{f': {cause}' if cause else ''}", hint)
+    name = " ".join(package.split("==")[:2])
+    message = f"{name} has no wheel that fits, and its source cannot be built to read what it needs"
+    cause = _last_words(text)
+    message += f": {cause}" if cause else ""
+    hint = ""
+    if "pkg_resources" in cause:
+        hint = "Its build needs pkg_resources, which setuptools no longer has since version 82. "
+    asked = re.search(r"`(\S+)` \([^)]*\) was included because (`[^`]+`)(?: \([^)]*\))? depends on (`[^`]+`)", text)
+    if asked:
+        hint += f"{asked[2]} asks for {asked[3]}. ".replace("`", "")
+    hint += (
+        f"Ask for a version of {package.split('==', maxsplit=1)[0]} that has wheels, for another Python (--python), "
+    )
+    return ResolutionError("resolve.build", message, hint + "or for fewer targets (--target).")
+
+
+def _last_words(text: str) -> str:
+    """The line of a build's output that says what went wrong: the last one of its stderr."""
+    output = text.rpartition("[stderr]")[2] if "[stderr]" in text else ""
+    lines = []
+    for line in output.splitlines():
+        if re.match(r"\s*(hint|help):", line):
+            break
+        if line.strip():
+            lines.append(" ".join(line.split()))
+    named = [line for line in lines if re.match(r"(\w+\.)*\w*(Error|Exception|NotFound)\b|error: |fatal: ", line)]
+    last = (named or lines or [""])[-1]
+    last = re.sub(r"(?<![\w.])(/[^\s:'\"]+/)+", "", last)  # folders of this machine say nothing
+    return last if len(last) <= 200 else last[:200].rsplit(" ", 1)[0] + " …"
+
+
+_URL = re.compile(r"https?://[^\s`'\")]+")
+
+
+def _clean(text: str) -> str:
+    """uv's words without credentials, colours and the name of the temporary project."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    text = _URL.sub(lambda match: redact(match[0]), text)
+    return text.replace("envtool-request", "your project")
+
+
+def _explanation(text: str) -> str:
+    """uv's derivation as one paragraph: its own words are better than a summary of ours."""
+    kept = []
+    for line in text.splitlines():
+        bare = re.sub(r"^[\s│├╰─▶×✗|`-]+", "", line).strip()
+        if bare.startswith("hint:"):
+            break
+        if bare and not re.match(r"(error: |cause: )*(No solution found|Failed to resolve)", bare):
+            kept.append(bare.removeprefix("error: ").removeprefix("cause: "))
+    joined = " ".join(kept)
+    return joined if len(joined) <= _LIMIT else joined[:_LIMIT].rsplit(" ", 1)[0] + " …"
+
+
+def _last(text: str) -> str:
+    """The URL that did not answer, with the innermost cause; else the beginning of what uv said."""
+    url = re.search(r"Failed to fetch: `?(https?://[^\s`]+)", text)
+    causes = [cause for cause in re.findall(r"cause: (.+)", text) if "://" not in cause]
+    if url:
+        return f"{url[1]}{f' ({causes[-1].strip()})' if causes else ''}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[:3]) if lines else "no answer"
+
+
+def _advice(text: str) -> str:
+    pattern = (
+        r"([\w.-]+)(?:\[[^\]]*\])?(?:\{([^}]*)\})?==(\S+) has no wheels with a matching Python (?:version|ABI) tag"
+    )
+    old = re.search(pattern, text)
+    if old:
+        advice = f"Ask for another version of {old[1]}, or for a Python that {old[3]} has wheels for (--python)."
+        return f"{advice} It is asked for where {old[2]}: --target leaves targets out." if old[2] else advice
+    hints: list[str] = re.findall(r"hint: (.+)", text)
+    if not hints:
+        return ""
+    if "tool.uv.environments" in hints[0]:
+        return f"This is the first target without a solution{_split(text)}; --target or targets leave targets out."
+    if "using `requires-python`" in hints[0]:
+        return f"It fails for another Python than the one in use{_split(text)}: narrow requires-python."
+    return hints[0].strip()
+
+
+def _split(text: str) -> str:
+    # uv names the fork in its headline, or only behind the name of a package: name{python_full_version >= '3.14'}.
+    match = re.search(r"for split \(markers: (.+)\)", text) or re.search(r"\{(python_[^}]+)\}", text)
+    return f" ({match[1]})" if match else ""
+
+
+def raise_install_failure(done: Completed, what: str) -> None:
+    """Turn a failed uv install into an error: a hash mismatch is the lock's (5), the rest the install's (6).
+
+    Raises LockError or EnvtoolError; returns when uv succeeded.
+    """
+    if done.returncode == 0:
+        return
+    text = _clean(done.stderr)
+    if "Hash mismatch" in text or "hash mismatch" in text:
+        hint = "A file was replaced on its index: compare with envtool lock --upgrade --diff before you trust it."
+        raise LockError("install.hash-mismatch", f"{what}: {_explanation(text)}", hint)
+    if "No space left" in text or "os error 28" in text:
+        raise InstallError("install.disk-full", f"{what}: the disk is full", "Free some space and run it again.")
+    raise InstallError("install.failed", f"{what}: {_explanation(text)}", _advice(text))

@@ -1,0 +1,194 @@
+"""A request in the making: lines, options and local projects, normalised one by one as they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from envtool.adapters.http import credentials, redact
+from envtool.lock.pyproject import extra_requirements, read_pyproject
+from envtool.lock.requirements_file import FileContent, Kind, Line, requested
+from envtool.models import DynamicProject, LocalProject, Note, Requested, Route
+from envtool.torch.backends import is_gpu_local
+from envtool.torch.family import is_family
+
+_PYTORCH_INDEX = re.compile(
+    r"/whl(/(nightly|test|lts)[^?]*)?(/(cpu|cu\d+|rocm[\d.]+|xpu))?(/torch_stable\.html|/torch/?)?/?$"
+)
+
+
+_DECIDING = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
+
+
+def is_pytorch_index(url: str) -> bool:
+    """Whether an index or find-links URL is the PyTorch index or a mirror of it, by its path."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    return host == "pytorch.org" or host.endswith(".pytorch.org") or _PYTORCH_INDEX.search(parts.path) is not None
+
+
+def relative(path: Path, root: Path) -> str:
+    """A path as POSIX text, relative to ``root`` where it lies inside."""
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()
+
+
+@dataclass
+class Draft:
+    """What was read so far. ``unlockable``: what no hash can pin, as words; it is an error once all is read."""
+
+    root: Path
+    requirements: list[Requested] = field(default_factory=list)
+    constraints: list[Requested] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+    projects: list[LocalProject] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    credentials: dict[str, tuple[str, str]] = field(default_factory=dict)
+    unlockable: list[str] = field(default_factory=list)
+    dynamic: list[DynamicProject] = field(default_factory=list)
+
+    def note(self, code: str, message: str) -> None:
+        """Remember something that a user should know."""
+        self.notes.append(Note(code=code, message=message))
+
+    def add(self, items: Iterable[Requested]) -> None:
+        """Add requirements of the project itself; direct references are normalised like lines of a file."""
+        for item in items:
+            requirement = item.requirement
+            if requirement.url is None:
+                self.requirements.append(item)
+                continue
+            line = Line(
+                origin=item.origin,
+                name=requirement.name,
+                url=requirement.url,
+                extras=tuple(sorted(requirement.extras)),
+                marker=str(requirement.marker) if requirement.marker else None,
+            )
+            self._add_line(line, self.requirements)
+
+    def add_content(self, content: FileContent) -> None:
+        """Add what a requirements file holds."""
+        self.files += content.files
+        for line in content.lines:
+            self._add_line(line, self.requirements)
+        for line in content.constraints:
+            self._add_line(line, self.constraints)
+        for kind, value, where in content.options:
+            self._add_option(kind, value, where)
+        for option, where in content.ignored:
+            self.note("request.option-ignored", f"{where}: {option} has no meaning for a lock and is ignored")
+        if any(line.hashed for line in content.lines):
+            self.note("request.hashes", "hashes in the requirements are replaced by the lock's own")
+
+    def _add_option(self, kind: Kind, value: str, where: str) -> None:
+        if is_pytorch_index(value):
+            message = f"{where}: index line {redact(value)} dropped: envtool routes the torch family itself"
+            self.note("request.index-dropped", message)
+            return
+        secret = credentials(value)
+        url = redact(value)
+        # A name that stays the same wherever the lock is used, because credentials are looked up by it.
+        name = "route-" + hashlib.sha256(url.encode()).hexdigest()[:8]
+        route = Route(name=name, url=url, kind=kind)
+        if route not in self.routes:
+            self.routes.append(route)
+            self.note("request.route", f"{where}: {url} is kept as routing in lock.toml, for all but the torch family")
+        if secret is not None:
+            self.credentials[name] = secret
+
+    def _add_line(self, line: Line, into: list[Requested]) -> None:
+        if line.requirement is not None:
+            into.append(Requested(requirement=line.requirement, origin=line.origin))
+        elif line.local is not None:
+            self._add_local(line, line.local, into)
+        else:
+            self._add_url(line, line.url or "", into)
+
+    def _add_url(self, line: Line, url: str, into: list[Requested]) -> None:
+        filename = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
+        try:
+            name, version, _, _ = parse_wheel_filename(filename)
+        except (InvalidWheelFilename, ValueError):
+            shown = redact(url)
+            self.unlockable.append(f"{line.name + ' @ ' if line.name else ''}{shown} ({line.origin})")
+            return
+        if not is_family(name):
+            self.unlockable.append(f"{redact(url)} ({line.origin})")
+            return
+        extras = f"[{','.join(line.extras)}]" if line.extras else ""
+        marker = f" ; {line.marker}" if line.marker else ""
+        into.append(requested(f"{name}{extras}=={version.public}{marker}", line.origin))
+        self.note("request.url", f"{line.origin}: direct link to {filename} becomes {name}=={version.public}")
+
+    def _add_local(self, line: Line, text: str, into: list[Requested]) -> None:
+        folder = Path(unquote(urlsplit(text).path)) if text.startswith("file:") else self.root / text.split("[", 1)[0]
+        shown = relative(folder, self.root)
+        if not folder.is_dir():
+            self.unlockable.append(f"{text} ({line.origin}: a file, not a project folder)")
+            return
+        pyproject = read_pyproject(folder)
+        project = (pyproject or {}).get("project") or {}
+        name = project.get("name")
+        if pyproject is not None and name and "dependencies" not in project.get("dynamic", ()):
+            origin = f"{line.origin} ({shown})"
+            self.add(requested(str(item), origin) for item in project.get("dependencies", []))
+            self.add(replace(item, origin=origin) for item in extra_requirements(project, line.extras))
+            self.files.append(folder / "pyproject.toml")
+        else:
+            self.add_dynamic(folder, line.extras)
+        local = LocalProject(
+            path=shown or ".",
+            name=canonicalize_name(name) if name else None,
+            editable=line.editable,
+            extras=line.extras,
+        )
+        self.projects.append(local)
+
+    def add_dynamic(self, folder: Path, extras: tuple[str, ...] = ()) -> None:
+        """Add a project whose build backend says what it needs.
+
+        What setup.py reads besides is not known: ``lock --check`` looks at the files that usually decide.
+        """
+        deciding = [path for name in _DECIDING for path in [folder / name] if path.is_file()]
+        digest = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in deciding))
+        brackets = f"[{','.join(extras)}]" if extras else ""
+        line = f"{folder.resolve().as_uri()}{brackets}"
+        self.dynamic.append(DynamicProject(line=line, digest=digest.hexdigest()))
+        self.files += deciding
+        shown = relative(folder, self.root)
+        where = "this project" if shown == "." else shown
+        self.note("request.dynamic", f"{where} does not list what it needs: its build backend is asked")
+
+    def public(self, item: Requested) -> Requested:
+        """A family pin with a local version (``==2.5.0+cu121``) becomes public: the backend decides the build."""
+        requirement = item.requirement
+        if not is_family(requirement.name):
+            return item
+        changed = False
+        parts = []
+        for specifier in requirement.specifier:
+            public, _, local = specifier.version.partition("+")
+            operator = "==" if specifier.operator == "===" else specifier.operator
+            if local:
+                changed = True
+                if is_gpu_local(local.lower()):
+                    became = f"{requirement.name}{specifier} becomes {operator}{public}"
+                    self.note("request.cuda-pin", f"{item.origin}: {became}: the backend decides the build")
+            parts.append(f"{operator}{public}" if local else str(specifier))
+        if not changed:
+            return item
+        plain = Requirement(str(requirement))
+        plain.specifier = SpecifierSet(",".join(parts))
+        return replace(item, requirement=plain)

@@ -1,0 +1,133 @@
+"""Another package forbids the newest torch: find the version that fits, and say who forbade what."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from envtool.adapters import uv
+from envtool.errors import ResolutionError, UnsatisfiableError
+from envtool.lock.rest_step import family_problem
+from envtool.lock.task import Settled, Task
+from envtool.lock.torch_step import FamilySource, family_requests
+from envtool.models import Note, Resolved
+from envtool.torch.family import is_family
+from envtool.torch.select import FamilyRequest, TorchPins, releases
+
+
+def forbids(error: UnsatisfiableError, pins: TorchPins) -> bool:
+    """Whether a failed resolution speaks of a member of the family: other versions of it may help then."""
+    return any(speaks_of(error.report, pin.name) for pin in pins.pins)
+
+
+def speaks_of(text: str, name: str) -> bool:
+    """Whether a package is named in a text, as a word of its own."""
+    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) is not None
+
+
+def go_back(
+    task: Task,
+    source: FamilySource,
+    direct: Sequence[str],
+    wanted: Sequence[FamilyRequest],
+    failed: tuple[TorchPins, UnsatisfiableError],
+    settled: Settled,
+) -> tuple[list[FamilyRequest], Note]:
+    """What to ask of the torch step next, after these pins failed; and the note that says why.
+
+    Raises ResolutionError (``resolve.unsatisfiable``) when there is no such version.
+    """
+    task.reporter.phase("torch", "another package forbids these versions: go back")
+    pins, error = failed
+    if task.options.resolver == "pip-tools":
+        return _step_back(task, source, wanted, failed)
+    chosen: dict[str, set[Version]] = {}
+    for item in _solve_levels(task, source, [*direct, *_names(wanted)], failed, settled):
+        if is_family(item.name):
+            chosen.setdefault(item.name, set()).add(Version(item.version.public))
+    # Where the forks of the resolution differ, the oldest version is the one that the rest allows everywhere.
+    changed = {name: str(min(versions)) for name, versions in chosen.items()}
+    if all(changed.get(pin.name) == pin.version.public for pin in pins.pins):
+        raise ResolutionError("resolve.unsatisfiable", error.message, error.hint) from error
+    known = {request.name: request.requirements for request in wanted}
+    requests = [
+        FamilyRequest(name=name, requirements=(*known.get(name, ()), Requirement(f"{name}=={version}")))
+        for name, version in sorted(changed.items())
+    ]
+    return requests, _note(pins, changed, error)
+
+
+def _names(wanted: Sequence[FamilyRequest]) -> list[str]:
+    return sorted({"torch", *(request.name for request in wanted)})
+
+
+def _solve_levels(
+    task: Task,
+    source: FamilySource,
+    lines: Sequence[str],
+    failed: tuple[TorchPins, UnsatisfiableError],
+    settled: Settled,
+) -> tuple[Resolved, ...]:
+    """Solve with the family's versions left open: first those with builds everywhere, at last those for here."""
+    pins, error = failed
+    names = tuple(name for name in lines if is_family(name))
+    for level in source.grid.levels():
+        covered = level & pins.cells
+        constraints = [
+            f"{name}!={release.public}"
+            for name in names
+            for release in releases(source.offers(name), source.backend, source.grid)
+            if not release.covers(covered)
+        ]
+        problem = family_problem(task, source, lines, pins.cells, names, [*settled.extra, *constraints])
+        with contextlib.suppress(UnsatisfiableError):
+            return uv.resolve(problem)
+    raise error  # the first explanation: the later ones speak of versions that were excluded here
+
+
+def _step_back(
+    task: Task,
+    source: FamilySource,
+    wanted: Sequence[FamilyRequest],
+    failed: tuple[TorchPins, UnsatisfiableError],
+) -> tuple[list[FamilyRequest], Note]:
+    """The next older torch: pip cannot choose among the builds of another index by itself."""
+    pins, error = failed
+    now = min(pin.version for pin in pins.pins if pin.name == "torch")
+    level = source.grid.levels()[-1]
+    own = next((item.requirements for item in family_requests(task.request) if item.name == "torch"), ())
+    found = releases(source.offers("torch"), source.backend, source.grid)
+    older = [
+        release.public
+        for release in found
+        if release.covers(level)
+        and release.public < Version(now.public)
+        and all(item.specifier.contains(release.public, prereleases=True) for item in own)
+    ]
+    if not older:
+        raise ResolutionError("resolve.unsatisfiable", error.message, error.hint) from error
+    others = [request for request in wanted if request.name != "torch"]
+    exact = (*own, Requirement(f"torch=={older[0]}"))
+    return [FamilyRequest(name="torch", requirements=exact), *others], _note(pins, {"torch": str(older[0])}, error)
+
+
+def _note(pins: TorchPins, changed: Mapping[str, str], error: UnsatisfiableError) -> Note:
+    before = sorted(
+        {f"{pin.name} {pin.version.public}" for pin in pins.pins if changed.get(pin.name) != pin.version.public}
+    )
+    after = [f"{name} {version}" for name, version in sorted(changed.items())]
+    pattern = r"([A-Za-z0-9._-]+(?:\[[\w,-]+\])?(?:[=<>!~][^\s]*)?) depends on (\S+)"
+    blames = [f"{who} needs {what}" for who, what in re.findall(pattern, error.message) if _is_family_text(what)]
+    others = [blame for blame in dict.fromkeys(blames) if not blame.startswith("your project")]
+    why = "; ".join(others[:4]) or error.message
+    return Note(
+        code="torch.older", message=f"{', '.join(before)} not possible: {why.rstrip(',')}. Using {', '.join(after)}"
+    )
+
+
+def _is_family_text(what: str) -> bool:
+    return is_family(re.split(r"[=<>!~\[;,]", what, maxsplit=1)[0])

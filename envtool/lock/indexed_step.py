@@ -1,0 +1,128 @@
+"""A backend with an index of its own (cpu, cu126, …): torch step and rest step, repeated until they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from packaging.requirements import Requirement
+
+from envtool.errors import ResolutionError, UnsatisfiableError
+from envtool.lock import gpu_policy
+from envtool.lock.full_step import no_torch
+from envtool.lock.going_back import forbids, go_back, speaks_of
+from envtool.lock.pins import family_pin, rest_pins, source_note
+from envtool.lock.rest_step import resolve_rest
+from envtool.lock.task import BackendPins, Settled, Task
+from envtool.lock.torch_step import FamilySource, digests, family_requests, gap_sentences, pin_family
+from envtool.models import Note, Resolved
+from envtool.torch.family import is_family
+from envtool.torch.select import FamilyRequest, TorchPins
+
+_ROUNDS = 16
+"""How often the torch step may be repeated: for members that come in late, and for versions that others forbid."""
+
+
+def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendPins:
+    """Lock one backend from its index.
+
+    Raises ResolutionError, LockError (``lock.no-hash``), InstallError (an index cannot be reached), NoInputsError.
+    """
+    requirements, notes = task.request.requirements, list[Note]()
+    if source.backend.is_cpu:
+        requirements, left_out = gpu_policy.split_direct(requirements, task.options.gpu_packages)
+        notes += left_out
+    direct = [str(item.requirement) for item in requirements]
+    wanted = family_requests(task.request)
+    pins: TorchPins | None = None
+    new: list[str] = []
+    for _ in range(_ROUNDS):
+        if wanted:
+            try:
+                pins = _torch_step(task, source, wanted, settled)
+            except ResolutionError as error:
+                error.message += _who_asked(task, source, direct, (pins, new, error), settled)
+                raise
+        task.reporter.phase("resolve", f"everything else, beside {_pinned(pins)}" if pins else "everything else")
+        try:
+            resolved = resolve_rest(task, source, direct, pins, settled)
+        except UnsatisfiableError as error:
+            if pins is None or not forbids(error, pins):
+                raise
+            wanted, note = go_back(task, source, direct, wanted, (pins, error), settled)
+            notes.append(note)
+            continue
+        members = {item.name for item in resolved if is_family(item.name)}
+        new = sorted(members - {request.name for request in wanted})
+        if not new:
+            break
+        wanted = [*wanted, *(FamilyRequest(name=name, requirements=(Requirement(name),)) for name in new)]
+    else:
+        message = "the torch family and the rest do not settle on one solution"
+        raise ResolutionError("resolve.unstable", message, "Pin torch: envtool lock 'torch==X.Y.Z' -r FILE.")
+    if pins is None:
+        raise no_torch(task.request, source.backend.name)
+    return _collect(task, source, (pins, resolved), settled, notes)
+
+
+def _torch_step(task: Task, source: FamilySource, wanted: Sequence[FamilyRequest], settled: Settled) -> TorchPins:
+    names = ", ".join(request.name for request in wanted)
+    task.reporter.phase("torch", f"look up {names} on {source.backend.name}")
+    pins = pin_family(source, wanted, settled.public or task.preferred_family(), task.reporter)
+    for pin in pins.pins:
+        digests(source, pin, task.reporter)  # now: uv fetches what has no digest, and fails less clearly
+    return pins
+
+
+def _who_asked(
+    task: Task,
+    source: FamilySource,
+    direct: Sequence[str],
+    failed: tuple[TorchPins | None, Sequence[str], ResolutionError],
+    settled: Settled,
+) -> str:
+    """For an error about a member that nobody named here: who asked for it, as words in brackets."""
+    pins, names, error = failed
+    blamed = tuple(name for name in names if speaks_of(error.message, name))
+    if not blamed:
+        return ""
+    resolved = resolve_rest(task, source, direct, pins, settled, explain=blamed)
+    who = {f"{item.name} is needed by {', '.join(item.via)}" for item in resolved if item.via and item.name in blamed}
+    return f" ({'; '.join(sorted(who))})" if who else ""
+
+
+def _collect(
+    task: Task,
+    source: FamilySource,
+    found: tuple[TorchPins, Sequence[Resolved]],
+    settled: Settled,
+    notes: Sequence[Note],
+) -> BackendPins:
+    """The pins, after a last look at what came in. Raises ResolutionError (``gpu.*``), LockError (``lock.no-hash``)."""
+    pins, resolved = found
+    notes = list(notes)
+    if source.backend.is_cpu:
+        left_out = [item for item in resolved if item.stand_in]
+        notes += gpu_policy.judge_transitive(left_out, task.options.gpu_packages)
+        if task.options.gpu_packages != "keep":
+            gpu_policy.refuse_payload(resolved)
+    notes += source.notes
+    notes += [Note(code="torch.not-newest", message=sentence) for sentence in pins.skipped]
+    family = tuple(family_pin(source, pin, pins.cells, task.reporter) for pin in pins.pins)
+    kept = [item for item in resolved if not item.stand_in and not is_family(item.name)]
+    notes += source_note(kept, pins.cells) if settled.rest is None and task.options.resolver == "uv" else ()
+    others = rest_pins(kept, pins.cells, task.options.access)
+    rest = others if settled.rest is None else settled.rest
+    known = {pin.name for pin in rest}
+    return BackendPins(
+        torch=(*family, *(pin for pin in others if pin.name not in known)),
+        rest=rest,
+        cells=pins.cells,
+        public={pin.name: pins.public(pin.name) for pin in pins.pins},
+        notes=tuple(notes),
+        gaps=gap_sentences(pins),
+        seen=tuple(artifact for item in resolved for artifact in item.artifacts),
+    )
+
+
+def _pinned(pins: TorchPins) -> str:
+    return ", ".join(sorted({f"{pin.name} {pin.version}" for pin in pins.pins}))

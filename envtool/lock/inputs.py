@@ -1,0 +1,53 @@
+"""What decides a lock's contents, as texts and as one digest: by these a lock is fresh or stale. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from packaging.specifiers import SpecifierSet
+
+from envtool.errors import UsageError
+from envtool.models import SUPPORTED_PYTHONS, Request
+
+
+def inputs_digest(request: Request, targets: Sequence[str], gpu_packages: str) -> str:
+    """One digest over all that decides what a lock holds, whatever index it was made from."""
+    table = {
+        "requirements": requirement_lines(request),
+        "constraints": constraint_lines(request),
+        "python": str(request.python),
+        "targets": list(targets),
+        "gpu-packages": gpu_packages,
+        "projects": [[project.path, list(project.extras), project.editable] for project in request.projects],
+        "routes": [[route.kind, route.url] for route in request.routes],
+    }
+    if request.dynamic:
+        table["dynamic"] = [[project.line.rpartition("/")[2], project.digest] for project in request.dynamic]
+    return "sha256:" + hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+
+def requirement_lines(request: Request) -> list[str]:
+    """The requirements as sorted texts."""
+    return sorted({str(item.requirement) for item in request.requirements})
+
+
+def constraint_lines(request: Request) -> list[str]:
+    """The constraints as sorted texts."""
+    return sorted({str(item.requirement) for item in request.constraints})
+
+
+def minor_versions(python: SpecifierSet) -> tuple[str, ...]:
+    """The supported minor versions that a requires-python admits in some patch release."""
+    return tuple(
+        minor
+        for minor in SUPPORTED_PYTHONS
+        if any(python.contains(f"{minor}.{patch}", prereleases=True) for patch in range(100))
+    )
+
+
+def unsupported(python: SpecifierSet) -> UsageError:
+    """The error for a requires-python that admits no Python that envtool supports."""
+    message = f"requires-python {python} admits none of Python {', '.join(SUPPORTED_PYTHONS)}, which envtool supports"
+    return UsageError("lock.python", message, "Widen requires-python, if the project runs on one of them.")

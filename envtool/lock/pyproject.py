@@ -1,0 +1,101 @@
+"""pyproject.toml: read it, and list what its extras and dependency groups hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli
+from packaging.utils import canonicalize_name
+
+from envtool.errors import UsageError
+from envtool.lock.requirements_file import requested
+from envtool.lock.shape import check_pyproject
+from envtool.models import Requested
+from envtool.torch.family import is_family
+
+
+def read_pyproject(root: Path) -> dict[str, Any] | None:
+    """The project's pyproject.toml, or None if there is none. Raises UsageError (``pyproject.*``)."""
+    path = root / "pyproject.toml"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        message = f"pyproject.toml cannot be read: {error.strerror}"
+        raise UsageError("pyproject.unreadable", message, "Mend its permissions, or take it away.") from error
+    try:
+        table = tomli.loads(data.decode("utf-8-sig"))
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError("pyproject.invalid", f"pyproject.toml is not valid TOML: {error}", "Mend that line.") from None
+    check_pyproject(table)
+    return table
+
+
+def settings_table(pyproject: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The ``[tool.envtool]`` table. Raises UsageError if it is no table."""
+    table = ((pyproject or {}).get("tool") or {}).get("envtool", {})
+    if not isinstance(table, dict):
+        raise UsageError("settings.type", "tool.envtool must be a table", "Write it as [tool.envtool].")
+    return table
+
+
+def extra_requirements(project: Mapping[str, Any], extras: Sequence[str]) -> Iterator[Requested]:
+    """What extras of a ``[project]`` table ask for, with the extras that they name in turn.
+
+    Raises UsageError (``request.extra``) for one that there is not.
+    """
+    own = canonicalize_name(str(project.get("name", "")))
+    table = {canonicalize_name(key): value for key, value in (project.get("optional-dependencies") or {}).items()}
+    pending, seen = [canonicalize_name(extra) for extra in extras], set()
+    while pending:
+        extra = pending.pop(0)
+        if extra in seen:
+            continue
+        seen.add(extra)
+        if extra not in table:
+            known = ", ".join(sorted(table)) or "none"
+            raise UsageError("request.extra", f"pyproject.toml has no extra {extra!r}", f"Its extras: {known}.")
+        for text in table[extra]:
+            item = requested(str(text), f"pyproject.toml[{extra}]")
+            if own and canonicalize_name(item.requirement.name) == own:
+                pending += [canonicalize_name(other) for other in sorted(item.requirement.extras)]
+            else:
+                yield item
+
+
+def group_requirements(pyproject: Mapping[str, Any], groups: Sequence[str]) -> Iterator[Requested]:
+    """What dependency groups (PEP 735) ask for. Raises UsageError (``request.group``)."""
+    if not groups:
+        return
+    from packaging.dependency_groups import resolve_dependency_groups
+    from packaging.errors import ExceptionGroup
+
+    table = pyproject.get("dependency-groups") or {}
+    try:
+        texts = [text for group in groups for text in resolve_dependency_groups(table, group)]
+    except (LookupError, ValueError, TypeError, ExceptionGroup) as error:
+        known = ", ".join(sorted(table)) or "none"
+        raise UsageError("request.group", f"dependency group cannot be used: {error}", f"Groups: {known}.") from None
+    for text in texts:
+        yield requested(str(text), f"pyproject.toml group {', '.join(groups)}")
+
+
+def torch_elsewhere(pyproject: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The options for those extras and groups that name a member of the torch family."""
+    table = pyproject or {}
+    extras = (table.get("project") or {}).get("optional-dependencies") or {}
+    groups = table.get("dependency-groups") or {}
+    return tuple(
+        f"{option} {name}"
+        for option, listed in (("--extra", extras), ("--group", groups))
+        for name, texts in sorted(listed.items())
+        if any(isinstance(text, str) and is_family(_name(text)) for text in texts)
+    )
+
+
+def _name(text: str) -> str:
+    return re.split(r"[\s\[<>=!~;@(]", text.strip(), maxsplit=1)[0]

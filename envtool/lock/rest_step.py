@@ -1,0 +1,157 @@
+"""The rest step: everything but the family, as a problem for the resolver that was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from packaging.specifiers import SpecifierSet
+
+from envtool.adapters import pip_tools, uv
+from envtool.errors import ResolutionError, UsageError
+from envtool.lock.inputs import constraint_lines
+from envtool.lock.markers import marker_for
+from envtool.lock.task import LockOptions, Settled, Task
+from envtool.lock.torch_step import FamilySource
+from envtool.models import SUPPORTED_PYTHONS, Note, Pin, Problem, Resolved
+from envtool.torch.family import GPU_STAND_INS
+from envtool.torch.offers import path_of, read_metadata
+from envtool.torch.select import Cell, TorchPins
+from envtool.torch.targets import TARGETS, host_target
+
+
+def resolve(options: LockOptions, problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, ...]:
+    """Ask the resolver that was chosen. ``explain``: names to say who asked for."""
+    return pip_tools.resolve(problem) if options.resolver == "pip-tools" else uv.resolve(problem, explain)
+
+
+def resolver_version(options: LockOptions) -> dict[str, str]:
+    """Name and version of the resolver."""
+    if options.resolver == "pip-tools":
+        return {"pip-tools": pip_tools.pip_tools_version()}
+    return {"uv": str(uv.uv_version())}
+
+
+def narrow_for_pip_tools(options: LockOptions) -> tuple[str, tuple[Note, ...]]:
+    """The one target that pip-compile can lock for, with a note where others were asked for.
+
+    Raises UsageError (``usage.resolver-python``, ``usage.resolver-target``).
+    """
+    pip_tools.check_python(options.primary)
+    host = host_target()
+    if host is None or host.name not in options.targets:
+        name = host.name if host is not None else "this platform"
+        message = f"--resolver pip-tools can lock for {name} only, and targets are {', '.join(options.targets)}"
+        raise UsageError("usage.resolver-target", message, "Use --resolver uv.")
+    if options.targets == (host.name,):
+        return host.name, ()
+    cover = f"this lock covers {host.name} with Python {options.primary} only: pip-compile knows no other"
+    return host.name, (Note(code="lock.narrow", message=cover),)
+
+
+def resolve_rest(
+    task: Task,
+    source: FamilySource,
+    direct: Sequence[str],
+    pins: TorchPins | None,
+    settled: Settled,
+    explain: tuple[str, ...] = (),
+) -> tuple[Resolved, ...]:
+    """Everything else on the default index, with the family given at the versions of ``pins``."""
+    cells = pins.cells if pins is not None else frozenset(source.grid.cells)
+    lines = list(direct)
+    members: tuple[str, ...] = ()
+    if pins is not None:
+        members = tuple(sorted({pin.name for pin in pins.pins}))
+        lines += [line(pin.name, f"=={pin.version}", marker_for(pin.cells, cells)) for pin in pins.pins]
+    problem = family_problem(task, source, lines, cells, members, [*settled.extra, *rest_constraints(settled.rest)])
+    if pins is not None and task.options.resolver == "pip-tools":
+        problem = replace(problem, family_metadata=_metadata(source, pins))
+    return resolve(task.options, problem, explain)
+
+
+def family_problem(
+    task: Task,
+    source: FamilySource,
+    lines: Sequence[str],
+    cells: frozenset[Cell],
+    members: tuple[str, ...],
+    constraints: Iterable[str],
+) -> Problem:
+    """A problem in which ``members`` come from the backend's own index, and nothing else does."""
+    flat = source.flat and bool(members)
+    keep_gpu = task.options.gpu_packages == "keep" or not source.backend.is_cpu
+    return replace(
+        plain_problem(task, lines, cells, constraints),
+        family=members,
+        family_index=(_flat_folder(source) if flat else source.index) if members else None,
+        family_is_flat=flat,
+        stand_ins=() if keep_gpu else GPU_STAND_INS,
+    )
+
+
+def plain_problem(task: Task, lines: Sequence[str], cells: frozenset[Cell], constraints: Iterable[str]) -> Problem:
+    """A problem over the default index alone."""
+    pythons = sorted({python for _, python in cells}, key=SUPPORTED_PYTHONS.index)
+    bounds = SpecifierSet(f">={pythons[0]}") & SpecifierSet(f"<{_after(pythons[-1])}") & task.request.python
+    return Problem(
+        requirements=tuple(dict.fromkeys(lines)),
+        constraints=(*constraint_lines(task.request), *constraints),
+        python=str(bounds),
+        python_version=pythons[0],
+        projects=tuple(project.line for project in task.request.dynamic),
+        environments=environments(cells),
+        access=task.options.access,
+        interpreter=task.options.interpreter,
+        preferences=task.preferred_rest(),
+    )
+
+
+def line(name: str, specifier: str, marker: str | None) -> str:
+    """A requirement as text."""
+    return f"{name}{specifier}{f' ; {marker}' if marker else ''}"
+
+
+def rest_constraints(rest: tuple[Pin, ...] | None) -> list[str]:
+    """The pins of the rest, for a backend that must share them."""
+    return [line(pin.name, f"=={pin.version}", pin.marker) for pin in rest or ()]
+
+
+def environments(cells: frozenset[Cell]) -> tuple[str, ...]:
+    """A marker a target, with its Pythons.
+
+    uv ignores the upper bound of requires-python: without one here it resolves for Pythons that nobody asked for, and
+    fails, or takes older versions, because of them.
+    """
+    found = []
+    for target in sorted({target for target, _ in cells}):
+        pythons = sorted({python for name, python in cells if name == target}, key=SUPPORTED_PYTHONS.index)
+        first, last = SUPPORTED_PYTHONS.index(pythons[0]), SUPPORTED_PYTHONS.index(pythons[-1])
+        if tuple(pythons) == SUPPORTED_PYTHONS[first : last + 1]:
+            python = f"python_version >= '{pythons[0]}' and python_version < '{_after(pythons[-1])}'"
+        else:
+            python = f"({' or '.join(f'python_version == {python!r}' for python in pythons)})"
+        found.append(f"{python} and {TARGETS[target].marker}")
+    return tuple(found)
+
+
+def _after(python: str) -> str:
+    major, minor = python.split(".")
+    return f"{major}.{int(minor) + 1}"
+
+
+def _flat_folder(source: FamilySource) -> str:
+    # One folder is the rule. With several, the one that torch lies in decides.
+    return str(path_of(source.offers("torch")[0]).parent)
+
+
+def _metadata(source: FamilySource, pins: TorchPins) -> tuple[tuple[str, str, bytes], ...]:
+    """Core metadata of the pinned builds. Raises ResolutionError (``resolve.no-metadata``)."""
+    found = []
+    for pin in pins.pins:
+        metadata = next((data for file in pin.files if (data := read_metadata(file)) is not None), None)
+        if metadata is None:
+            message = f"the index serves no metadata for {pin.name} {pin.version}, which --resolver pip-tools needs"
+            raise ResolutionError("resolve.no-metadata", message, "Use --resolver uv, or torch 2.6 or newer.")
+        found.append((pin.name, str(pin.version), metadata))
+    return tuple(found)

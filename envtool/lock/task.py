@@ -1,0 +1,95 @@
+"""What the steps of a lock pass on: the task, what earlier backends settled, and what one backend came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from envtool.models import Artifact, IndexAccess, Lock, Note, Pin, Reporter, Request
+from envtool.torch.backends import Backend
+from envtool.torch.family import is_family
+from envtool.torch.select import Cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockOptions:
+    """How to lock. ``primary`` is the Python in use (``3.11``), ``interpreter`` its path.
+
+    ``optional``: backends that nobody asked for by name; one that cannot be resolved is left out with a note.
+    """
+
+    backends: tuple[Backend, ...]
+    torch_index: str
+    access: IndexAccess
+    folders: tuple[Path, ...]
+    targets: tuple[str, ...]
+    gpu_packages: str
+    primary: str
+    interpreter: str
+    resolver: str = "uv"
+    upgrade: bool = False
+    upgrade_packages: tuple[str, ...] = ()
+    optional: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One lock to make: what is asked for, how, and the lock before it."""
+
+    request: Request
+    options: LockOptions
+    previous: Lock | None
+    reporter: Reporter
+
+    def preferred_family(self) -> Mapping[str, Sequence[str]]:
+        """Public versions of the family that the earlier lock had, to keep where they still fit."""
+        if self.previous is None or self.options.upgrade:
+            return {}
+        kept: dict[str, set[str]] = {}
+        for file in self.previous.torch.values():
+            for pin in file.pins:
+                if is_family(pin.name) and pin.name not in self.options.upgrade_packages:
+                    kept.setdefault(pin.name, set()).add(pin.version.public)
+        return {name: tuple(sorted(versions)) for name, versions in kept.items()}
+
+    def preferred_rest(self) -> tuple[tuple[str, str], ...]:
+        """Pins of the earlier lock that the resolver should keep where it can; one version a name is all it takes."""
+        if self.previous is None or self.options.upgrade:
+            return ()
+        kept: dict[str, set[str]] = {}
+        for pin in self.previous.rest.pins:
+            if pin.name not in self.options.upgrade_packages:
+                kept.setdefault(pin.name, set()).add(str(pin.version))
+        return tuple(sorted((name, version) for name, versions in kept.items() for version in versions))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What later backends take over: the shared ``rest``, the ``cells`` that it covers, the family's public versions.
+
+    ``extra`` are constraints that full torch is known to need; ``final``: a disagreement about the rest is no longer
+    an occasion to start again.
+    """
+
+    rest: tuple[Pin, ...] | None = None
+    public: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: tuple[str, ...] = ()
+    cells: frozenset[Cell] | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendPins:
+    """One backend, locked: its torch file's pins, the pins of the rest, and the cells that these cover.
+
+    ``seen`` are the files of the resolution, with their sizes where the index says them.
+    """
+
+    torch: tuple[Pin, ...]
+    rest: tuple[Pin, ...]
+    cells: frozenset[Cell]
+    public: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+    gaps: tuple[str, ...] = ()
+    seen: tuple[Artifact, ...] = ()

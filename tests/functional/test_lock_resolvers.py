@@ -1,0 +1,134 @@
+"""The second resolver: pip-compile and uv give the same lock for a single target, and neither sees an extra index."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+from indexes import DefaultIndex, TorchIndex
+from workspace import Workspace
+
+from envtool.torch.targets import host_target
+
+HOST = host_target()
+REST = "requirements.txt"
+PRIMARY = f"{sys.version_info[0]}.{sys.version_info[1]}"
+pytestmark = pytest.mark.skipif(HOST is None, reason="this machine is none of the targets")
+
+
+def lock_with(place: Workspace, resolver: str, *args: str) -> list[str]:
+    assert HOST is not None
+    done = place.locked("--resolver", resolver, "--target", HOST.name, "--python", sys.executable, *args)
+    return [note["message"] for note in done.result["notes"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "torch\nleaf\n",
+        "vision-app\n",
+        "torch\ntorchvision\nold-app\n",
+        "speedy-app\nhelper-app\n",
+        'torch<2.14\nleaf<2 ; python_version >= "3.10"\nleaf>=2 ; python_version < "3.10"\n',
+    ],
+    ids=["direct", "through-another", "going-back", "gpu-left-out", "markers"],
+)
+def test_both_give_the_same_lock(make_workspace: Callable[[str], Workspace], text: str) -> None:
+    # Names, versions and markers. pip-compile lists the digests of all platforms, so these are more.
+    found, hashes = [], []
+    for resolver in ("uv", "pip-tools"):
+        place = make_workspace(resolver)
+        # What uv resolves for is the whole range; pip-compile knows one Python.
+        place.every_python(f"=={PRIMARY}.*")
+        place.write("requirements.in", text)
+        lock_with(place, resolver)
+        found.append({name: place.pins(name) for name in ("torch-cpu.txt", "torch-full.txt", "requirements.txt")})
+        hashes.append({name: place.hashes(file, name) for file, name in (("torch-cpu.txt", "torch"), (REST, "leaf"))})
+    assert found[0] == found[1]
+    assert hashes[0] == hashes[1]
+
+
+def test_the_note_of_what_was_left_out_is_the_same(make_workspace: Callable[[str], Workspace]) -> None:
+    found = [lock_with(make_workspace(name), name, "speedy-app", "--backend", "cpu") for name in ("uv", "pip-tools")]
+    assert "triton left out of the cpu lock: speedy-app asked for it" in found[0]
+    assert "triton left out of the cpu lock: speedy-app asked for it" in found[1]
+
+
+@pytest.mark.parametrize("how", ["PIP_EXTRA_INDEX_URL", "pip.conf"])
+def test_an_ambient_extra_index_does_not_leak(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    other = DefaultIndex()
+    try:
+        other.add_torch("torch", "99.0.0")
+        other.add("leaf", "99.0.0")
+        if how == "pip.conf":
+            config = workspace.write("pip.conf", f"[global]\nextra-index-url = {other.url}\n")
+            monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+        else:
+            monkeypatch.setenv(how, other.url)
+        lock_with(workspace, "pip-tools", "torch", "leaf", "--backend", "cpu")
+        assert workspace.pins("requirements.txt") == ["leaf==2.0"]
+        assert workspace.pins("torch-cpu.txt")[0].startswith("torch==2.14.0")
+        assert other.asked == []
+        assert "://" not in "".join(workspace.text(name) for name in ("torch-cpu.txt", "requirements.txt"))
+    finally:
+        other.stop()
+
+
+def test_a_lock_keeps_its_resolver(workspace: Workspace, default_index: DefaultIndex) -> None:
+    workspace.write("requirements.in", "torch\nleaf\n")
+    workspace.locked("--resolver", "pip-tools", "--backend", "cpu", "--python", sys.executable)
+    default_index.add("leaf", "3.0")
+    assert workspace.locked().result["changed"] is False
+    done = workspace.locked("--upgrade", "--python", sys.executable)
+    assert done.result["diff"] == ["~ leaf 2.0 -> 3.0  (requirements.txt)"]
+    assert 'resolver = "pip-tools"' in workspace.text("lock.toml")
+
+
+def test_pins_are_kept_by_both(make_workspace: Callable[[str], Workspace], default_index: DefaultIndex) -> None:
+    places = {name: make_workspace(name) for name in ("uv", "pip-tools")}
+    for name, place in places.items():
+        place.write("requirements.in", "torch\nleaf\n")
+        lock_with(place, name, "--backend", "cpu")
+    default_index.add("leaf", "3.0")
+    default_index.add("twig", "1.0")
+    for name, place in places.items():
+        place.write("requirements.in", "torch\nleaf\ntwig\n")
+        lock_with(place, name, "--backend", "cpu")
+        assert place.pins("requirements.txt") == ["leaf==2.0", "twig==1.0"], name
+
+
+def test_several_targets_are_narrowed_with_a_note(workspace: Workspace) -> None:
+    assert HOST is not None
+    done = workspace.locked("torch", "--resolver", "pip-tools", "--backend", "cpu", "--python", sys.executable)
+    assert f"this lock covers {HOST.name} with Python {PRIMARY} only: pip-compile knows no other" in done.messages
+    assert f'targets = [\n    "{HOST.name}",\n]' in workspace.text("lock.toml")
+
+
+def test_no_solution(workspace: Workspace) -> None:
+    done = workspace.lock("torch>=2.14", "old-app", "--backend", "cpu", "--resolver", "pip-tools")
+    assert done.exit_code == 4
+    assert done.error["code"] == "resolve.unsatisfiable"
+    assert "torch<2.14" in done.error["message"]
+    assert "Traceback" not in done.error["message"]
+
+
+def test_what_it_cannot_do(workspace: Workspace) -> None:
+    assert HOST is not None
+    done = workspace.lock("torch", "--resolver", "poetry")
+    assert (done.exit_code, done.error["code"]) == (2, "usage.resolver")
+    other = next(name for name in ("linux-x86_64", "windows-amd64") if name != HOST.name)
+    done = workspace.lock("torch", "--resolver", "pip-tools", "--target", other)
+    assert (done.exit_code, done.error["code"]) == (2, "usage.resolver-target")
+    assert done.error["message"] == f"--resolver pip-tools can lock for {HOST.name} only, and targets are {other}"
+    old = "3.10" if PRIMARY != "3.10" else "3.14"
+    done = workspace.lock("torch", "--resolver", "pip-tools", "--python", old)
+    assert (done.exit_code, done.error["code"]) == (2, "usage.resolver-python")
+
+
+def test_a_build_without_metadata(workspace: Workspace, torch_index: TorchIndex) -> None:
+    for file in torch_index.channels["cpu"]["torch"]:
+        file.metadata = False
+    done = workspace.lock("torch", "--backend", "cpu", "--resolver", "pip-tools")
+    assert (done.exit_code, done.error["code"]) == (4, "resolve.no-metadata")
+    assert "Use --resolver uv" in done.error["hint"]

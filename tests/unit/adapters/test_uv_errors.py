@@ -1,0 +1,135 @@
+"""What uv says when it fails: the cause in few words, and a next step. The texts are uv 0.13's, shortened."""
+
+from __future__ import annotations
+
+import pytest
+
+from envtool.adapters.uv_errors import check_resolved, raise_install_failure
+from envtool.errors import EnvtoolError, InstallError, LockError, ResolutionError, UnsatisfiableError
+from envtool.models import Completed
+
+BUILD = """error: Failed to build `visdom==0.2.4`
+  cause: The build backend returned an error
+  cause: Call to `setuptools.build_meta:__legacy__.get_requires_for_build_wheel` failed (exit status: 1)
+
+[stderr]
+Traceback (most recent call last):
+  File "<string>", line 14, in <module>
+  File "/home/someone/.cache/uv/builds-v0/.tmp1/lib/python3.11/site-packages/setuptools/build_meta.py", line 333, in x
+ModuleNotFoundError: No module named 'pkg_resources'
+
+hint: `visdom` (v0.2.4) was included because `app` (v1.0) depends on `visdom<1`
+"""
+
+
+def failed(text: str, status: int = 1) -> EnvtoolError:
+    with pytest.raises(EnvtoolError) as caught:
+        check_resolved(Completed(args=("uv",), returncode=status, stdout="", stderr=text))
+    return caught.value
+
+
+def test_success_says_nothing() -> None:
+    check_resolved(Completed(args=("uv",), returncode=0, stdout="", stderr="warning: something"))
+    raise_install_failure(Completed(args=("uv",), returncode=0, stdout="", stderr=""), "installing")
+
+
+def test_a_failed_build_in_one_line() -> None:
+    error = failed(BUILD)
+    assert (error.code, error.exit_code) == ("resolve.build", 4)
+    assert error.message == (
+        "visdom 0.2.4 has no wheel that fits, and its source cannot be built to read what it needs: "
+        "ModuleNotFoundError: No module named 'pkg_resources'"
+    )
+    assert error.hint == (
+        "Its build needs pkg_resources, which setuptools no longer has since version 82. app asks for visdom<1. "
+        "Ask for a version of visdom that has wheels, for another Python (--python), or for fewer targets (--target)."
+    )
+
+
+def test_no_folder_of_this_machine_in_the_cause() -> None:
+    error = failed("error: Failed to build `a==1`\n[stderr]\nerror: /home/someone/.cache/uv/x/setup.py: no compiler\n")
+    assert error.message.endswith("what it needs: error: setup.py: no compiler")
+
+
+def test_a_build_that_could_not_get_its_own_requirements() -> None:
+    error = failed("error: Failed to download and build `a==1`\n  cause: Failed to fetch: `https://mirror.example/b`\n")
+    assert (error.code, error.message) == (
+        "resolve.build",
+        "a 1 has no wheel that fits, and its source cannot be built to read what it needs",
+    )
+
+
+def test_a_project_folder_that_cannot_be_built() -> None:
+    cause = "ModuleNotFoundError: No module named 'torch'"
+    error = failed(f"error: Failed to build `app @ file:///home/someone/app`\n[stderr]\n{cause}\n")
+    assert error.message == f"the project in app/ cannot be built to read what it needs: {cause}"
+    assert error.hint == "Name its requirements with -r FILE, and leave the project itself out."
+
+
+def test_no_solution() -> None:
+    cause = "Because {} depends on a<1 and a>2, we can conclude that your requirements are unsatisfiable."
+    text = "error: No solution found when resolving dependencies\n  cause: " + cause
+    error = failed(text.format("envtool-request"))
+    assert isinstance(error, UnsatisfiableError)
+    assert error.message == cause.format("your project")
+    assert error.report == text.format("your project")
+
+
+def test_wheels_for_other_pythons_only() -> None:
+    text = "error: No solution found\n  cause: Because old==1.15.2 has no wheels with a matching Python version tag "
+    text += "(e.g., `cp311`), we can conclude that your requirements are unsatisfiable.\n"
+    text += "hint: use `tool.uv.environments` to limit the targets\n"
+    assert failed(text).hint == "Ask for another version of old, or for a Python that 1.15.2 has wheels for (--python)."
+
+
+REFUSED = "the index https://u:t0ken@mirror.example could not be queried due to a lack of valid authentication"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "kind"),
+    [
+        (REFUSED, "network.credentials", InstallError),
+        ("error: a==1 could not be fetched from the network (403 Forbidden)", "resolve.no-metadata", ResolutionError),
+        ("error: Failed to fetch: `https://mirror.example/simple/a/`", "network.unreachable", InstallError),
+        ("error: Git operation failed", "resolve.build", ResolutionError),
+        ("error: something new", "resolve.failed", ResolutionError),
+    ],
+)
+def test_other_causes(text: str, code: str, kind: type[EnvtoolError]) -> None:
+    error = failed(text, status=2)
+    assert (error.code, type(error)) == (code, kind)
+    assert "t0ken" not in f"{error.message} {error.hint}"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "kind"),
+    [
+        ("error: Hash mismatch for `a==1`", "install.hash-mismatch", LockError),
+        ("error: No space left on device (os error 28)", "install.disk-full", InstallError),
+        ("error: something new", "install.failed", InstallError),
+    ],
+)
+def test_failed_installs(text: str, code: str, kind: type[EnvtoolError]) -> None:
+    with pytest.raises(EnvtoolError) as caught:
+        raise_install_failure(Completed(args=("uv",), returncode=1, stdout="", stderr=text), "installing a")
+    assert (caught.value.code, type(caught.value)) == (code, kind)
+    assert caught.value.message.startswith("installing a: ")
+
+
+def test_wheels_for_other_pythons_on_one_platform() -> None:
+    text = "error: No solution found\n  cause: Because old{sys_platform == 'darwin'}==1.13.1 has no wheels with a "
+    error = failed(
+        text + "matching Python version tag (`cp311`), we can conclude that your requirements are unsatisfiable.\n"
+    )
+    assert error.hint.startswith(
+        "Ask for another version of old, or for a Python that 1.13.1 has wheels for (--python)."
+    )
+    assert error.hint.endswith("It is asked for where sys_platform == 'darwin': --target leaves targets out.")
+
+
+def test_an_index_that_does_not_answer() -> None:
+    text = "error: Request failed\n  cause: Failed to fetch: `https://u:t0ken@mirror.example/simple/a/`\n"
+    text += "  cause: error sending request for url (https://mirror.example/simple/a/)\n  cause: dns error\n"
+    error = failed(text)
+    assert error.message == "an index cannot be reached: https://mirror.example/simple/a/ (dns error)"
+    assert "configuration of uv or pip" in error.hint
