@@ -69,6 +69,10 @@ def bundle(request: BundleRequest, reporter: Reporter) -> BundleResult:
         reporter.phase("compare", "the same app with PyInstaller's default hook; this takes minutes")
         with clock.measure("compare"):
             default_size = _default_size(request, tools)
+    full_size = None
+    if default_size is not None and request.full_packages is not None:
+        extra = contents.library_bytes(request.full_packages) - contents.library_bytes(request.site_packages)
+        full_size = default_size + extra
     if all(check.status != "fail" for check in checks):
         reporter.phase("place", f"{request.dist.name}/{built.name}")
         executable = _place(built, executable, request.dist)
@@ -82,6 +86,7 @@ def bundle(request: BundleRequest, reporter: Reporter) -> BundleResult:
         seconds=clock.seconds,
         notes=notes,
         default_size=default_size,
+        full_size=full_size,
     )
 
 

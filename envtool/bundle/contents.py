@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +12,8 @@ from envtool.bundle.models import Sizes
 from envtool.errors import InstallError
 
 _PYTHON = "Python, system, executable"
+
+_LIBRARY = re.compile(r"\.(so(\.\d+)*|dll|dylib|pyd)$")
 
 Files = Mapping[str, int]
 """Path in the bundle (POSIX) to bytes."""
@@ -32,6 +35,11 @@ def list_files(path: Path) -> dict[str, int]:
 def read_contents(path: Path) -> dict[str, int]:
     """The list that the build wrote: what went into the bundle, also into a one-file one."""
     return {str(name).replace("\\", "/"): int(size) for name, size in json.loads(path.read_text(encoding="utf-8"))}
+
+
+def library_bytes(packages: Path) -> int:
+    """Bytes of the shared libraries below a site-packages folder: PyInstaller's hooks for torch collect them all."""
+    return sum(count for name, count in list_files(packages).items() if _LIBRARY.search(name))
 
 
 def gpu_libraries(names: Iterable[str], is_gpu_library: Callable[[str], bool]) -> tuple[str, ...]:

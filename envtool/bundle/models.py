@@ -47,7 +47,8 @@ class BundleRequest:
     """One bundle to build.
 
     ``spec``: the spec file. ``python`` and ``site_packages``: the app's environment. ``state``: the ``.envtool``
-    folder. ``dist``: where the bundle goes. ``is_gpu_library``: judges a file name.
+    folder. ``dist``: where the bundle goes. ``is_gpu_library``: judges a file name. ``full_packages``: the
+    site-packages of an environment with full torch, where there is one, to compare with.
     """
 
     spec: Path
@@ -59,6 +60,7 @@ class BundleRequest:
     access: IndexAccess
     is_gpu_library: Callable[[str], bool]
     compare: bool = False
+    full_packages: Path | None = None
     timeout: float = 1800.0
 
     @property
@@ -83,7 +85,10 @@ class Sizes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BundleResult:
-    """A built bundle and what was found about it. ``path`` is where it lies now: in dist only if all checks passed."""
+    """A built bundle and what was found about it. ``path`` is where it lies now: in dist only if all checks passed.
+
+    ``default_size``: bytes of the same app with PyInstaller's own hook; ``full_size``: about that, with full torch.
+    """
 
     path: Path
     executable: Path
@@ -93,6 +98,7 @@ class BundleResult:
     seconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
     default_size: int | None = None
+    full_size: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -9,7 +9,7 @@ import typer
 
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.errors import ExitCode, UsageError, VerifyError
-from envtool.models import Outcome, Reporter
+from envtool.models import Layout, Outcome, Reporter
 
 if TYPE_CHECKING:
     from envtool.bundle.models import BundleRequest, BundleResult, BundleSettings, SpecOptions
@@ -31,7 +31,7 @@ MaxSize = Annotated[
 ]
 Compare = Annotated[
     bool,
-    typer.Option("--compare", help="Also build with PyInstaller's own hook (minutes).", rich_help_panel=_GATES),
+    typer.Option("--compare", help="Compare with PyInstaller's own hook (minutes).", rich_help_panel=_GATES),
 ]
 Audit = Annotated[
     bool, typer.Option("--audit/--no-audit", help="Audit the spec, its code and its models.", rich_help_panel=_GATES)
@@ -130,6 +130,7 @@ def bundle(
             _verify(python or layout.venv, given=python is not None, reporter=reporter)
             request = _request(project, settings, spec, python or layout.venv)
             request = replace(request, compare=compare, dist=project.root / dist, state=layout.state)
+            request = replace(request, full_packages=_full_packages(layout) if compare else None)
             result = build(request, reporter)
             if audited is None:
                 return _outcome(result, project.root)
@@ -202,6 +203,15 @@ def _request(project: Project, settings: BundleSettings, spec: Path, environment
     )
 
 
+def _full_packages(layout: Layout) -> Path | None:
+    """The packages of the environment with full torch that this project came from, if it is still there."""
+    from envtool.env.generations import way_back
+    from envtool.env.verify import locate_site_packages
+
+    full = way_back(layout)
+    return locate_site_packages(layout.generation(full.id)) if full is not None else None
+
+
 def _outcome(result: BundleResult, root: Path, *, audit: list[dict[str, Any]] | None = None) -> Outcome:
     from envtool.reports.bundle import render_bundle
 
@@ -216,6 +226,7 @@ def _outcome(result: BundleResult, root: Path, *, audit: list[dict[str, Any]] | 
         "packed": result.sizes.packed,
         "parts": [{"name": name, "size": size} for name, size in result.sizes.parts],
         "default_hook_size": result.default_size,
+        "full_torch_size": result.full_size,
         "ratio": result.ratio,
         "audit": audit,
         "checks": [check.as_dict() for check in result.checks],

@@ -27,6 +27,8 @@ def render_bundle(result: Mapping[str, Any], checks: Sequence[CheckResult], *, s
         rows.append(
             [f"with the default hook (this one is {result['ratio']:.2f} of it)", size(result["default_hook_size"])]
         )
+    if result["full_torch_size"]:
+        rows.append(["about, with the default hook and full torch", size(result["full_torch_size"])])
     lines = [table(["part", "size"], rows, right=["size"]), ""]
     lines += [f"{_SIGNS[check.status]:>4}  {check.id}: {clean(check.found)}" for check in checks]
     lines += ["", f"{clean(str(result['path']))} ({result['torch']}), run it: {clean(str(result['executable']))}"]

@@ -135,6 +135,19 @@ def test_without_smoke_and_without_start_check(tools, request_):
     assert statuses(result) == {"smoke": "skip", "gpu-libraries": "pass", "size": "skip"}
 
 
+def test_compare_with_full_torch_adds_its_libraries(tools, request_, tmp_path):
+    full, own = tmp_path / "full", tmp_path / "own"
+    for name, bytes_ in (("nvidia/cu13/lib/libcublas.so.13", 5000), ("torch/lib/libtorch_cuda.so", 900), ("x.py", 7)):
+        (full / name).parent.mkdir(parents=True, exist_ok=True)
+        (full / name).write_bytes(b"x" * bytes_)
+    own.mkdir()
+    (own / "libtorch_cpu.so").write_bytes(b"x" * 100)
+    request_ = replace(request_, compare=True, full_packages=full, site_packages=own)
+    result = build.bundle(request_, SilentReporter())
+    assert result.full_size == result.default_size + 5900 - 100
+    assert build.bundle(replace(request_, full_packages=None), SilentReporter()).full_size is None
+
+
 def test_compare_gives_the_ratio(tools, request_):
     tools.default_bytes = 10_000
     result = build.bundle(replace(request_, compare=True), SilentReporter())
