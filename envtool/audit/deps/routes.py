@@ -11,8 +11,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-Route = Literal["cpu", "gpu", "pytorch", "default", "other"]
-"""``pytorch``: a page of the PyTorch index that holds builds for CPU and GPU alike (``torch_stable.html``)."""
+Route = Literal["cpu", "gpu", "pytorch", "nvidia", "default", "other"]
+"""``pytorch``: a page of the PyTorch index that holds builds for CPU and GPU alike (``torch_stable.html``);
+``nvidia``: NVIDIA's own index, which holds GPU packages but no torch."""
 
 _CPU = re.compile(r"(^|/)cpu(/|$)")
 # A variable after "cu" is a number that only the run knows.
@@ -29,8 +30,10 @@ def route_of(url: str) -> Route:
     except ValueError:
         return "other"
     path = parts.path.lower().rstrip("/")
-    if _GPU.search(path) or host.startswith("pypi.nvidia."):
+    if _GPU.search(path):
         return "gpu"
+    if host.startswith("pypi.nvidia."):
+        return "nvidia"
     if _CPU.search(path):
         return "cpu"
     if _UNKNOWN.search(url):

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from envtool.audit.install.commands import expand
 from envtool.audit.install.lex import Dialect
 from envtool.audit.install.steps import Assign, Run, Runs
+from envtool.audit.install.variables import expand
 from envtool.audit.models import Source
 
 _HEREDOC = re.compile(r"<<-?[ \t]*([\"']?)(\w+)\1")

@@ -84,14 +84,16 @@ class TorchFromDefaultIndex:
         if route:
             yield Safe(path=source.path, line=location.line, reason=f"CPU builds come by {route}")
             return
+        default = any(entry.default for entry in plain)
+        which = "every install from it" if default else "with the extra or group that asks for it, an install"
         yield Finding(
             code=self.code,
-            severity="error",
+            severity="error" if default else "warning",
             confidence="high",
             path=source.path,
             location=location,
             message=f"the lock holds torch {plain[0].version} from the default index and {len(content.gpu)} GPU "
-            f"packages ({', '.join(content.gpu[:2])}, …): every install from it on Linux is {COST}",
+            f"packages ({', '.join(content.gpu[:2])}, …): {which} on Linux is {COST}",
         )
 
 
