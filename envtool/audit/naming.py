@@ -14,7 +14,10 @@ _GPU = re.compile(
 _ELSEWHERE = re.compile(
     r"apple|mac(os)?(?![a-z])|darwin|osx|windows|(^|[^a-z])(win|mps|mlx|ios|coreml|directml|dml)([^a-z]|$)"
 )
-_CHOICE = re.compile(r"gpu|cuda|nvidia|rocm|xpu|\bcu\d{2,3}\b|\bcpu\b|device|accelerator|backend|compute|torch_", re.I)
+_CHOICE = re.compile(
+    r"gpu|cuda|nvidia|rocm|xpu|\bcu\d{2,3}\b|\bcpu\b|cublas|hipblas|device|accelerator|backend|compute|torch_|build_type|profile",
+    re.I,
+)
 
 
 @lru_cache(maxsize=4096)

@@ -17,7 +17,9 @@ Route = Literal["cpu", "gpu", "pytorch", "nvidia", "default", "other"]
 
 _CPU = re.compile(r"(^|/)cpu(/|$)")
 # A variable after "cu" is a number that only the run knows.
-_GPU = re.compile(r"(^|/)(cu(\d{2,3}|[$%][^/]*)|rocm[\d.]+|xpu)(/|$)")
+_GPU = re.compile(r"(^|/)(cu(\d{2,3}|[$%][^/]*)|rocm[\d.]+|xpu)(/|$)|\+cu\d{2,3}\.html$")
+# Pages of extensions for one torch (mmcv, torch-scatter): no torch is there.
+_EXTENSIONS = re.compile(r"/cpu/torch[\d.]+(/|$)|/torch-[\d.]+\+cpu\.html$")
 _UNKNOWN = re.compile(r"\$|\{\{|%\w+%")
 
 
@@ -34,6 +36,8 @@ def route_of(url: str) -> Route:
         return "gpu"
     if host.startswith("pypi.nvidia."):
         return "nvidia"
+    if _EXTENSIONS.search(path):
+        return "default"
     if _CPU.search(path):
         return "cpu"
     if _UNKNOWN.search(url):
@@ -70,7 +74,8 @@ def parse_requirement(text: str) -> tuple[str, Requirement] | None:
         return canonicalize_name(requirement.name), requirement
     if "://" not in text:
         return None
-    url, _, marker = text.partition(" ;")
+    # After a bare URL pip takes a marker without the blank that PEP 508 asks for.
+    url, marker = (*re.split(r"\s;|;\s", text, maxsplit=1), "")[:2]
     found = wheel_of(url)
     egg = re.search(r"[#&]egg=([\w.-]+)", url)
     name = found[0] if found else egg.group(1) if egg else _repository(url)

@@ -135,6 +135,8 @@ def _install_steps(
         fresh = install.of_project and state.project_tool != install.tool
         direct = requirement.name in TORCH
         settled = before is not None and not fresh and not (install.renew and direct)
+        if how == "named" and requirement.name == "torch" and before == "default":
+            settled = False  # the one before is no better
         mixed = (
             before == "cpu"
             and settled

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from packaging.version import Version
 
 from envtool.audit.classify import is_benchmark, is_example, is_test
+from envtool.audit.deps.brings_torch import TORCH
 from envtool.audit.deps.conda import CONDA, brings_cuda
 from envtool.audit.deps.markers import holds_on
 from envtool.audit.deps.model import Declarations, Declared
@@ -88,13 +89,16 @@ class GpuRequirement:
                 if conda and names & {"pytorch", "torch"}:
                     continue  # CPU402
                 for entry in install.requirements:
-                    if not (brings_cuda if conda else is_gpu_payload)(entry.name):
+                    problem = "" if entry.name in TORCH else _problem(entry, gpu_index=False)
+                    if conda:
+                        problem = f"conda's {entry.name} brings CUDA" if brings_cuda(entry.name) else ""
+                    if not problem:
                         continue
                     # The others install without a GPU, and lie there unused.
-                    severity: Severity = "error" if (conda or entry.name in _NEED_CUDA) and not chosen else "warning"
+                    needs = conda or entry.name in _NEED_CUDA or not is_gpu_payload(entry.name)
+                    severity: Severity = "error" if needs and not chosen else "warning"
                     severity = "note" if variant else severity
-                    message = f"conda's {entry.name} brings CUDA" if conda else _payload(entry.name)
-                    yield self._finding(source, project, entry, severity, message, None)
+                    yield self._finding(source, project, entry, severity, problem, None)
                     if conda:
                         break
 

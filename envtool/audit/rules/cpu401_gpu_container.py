@@ -63,7 +63,7 @@ class GpuContainer:
                 continue
             for number, word in enumerate(command.words):
                 runtime = texts[number : number + 2] == ["--runtime", "nvidia"]
-                if runtime or re.match(r"--gpus(=|$)|--runtime=nvidia", word.text):
+                if runtime or re.match(r"--gpus(=|$)|--runtime=nvidia|nvidia-docker$", word.text):
                     chosen = (
                         is_choice(command.condition) or says_gpu(scope.name) or _target_says_gpu(source, word.start)
                     )
