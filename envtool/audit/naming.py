@@ -9,7 +9,7 @@ from envtool.audit.models import Project, Source
 
 _CPU = re.compile(r"(^|[^a-z])cpu(only)?([^a-z]|$)")
 _GPU = re.compile(
-    r"gpu|cuda|cublas|hipblas|nvidia|rocm|tensorrt|jetson|(^|[^a-z])(cu\d{2,3}|cu\d\d\.\d|l4t|xpu|trt)([^a-z0-9]|$)"
+    r"gpu|cuda|cublas|hipblas|nvidia|rocm|tensorrt|jetson|(^|[^a-z])(cu\d{2,3}|cu\d\d\.\d|l4t|xpu|hpu|gaudi|npu|ascend|neuron|tpu|trt)([^a-z0-9]|$)"
 )
 _ELSEWHERE = re.compile(
     r"apple|mac(os)?(?![a-z])|darwin|osx|windows|(^|[^a-z])(win|mps|mlx|ios|coreml|directml|dml)([^a-z]|$)"

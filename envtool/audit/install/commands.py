@@ -268,6 +268,12 @@ def _parse(
             ]
         elif option == "--torch-backend":
             backend = given.text
+    for word in [word for word in lists["files"] if _METADATA.search(word.text)]:
+        # uv takes a project's metadata for a list of requirements.
+        lists["files"].remove(word)
+        folder, _, _ = word.text.replace("\\", "/").rpartition("/")
+        extras, without = frozenset(chosen[True]), frozenset(chosen[False])
+        local.append(Local(path=folder or ".", extras=extras, word=word, without=without))
     return Install(
         tool=tool,
         command=command,
@@ -288,6 +294,7 @@ def _parse(
     )
 
 
+_METADATA = re.compile(r"(^|[\\/])(pyproject\.toml|setup\.(cfg|py))$")
 _EXTRAS = ("--extra", "--extras", "-E", "--group", "--only-group", "-G", "--with", "--only")
 _WITHOUT = ("--no-extra", "--no-group", "--without")
 _TARGETS = {"uv run": ("--with", "--with-editable"), **dict.fromkeys(_WITHOUT_TARGETS, ())}

@@ -37,17 +37,31 @@ class Assign:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Take:
+    """Installed packages that come from an earlier scope (``COPY --from=STAGE /venv /venv``)."""
+
+    scope: str
+
+
+Step = Run | Assign | Take
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Runs:
     """One scope. ``base`` is the image it starts from, ``parent`` another scope of the file that it goes on from."""
 
     name: str
-    steps: tuple[Run | Assign, ...]
+    steps: tuple[Step, ...]
     linux: bool = True
     base: str = ""
     base_span: tuple[int, int] = (0, 0)
     parent: str = ""
     runner: tuple[str, int, int] | None = None
     """The runner of a CI job as written, and its place."""
+    options: tuple[str, int, int] | None = None
+    """The options that a CI job's container is run with."""
+    choice: bool = False
+    """A Docker stage that a variable chooses, and does not choose by default."""
 
 
 def scopes_of(source: Source, project: Project) -> list[Runs]:
@@ -59,7 +73,7 @@ def scopes_of(source: Source, project: Project) -> list[Runs]:
     return found if isinstance(found, list) else []
 
 
-def commands_of(source: Source, project: Project) -> list[tuple[Runs, Run | Assign, tuple[Command, ...]]]:
+def commands_of(source: Source, project: Project) -> list[tuple[Runs, Step, tuple[Command, ...]]]:
     """Every step of every scope with its commands, lexed once."""
     key = ("commands", source.path)
     if key not in project.cache:
@@ -73,7 +87,7 @@ def commands_of(source: Source, project: Project) -> list[tuple[Runs, Run | Assi
 _SHELL_NAMES = frozenset({"bash", "sh", "zsh", "dash", "ash"})
 
 
-def _lexed(source: Source, step: Run | Assign) -> Iterator[Command]:
+def _lexed(source: Source, step: Step) -> Iterator[Command]:
     if isinstance(step, Run):
         for command in lex(source.text, step.start, step.end, step.dialect, condition=step.condition):
             yield command
@@ -185,7 +199,8 @@ def _github_job(source: Source, name: str, job: yaml.Node, outer: _Outer) -> Run
         systems = source.text[slice(*span(matrix))]
     linux = bool(_LINUX.search(systems)) or not _NOT_LINUX.search(systems)
     image = get(job, "container", "image") or get(job, "container")
-    steps: list[Run | Assign] = [Assign(values={**outer.environment, **_environment(get(job, "env"))})]
+    options = get(job, "container", "options")
+    steps: list[Step] = [Assign(values={**outer.environment, **_environment(get(job, "env"))})]
     folder = scalar(get(job, "defaults", "run", "working-directory")) or outer.folder
     steps += _github_steps(source, get(job, "steps"), folder)
     return Runs(
@@ -195,6 +210,7 @@ def _github_job(source: Source, name: str, job: yaml.Node, outer: _Outer) -> Run
         base=scalar(image),
         base_span=span(image) if image is not None else (0, 0),
         runner=(written, *span(runner)) if runner is not None else None,
+        options=(scalar(options), *span(options)) if options is not None else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,7 +15,7 @@ from envtool.audit.deps.read import beside, declarations_of, included
 from envtool.audit.deps.routes import Route, route_of, wheel_of
 from envtool.audit.install.commands import Install, Local, parse_install
 from envtool.audit.install.lex import Command
-from envtool.audit.install.steps import Assign, Run, Runs, commands_of
+from envtool.audit.install.steps import Assign, Run, Runs, Take, commands_of
 from envtool.audit.install.systems import leaves_out_linux
 from envtool.audit.install.variables import assignments
 from envtool.audit.models import Project, Source
@@ -63,15 +64,17 @@ def torch_steps(source: Source, project: Project) -> list[TorchStep]:
     if key not in project.cache:
         states: dict[str, _State] = {}
         steps: list[TorchStep] = []
+        project.cache[key] = steps  # scripts may run each other
         for scope, step, commands in commands_of(source, project):
             state = states.get(scope.name.lower())
             if state is None:
                 state = states.setdefault(scope.name.lower(), _start(scope, states))
             if isinstance(step, Assign):
                 state.environment.update(step.values)
+            elif isinstance(step, Take):
+                _take(step, state, states)
             else:
                 steps += _run_steps((scope, step, commands), state, source, project)
-        project.cache[key] = steps
     found = project.cache[key]
     return found if isinstance(found, list) else []
 
@@ -85,6 +88,14 @@ def _start(scope: Runs, states: Mapping[str, _State]) -> _State:
     if "pytorch" in scope.base.lower() or "torch" in scope.base.lower().rsplit("/", 1)[-1]:
         return _State(have="other", names=set(TORCH))
     return _State()
+
+
+def _take(step: Take, state: _State, states: Mapping[str, _State]) -> None:
+    """What another scope has installed is here now, too."""
+    other = states.get(step.scope.lower())
+    if other is not None and state.have is None:
+        state.have = other.have
+        state.names |= other.names
 
 
 def _run_steps(
@@ -102,10 +113,33 @@ def _run_steps(
         elif texts[:1] in (["cd"], ["pushd"]) and len(texts) > 1:
             state.folder = posixpath.join(state.folder, texts[1])
         _assign(command, environment, state)
+        script = _script_of(texts, source, project)
+        if script is not None and state.have is None:
+            state.have = _origin_of_script(script, project)
         install = parse_install(command, environment)
         if install is not None:
             settings = {**environment, **install.environment}
             yield from _install_steps(scope, install, settings, state, (source, project))
+
+
+_NAMED_FOR_INSTALLING = re.compile(r"(^|/)[\w-]*(install|depend|requirement)[\w-]*\.(py|sh|bash)$")
+
+
+def _script_of(texts: Sequence[str], source: Source, project: Project) -> Source | None:
+    """The project's own install script that a command runs, if it runs one."""
+    for text in texts[:3]:
+        if _NAMED_FOR_INSTALLING.search(text):
+            for candidate in (beside("x", text.lstrip("/")), beside(source.path, text.lstrip("/"))):
+                if candidate != source.path and candidate in project.sources:
+                    return project.sources[candidate]
+    return None
+
+
+def _origin_of_script(script: Source, project: Project) -> Origin | None:
+    """Where an install script takes torch from. What a Python script does is not known here."""
+    if script.kind == "python":
+        return "other" if "torch" in script.text else None
+    return next((step.origin for step in torch_steps(script, project) if not step.settled), None)
 
 
 def _assign(command: Command, environment: Mapping[str, str], state: _State) -> None:
@@ -153,7 +187,7 @@ def _install_steps(
             start=span[0],
             end=span[1],
             file=file,
-            settled=settled and origin != "gpu",
+            settled=settled and (origin != "gpu" or how == "project"),
             mixed=mixed,
         )
         if direct:
@@ -317,6 +351,15 @@ def _by_index(install: Install, settings: Mapping[str, str], options: Sequence[s
     return "default"
 
 
+INDEX_VARIABLES = frozenset(
+    {
+        *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+        *("UV_EXTRA_INDEX_URL", "UV_INDEX", "UV_FIND_LINKS", "UV_TORCH_BACKEND"),
+    }
+)
+"""The variables that say to pip and uv where packages come from."""
+
+
 def _ambient(install: Install, settings: Mapping[str, str]) -> tuple[str, list[str]]:
     """The index and the further places of a command: its own options, else the variables of its tool."""
     names = ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if install.is_uv else ("PIP_INDEX_URL",)
@@ -326,6 +369,10 @@ def _ambient(install: Install, settings: Mapping[str, str]) -> tuple[str, list[s
         "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS",
     )  # fmt: skip
     for name in places:
-        # UV_INDEX holds NAME=URL.
-        further += [word.rsplit("=", 1)[-1] if "=http" in word else word for word in settings.get(name, "").split()]
+        further += places_in(settings.get(name, ""))
     return index, further
+
+
+def places_in(value: str) -> list[str]:
+    """The URLs of a variable; UV_INDEX holds NAME=URL."""
+    return [word.rsplit("=", 1)[-1] if "=http" in word else word for word in value.split()]
