@@ -37,11 +37,13 @@ _NAMES: tuple[tuple[SourceKind, tuple[str, ...]], ...] = (
         (
             "dockerfile",
             "dockerfile.*",
-            "*.dockerfile",
+            "*dockerfile",
             "dockerfile-*",
             "dockerfile_*",
             "containerfile",
             "containerfile.*",
+            "containerfile-*",
+            "*.containerfile",
         ),
     ),
     ("compose", ("docker-compose*.y*ml", "compose*.y*ml", "*.compose.y*ml")),
@@ -71,6 +73,7 @@ _NAMES: tuple[tuple[SourceKind, tuple[str, ...]], ...] = (
             "*requirements*.txt",
             "*requirments*.txt",
             "*requirements*.in",
+            "*requirements*.lock",
             "constraints*.txt",
             "*-constraints.txt",
             "*reqs*.txt",
@@ -81,7 +84,7 @@ _NAMES: tuple[tuple[SourceKind, tuple[str, ...]], ...] = (
 )
 
 _CI_FOLDERS = re.compile(r"(^|/)(\.github/workflows|\.circleci|\.gitlab|\.azure-pipelines|\.buildkite)/.*\.ya?ml$")
-_REQUIREMENT_FOLDERS = re.compile(r"(^|/)(requirements?|reqs)/[^/]*\.(txt|in)$")
+_REQUIREMENT_FOLDERS = re.compile(r"(^|/)(requirements?|reqs)/(.*/)?[^/]*\.(txt|in)$")
 _TEMPLATES = (".j2", ".jinja", ".jinja2", ".tmpl", ".template", ".in.py")
 
 

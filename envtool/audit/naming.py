@@ -8,11 +8,16 @@ from functools import lru_cache
 from envtool.audit.models import Project, Source
 
 _CPU = re.compile(r"(^|[^a-z])cpu(only)?([^a-z]|$)")
-_GPU = re.compile(r"gpu|cuda|nvidia|rocm|tensorrt|jetson|(^|[^a-z])(cu\d{2,3}|xpu|trt)([^a-z0-9]|$)")
+_GPU = re.compile(
+    r"gpu|cuda|cublas|hipblas|nvidia|rocm|tensorrt|jetson|(^|[^a-z])(cu\d{2,3}|cu\d\d\.\d|l4t|xpu|hpu|gaudi|npu|ascend|neuron|tpu|trt)([^a-z0-9]|$)"
+)
 _ELSEWHERE = re.compile(
     r"apple|mac(os)?(?![a-z])|darwin|osx|windows|(^|[^a-z])(win|mps|mlx|ios|coreml|directml|dml)([^a-z]|$)"
 )
-_CHOICE = re.compile(r"gpu|cuda|nvidia|rocm|xpu|\bcpu\b|device|accelerator|backend|compute|torch_", re.I)
+_CHOICE = re.compile(
+    r"gpu|cuda|nvidia|rocm|xpu|\bcu\d{2,3}\b|\bcpu\b|cublas|hipblas|device|accelerator|backend|compute|torch_|build_type|profile",
+    re.I,
+)
 
 
 @lru_cache(maxsize=4096)

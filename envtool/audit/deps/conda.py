@@ -14,11 +14,21 @@ from envtool.audit.deps.requirements import read_requirements
 from envtool.audit.deps.toml_places import Places
 from envtool.audit.models import Project, Source
 from envtool.audit.yaml_nodes import get, items, scalar, sequence, span, yaml_of
+from envtool.torch.family import is_gpu_payload
 
 CONDA = "conda:"
 """The group of a conda package: its name is conda's, and no index of pip's matters to it."""
 
+_GPU = frozenset(
+    {"cudatoolkit", "cuda", "cuda-toolkit", "cuda-version", "cudnn", "pytorch-cuda", "pytorch-gpu", "cuda-runtime"}
+)
+
 _MATCH = re.compile(r"^(?:[\w./-]+::)?(?P<name>[\w.-]+?)\s*(?:[=<>!~\s[].*)?$")
+
+
+def brings_cuda(name: str) -> bool:
+    """Whether a conda package is CUDA, or needs it."""
+    return name in _GPU or is_gpu_payload(name)
 
 
 def read_conda(source: Source, project: Project) -> Declarations:

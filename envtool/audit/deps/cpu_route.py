@@ -11,7 +11,7 @@ from envtool.audit.deps.read import declarations_of
 from envtool.audit.deps.routes import route_of, wheel_of
 from envtool.audit.install.torch_steps import torch_steps
 from envtool.audit.models import Project, Source
-from envtool.audit.naming import is_cpu_file
+from envtool.audit.naming import is_cpu_file, says_not_linux
 
 
 def has_envtool(project: Project) -> bool:
@@ -35,7 +35,7 @@ def _routes(project: Project) -> Iterator[str]:
         if not is_example(source.path) and leads_to_cpu(source, project):
             yield source.path
     for source in project.of_kind("dockerfile", "ci", "makefile", "shell"):
-        if is_example(source.path):
+        if is_example(source.path) or says_not_linux(source.path.rsplit("/", 1)[-1]):
             continue
         for step in torch_steps(source, project):
             if step.origin == "cpu":

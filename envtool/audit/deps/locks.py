@@ -26,6 +26,8 @@ class Locked:
     start: int
     end: int
     markers: tuple[str, ...] = ()
+    default: bool = True
+    """Whether an install without any extra brings it; true where the lock does not say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,8 +60,10 @@ def _toml(text: str) -> Iterator[Locked]:
         return
     data: Mapping[str, Any] = tomli.loads(text)
     starts = [match.span(1) for match in re.finditer(r"^\[\[packages?\]\]\s*\n(name\s*=.*)$", text, re.M)]
-    entries = data.get("package") or data.get("packages") or []
-    for number, entry in enumerate(entries if isinstance(entries, list) else []):
+    found = data.get("package") or data.get("packages") or []
+    entries = found if isinstance(found, list) else []
+    reached = _reached_by_default(entries)
+    for number, entry in enumerate(entries):
         if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
             continue
         origin = entry.get("source")
@@ -76,7 +80,59 @@ def _toml(text: str) -> Iterator[Locked]:
             start=at[0],
             end=at[1],
             markers=tuple(str(marker) for marker in markers) if isinstance(markers, list) else (),
+            default=_by_default(entry) and (reached is None or entry["name"] in reached),
         )
+
+
+def _by_default(entry: Mapping[str, Any]) -> bool:
+    """Poetry marks a package that only an extra brings as optional; Poetry 2 and PDM name its groups."""
+    groups = entry.get("groups")
+    named = not isinstance(groups, list) or bool({"main", "default"} & {str(group) for group in groups})
+    return entry.get("optional") is not True and named
+
+
+def _reached_by_default(entries: list[Any]) -> frozenset[str] | None:
+    """The packages of a uv.lock that ``uv sync`` installs: what its root asks for without extras, with the group
+    ``dev``. None if this is no uv.lock with a root."""
+    packages = [entry for entry in entries if isinstance(entry, Mapping)]
+    roots = [
+        entry
+        for entry in packages
+        if isinstance(entry.get("source"), Mapping)
+        and {entry["source"].get(key) for key in ("editable", "virtual")} & {"."}
+    ]
+    if not roots:
+        return None
+    by_name: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in packages:
+        by_name.setdefault(str(entry.get("name")), []).append(entry)
+    seen: set[tuple[str, str]] = set()
+    pending = [(str(root.get("name")), "") for root in roots]
+    pending += [
+        edge
+        for root in roots
+        for edge in _edges((root.get("dev-dependencies") or {}).get("dev"))  # uv's default group
+    ]
+    while pending:
+        step = pending.pop()
+        if step in seen:
+            continue
+        seen.add(step)
+        for entry in by_name.get(step[0], []):
+            optional = entry.get("optional-dependencies") or {}
+            pending += _edges(optional.get(step[1]) if step[1] else entry.get("dependencies"))
+    return frozenset(name for name, _ in seen)
+
+
+def _edges(dependencies: object) -> list[tuple[str, str]]:
+    """The packages of a list of dependencies, each once for itself and once for each of its extras."""
+    found: list[tuple[str, str]] = []
+    for entry in dependencies if isinstance(dependencies, list) else []:
+        if isinstance(entry, Mapping):
+            extras = entry.get("extra")
+            name = str(entry.get("name"))
+            found += [(name, ""), *((name, str(extra)) for extra in (extras if isinstance(extras, list) else []))]
+    return found
 
 
 def _pipfile(text: str) -> Iterator[Locked]:

@@ -11,12 +11,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-Route = Literal["cpu", "gpu", "pytorch", "default", "other"]
-"""``pytorch``: a page of the PyTorch index that holds builds for CPU and GPU alike (``torch_stable.html``)."""
+Route = Literal["cpu", "gpu", "pytorch", "nvidia", "default", "other"]
+"""``pytorch``: a page of the PyTorch index that holds builds for CPU and GPU alike (``torch_stable.html``);
+``nvidia``: NVIDIA's own index, which holds GPU packages but no torch."""
 
 _CPU = re.compile(r"(^|/)cpu(/|$)")
 # A variable after "cu" is a number that only the run knows.
-_GPU = re.compile(r"(^|/)(cu(\d{2,3}|[$%][^/]*)|rocm[\d.]+|xpu)(/|$)")
+_GPU = re.compile(r"(^|/)(cu(\d{2,3}|[$%][^/]*)|rocm[\d.]+|xpu)(/|$)|\+cu\d{2,3}\.html$")
+# Pages of extensions for one torch (mmcv, torch-scatter): no torch is there.
+_EXTENSIONS = re.compile(r"/cpu/torch[\d.]+(/|$)|/torch-[\d.]+\+cpu\.html$")
 _UNKNOWN = re.compile(r"\$|\{\{|%\w+%")
 
 
@@ -29,8 +32,12 @@ def route_of(url: str) -> Route:
     except ValueError:
         return "other"
     path = parts.path.lower().rstrip("/")
-    if _GPU.search(path) or host.startswith("pypi.nvidia."):
+    if _GPU.search(path):
         return "gpu"
+    if host.startswith("pypi.nvidia."):
+        return "nvidia"
+    if _EXTENSIONS.search(path):
+        return "default"
     if _CPU.search(path):
         return "cpu"
     if _UNKNOWN.search(url):
@@ -67,7 +74,8 @@ def parse_requirement(text: str) -> tuple[str, Requirement] | None:
         return canonicalize_name(requirement.name), requirement
     if "://" not in text:
         return None
-    url, _, marker = text.partition(" ;")
+    # After a bare URL pip takes a marker without the blank that PEP 508 asks for.
+    url, marker = (*re.split(r"\s;|;\s", text, maxsplit=1), "")[:2]
     found = wheel_of(url)
     egg = re.search(r"[#&]egg=([\w.-]+)", url)
     name = found[0] if found else egg.group(1) if egg else _repository(url)

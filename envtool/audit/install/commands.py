@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from envtool.audit.deps.model import Declared
 from envtool.audit.deps.routes import parse_requirement
 from envtool.audit.install.lex import Command, Word
+from envtool.audit.install.variables import ASSIGNMENT, PIP, base_name, expand
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,6 +19,11 @@ class Local:
     path: str
     extras: frozenset[str]
     word: Word
+    without: frozenset[str] = frozenset()
+
+    def asks_for(self, extra: str) -> bool:
+        """Whether an extra or group is among those asked for."""
+        return extra not in self.without and ("*" in self.extras or extra in self.extras)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +45,8 @@ class Install:
     renew: bool = False
     """``--upgrade`` or ``--force-reinstall``: what is installed already does not settle it."""
     extras: frozenset[str] = field(default_factory=frozenset)
+    """Extras and dependency groups asked for; ``*`` is every extra, ``without`` takes some out again."""
+    without: frozenset[str] = field(default_factory=frozenset)
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables set on the command itself."""
 
@@ -50,24 +58,37 @@ class Install:
     @property
     def of_project(self) -> bool:
         """Whether it installs the project that it runs in (``uv sync``, ``poetry install``)."""
-        return self.tool in ("uv sync", "poetry install", "pdm install", "pipenv install")
+        return self.tool in ("pipenv install", *_WITHOUT_TARGETS)
 
 
-_VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}|\$\((\w+)\)|\$(?:env:)?(\w+)|%(\w+)%|\$\{\{\s*env\.(\w+)\s*\}\}")
-_ASSIGNMENT = re.compile(r"^([A-Za-z_]\w*)=(.*)$", re.S)
-_PIP = re.compile(r"^(pip[\d.]*|\$[({]?\w*PIP\d?[)}]?)$", re.I)
+_WITHOUT_TARGETS = ("uv sync", "poetry install", "pdm install")
+"""Commands that install a project and take no package by name."""
+
+
 _PYTHON = re.compile(r"^(python[\d.]*|py|pypy[\d.]*|\$[({]?\w*(PYTHON|PY)\w*[)}]?)$", re.I)
-_VERBS = frozenset({"install", "sync", "add", "create"})
-_PREFIXES = frozenset({"sudo", "env", "exec", "command", "call", "nice", "nohup", "run", "set"})
+_VERBS = frozenset({"install", "sync", "add", "create", "wheel"})
+_PREFIXES = frozenset({"sudo", "env", "exec", "command", "call", "nice", "nohup", "run", "set", "time"})
+_WRAPPERS = frozenset({"retry", "travis_retry", "timeout", "xvfb-run", "arch", "winpty", "ionice", "proxychains4"})
+"""Commands that run the rest of their line, after options and values of their own."""
 
 _WITH_VALUE = frozenset(
     {
         *("-t", "--target", "--python", "-p", "--platform", "--python-version", "--prefix", "--root", "--src", "--log"),
         *("--timeout", "--retries", "--trusted-host", "--cache-dir", "--proxy", "--cert", "--client-cert", "-b"),
         *("--progress-bar", "--no-binary", "--only-binary", "--upgrade-strategy", "--config-settings", "-C", "-P"),
-        *("--global-option", "--build-option", "--group", "--index-strategy", "--link-mode", "--with", "--without"),
-        *("--only", "--exists-action", "--keyring-provider", "--resolution", "--prerelease", "--exclude-newer", "-n"),
-        *("--name", "--implementation", "--abi", "--report", "--no-group", "--only-group", "--package", "--branch"),
+        *("--global-option", "--build-option", "--index-strategy", "--link-mode", "-w", "--wheel-dir"),
+        *(
+            "-d",
+            "--dest",
+            "--no-build-isolation-package",
+            "--exists-action",
+            "--keyring-provider",
+            "--resolution",
+            "--prerelease",
+            "--exclude-newer",
+            "-n",
+        ),
+        *("--name", "--implementation", "--abi", "--report", "--package", "--branch"),
         *("--refresh-package", "--upgrade-package", "--no-build-package", "--directory", "--project", "--rev"),
         *("--tag", "--allow-insecure-host", "--default-timeout", "--use-feature", "--root-user-action", "--color"),
         *("--override", "--overrides", "--build-constraint", "-c", "--constraint"),
@@ -75,67 +96,28 @@ _WITH_VALUE = frozenset(
 )
 
 
-def expand(text: str, environment: Mapping[str, str]) -> str:
-    """A text with the variables of ``environment``; ``${X:-default}`` gives its default, an unknown one stays."""
-
-    def value(match: re.Match[str]) -> str:
-        name = next(match.group(group) for group in (1, 3, 4, 5, 6) if match.group(group)) if match.lastindex else ""
-        if name in environment:
-            return environment[name]
-        return match.group(2) if match.group(2) else match.group()
-
-    for _ in range(3):
-        expanded = _VARIABLE.sub(value, text)
-        if expanded == text:
-            break
-        text = expanded
-    return text
-
-
-def assignments(command: Command, environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables that a command sets for those after it: ``X=y``, ``export``, ``set``, ``$env:X =``, ``pip config``."""
-    texts = [word.text for word in command.words]
-    if not texts:
-        return {}
-    if texts[0].lower() in ("export", "set", "setx", "declare", "local", "readonly"):
-        texts = texts[1:]
-    elif texts[0].startswith("$env:"):
-        joined = "".join(texts)[len("$env:") :]
-        texts = [joined]
-    elif texts[0] in ("echo", "printf") and any("GITHUB_ENV" in text for text in texts):
-        texts = texts[1:2]
-    elif _PIP.match(_base(texts[0])) and texts[1:3] == ["config", "set"] and len(texts) >= 5:
-        option = texts[-2].rsplit(".", 1)[-1]
-        return {"PIP_" + option.upper().replace("-", "_"): expand(texts[-1], environment)}
-    found: dict[str, str] = {}
-    for text in texts:
-        match = _ASSIGNMENT.match(text)
-        if match is None:
-            return found if found and text.startswith((">", "-", "|")) else {}
-        found[match.group(1)] = expand(match.group(2), environment)
-    return found
-
-
-def _base(text: str) -> str:
-    return re.sub(r"\.(exe|cmd|bat)$", "", text.strip("\"'@").replace("\\", "/").rsplit("/", 1)[-1], flags=re.I)
-
-
 def parse_install(command: Command, environment: Mapping[str, str]) -> Install | None:
     """The install that a command runs, or None if it runs none."""
-    if not any(word.text in _VERBS or word.text.endswith("pip-sync") for word in command.words):
+    if not any(
+        word.text in _VERBS or word.text.endswith("pip-sync") or word.text.startswith("--with")
+        for word in command.words
+    ):
         return None
     words = list(command.words)
     own: dict[str, str] = {}
     prefixed = False
     while words:
         text = words[0].text.lstrip("@-+") or words[0].text
-        assigned = _ASSIGNMENT.match(text)
+        assigned = ASSIGNMENT.match(text)
         if assigned:
             own[assigned.group(1)] = expand(assigned.group(2), environment)
-        elif _base(text) in _PREFIXES:
+        elif base_name(text) in _PREFIXES:
             prefixed = True
         elif prefixed and words[0].text.startswith("-"):
             pass  # an option of sudo or env
+        elif base_name(text) in _WRAPPERS:
+            words = _wrapped(words)
+            continue
         else:
             break
         words.pop(0)
@@ -146,6 +128,16 @@ def parse_install(command: Command, environment: Mapping[str, str]) -> Install |
     return _parse(tool, head, rest, command, {**environment, **own}, own)
 
 
+def _wrapped(words: list[Word]) -> list[Word]:
+    """The command that a wrapper runs: it begins at the first word that is an installer's."""
+    known = {*_RUNNERS, *_CONDAS, "pipx", "uvx"}
+    for number, word in enumerate(words[1:5], 1):
+        name = base_name(word.text)
+        if name in known or PIP.match(name) or _PYTHON.match(name):
+            return words[number:]
+    return []
+
+
 _Tool = tuple[str, list[Word], "Word | None"]
 _NO_TOOL: _Tool = ("", [], None)
 _RUNNERS = frozenset({"poetry", "pipenv", "pdm", "uv", "hatch"})
@@ -154,19 +146,32 @@ _CONDAS = frozenset({"conda", "mamba", "micromamba"})
 
 def _tool(words: list[Word], environment: Mapping[str, str]) -> _Tool:
     """The kind of install, the words after it, and the word that the command begins with."""
-    texts = [_base(expand(word.text, environment)) for word in words]
+    texts = [base_name(expand(word.text, environment)) for word in words]
     if not texts:
         return _NO_TOOL
     if texts[1:2] == ["run"] and texts[0] in _RUNNERS:
-        return _tool(words[2:], environment)
+        return _run_by(words, texts, environment)
     if texts[1:2] == ["run"] and texts[0] in _CONDAS:
-        later = [n for n, text in enumerate(texts) if n > 1 and (_PIP.match(text) or _PYTHON.match(text))]
+        later = [n for n, text in enumerate(texts) if n > 1 and (PIP.match(text) or _PYTHON.match(text))]
         return _tool(words[later[0] :], environment) if later else _NO_TOOL
     if texts[0] == "uv":
         return _uv(words, texts, 1)
+    if texts[0] == "uvx":
+        return "uv run", words[1:], words[0]
     if _PYTHON.match(texts[0]):
         return _module(words, texts)
-    return _pip(words, texts, 1) if _PIP.match(texts[0]) else _other(words, texts)
+    return _pip(words, texts, 1) if PIP.match(texts[0]) else _other(words, texts)
+
+
+def _run_by(words: list[Word], texts: list[str], environment: Mapping[str, str]) -> _Tool:
+    """``poetry run pip install``: the command after the options; ``uv run --with X``: what it installs first."""
+    at = 2
+    while at < len(texts) and texts[at].startswith("-"):
+        at += 1 if "=" in texts[at] or texts[at] not in _TAKES else 2
+    inner = _tool(words[at:], environment)
+    if inner[0] or texts[0] != "uv" or not any(text.startswith("--with") for text in texts[2:at]):
+        return inner
+    return "uv run", words[2:at], words[0]
 
 
 def _module(words: list[Word], texts: list[str]) -> _Tool:
@@ -179,9 +184,13 @@ def _module(words: list[Word], texts: list[str]) -> _Tool:
     return _pip(words, texts, at + 2) if texts[at : at + 2] == ["-m", "pip"] else _NO_TOOL
 
 
+_PIP_VERBS = (["install"], ["wheel"])
+"""``pip wheel`` downloads, and the image installs, what it is given: the GPU packages, too."""
+
+
 def _pip(words: list[Word], texts: list[str], at: int) -> _Tool:
     at = _after_options(texts, at)
-    return ("pip", words[at + 1 :], words[0]) if texts[at : at + 1] == ["install"] else _NO_TOOL
+    return ("pip", words[at + 1 :], words[0]) if texts[at : at + 1] in _PIP_VERBS else _NO_TOOL
 
 
 def _after_options(texts: list[str], at: int) -> int:
@@ -197,6 +206,8 @@ def _uv(words: list[Word], texts: list[str], at: int) -> _Tool:
         return ("uv pip", words[at + 2 :], words[0])
     if verb == ["tool", "install"]:
         return "uv tool", words[at + 2 :], words[0]
+    if verb == ["tool", "run"]:
+        return "uv run", words[at + 2 :], words[0]
     if verb[:1] in (["add"], ["sync"]):
         return f"uv {verb[0]}", words[at + 1 :], words[0]
     return "", [], None
@@ -222,8 +233,8 @@ def _other(words: list[Word], texts: list[str]) -> _Tool:
 _LISTS = {
     "-r": "files", "--requirement": "files", "--requirements": "files",
     "-i": "index", "--index-url": "index", "--default-index": "index", "--pypi-url": "index",
-    "--extra-index-url": "extra_index", "--index": "extra_index",
-    "-f": "find_links", "--find-links": "find_links",
+    "--extra-index-url": "extra_index", "--extra-index": "extra_index", "--index": "extra_index",
+    "-f": "find_links", "--find-links": "find_links", "--with-requirements": "files",
 }  # fmt: skip
 _FLAGS = {
     "--no-index": "no_index", "--no-deps": "no_deps", "--force-reinstall": "renew", "-U": "renew",
@@ -236,23 +247,33 @@ def _parse(
 ) -> Install:
     lists: dict[str, list[Word]] = {"files": [], "index": [], "extra_index": [], "find_links": []}
     flags: set[str] = set()
-    extras: set[str] = set()
+    chosen: dict[bool, set[str]] = {True: set(), False: set()}
     requirements: list[Declared] = []
     local: list[Local] = []
     backend = ""
     for option, given in _options(tool, words, environment):
-        if option in ("", "-e", "--editable"):
+        if option in _TARGETS.get(tool, ("", "-e", "--editable")):
             _target(given, tool, requirements, local)
         elif option in _LISTS:
             lists[_LISTS[option]].append(given)
         elif option in _FLAGS:
             flags.add(_FLAGS[option])
-        elif option in _EXTRAS:
-            extras.update(re.split(r"[\s,]+", given.text))
-        elif option == "--all-extras":
-            extras.add("*")
+        elif option in (*_EXTRAS, *_WITHOUT):
+            chosen[option in _EXTRAS].update(re.split(r"[\s,]+", given.text))
+        elif option in ("--all-extras", "--all-groups"):
+            chosen[True].add("*")
+        elif option == "--pip-args":
+            lists["extra_index"] += [
+                Word(url, given.start, given.end) for url in re.findall(r"https?://\S+", given.text)
+            ]
         elif option == "--torch-backend":
             backend = given.text
+    for word in [word for word in lists["files"] if _METADATA.search(word.text)]:
+        # uv takes a project's metadata for a list of requirements.
+        lists["files"].remove(word)
+        folder, _, _ = word.text.replace("\\", "/").rpartition("/")
+        extras, without = frozenset(chosen[True]), frozenset(chosen[False])
+        local.append(Local(path=folder or ".", extras=extras, word=word, without=without))
     return Install(
         tool=tool,
         command=command,
@@ -267,13 +288,20 @@ def _parse(
         no_index="no_index" in flags,
         no_deps="no_deps" in flags,
         renew="renew" in flags,
-        extras=frozenset(extras),
+        extras=frozenset(chosen[True]),
+        without=frozenset(chosen[False]),
         environment=dict(own),
     )
 
 
-_EXTRAS = ("--extra", "--extras", "-E")
-_TAKES = frozenset({*_LISTS, *_WITH_VALUE, *_EXTRAS, "-e", "--editable", "--torch-backend"})
+_METADATA = re.compile(r"(^|[\\/])(pyproject\.toml|setup\.(cfg|py))$")
+_EXTRAS = ("--extra", "--extras", "-E", "--group", "--only-group", "-G", "--with", "--only")
+_WITHOUT = ("--no-extra", "--no-group", "--without")
+_TARGETS = {"uv run": ("--with", "--with-editable"), **dict.fromkeys(_WITHOUT_TARGETS, ())}
+"""Where a tool's packages stand, if not in its plain arguments and ``-e``."""
+_TAKES = frozenset(
+    {*_LISTS, *_WITH_VALUE, *_EXTRAS, *_WITHOUT, "-e", "--editable", "--with-editable", "--torch-backend", "--pip-args"}
+)
 _CONDA_TAKES = frozenset({"-c", "--channel", "-n", "--name", "-p", "--prefix", "-f", "--file"})
 
 

@@ -9,13 +9,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from envtool.audit.install.commands import expand
 from envtool.audit.install.lex import Dialect
-from envtool.audit.install.steps import Assign, Run, Runs
+from envtool.audit.install.steps import Assign, Run, Runs, Step, Take
+from envtool.audit.install.variables import expand
 from envtool.audit.models import Source
 
 _HEREDOC = re.compile(r"<<-?[ \t]*([\"']?)(\w+)\1")
 _FROM = re.compile(r"^(?:--\S+\s+)*(?P<image>\S+)(?:\s+[Aa][Ss]\s+(?P<name>\S+))?")
+# Folders that hold what was installed; of "/app" one cannot know.
+_TAKEN = re.compile(
+    r"--from=(?P<stage>\S+)\s(?:.*\s)?"
+    r"(?:/|\S*(?:venv|virtualenv|site-packages|dist-packages|conda|/\.local|/usr/local|/install)\S*)\s"
+)
 
 
 @dataclass
@@ -23,7 +28,8 @@ class _Stage:
     name: str
     image: str
     span: tuple[int, int]
-    steps: list[Run | Assign] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    choice: bool = False
 
 
 def docker_scopes(source: Source) -> Iterator[Runs]:
@@ -40,6 +46,7 @@ def docker_scopes(source: Source) -> Iterator[Runs]:
             base="" if parent else stage.image,
             base_span=stage.span,
             parent=parent,
+            choice=stage.choice,
         )
 
 
@@ -70,6 +77,8 @@ class _Reader:
             self.dialect = "powershell" if re.search(r"pwsh|powershell", value) else "docker"
         elif entry["instruction"] == "RUN" and self.stages:
             self._run(first, start, end)
+        elif entry["instruction"] in ("COPY", "ADD") and self.stages and (match := _TAKEN.search(value)):
+            self.stages[-1].steps.append(Take(scope=match.group("stage")))
 
     def _from(self, value: str, start: int, end: int) -> None:
         match = _FROM.match(value)
@@ -78,7 +87,13 @@ class _Reader:
         image = match.group("image")
         at = max(self.text.find(image, start, end), 0)
         name = match.group("name") or str(len(self.stages))
-        self.stages.append(_Stage(name, expand(image, self.arguments), (at, at + len(image))))
+        chosen = expand(image, self.arguments)
+        if "$" in image and any(stage.name == chosen for stage in self.stages):
+            # FROM base-${DEVICE}: the other stages whose names fit are for other values.
+            pattern = re.compile(re.sub(r"\\\$(\\\{.*?\\\}|\w+)", ".*", re.escape(image)))
+            for stage in self.stages:
+                stage.choice = stage.choice or (stage.name != chosen and pattern.fullmatch(stage.name) is not None)
+        self.stages.append(_Stage(name, chosen, (at, at + len(image))))
         self.dialect = "docker"
 
     def _assign(self, value: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _NVIDIA = re.compile(r"^(?:[\w.-]+(?::\d+)?/)*nvidia/(cuda|cudagl|pytorch|tensorflow|tritonserver|tensorrt|nemo)\b")
-_TAGGED = re.compile(r"(^|[^a-z])(cuda|cudnn|rocm|nvidia)|(^|[-_/:])gpu([-_:.\d]|$)|(^|[-_:.])cu1[12]\d([-_.]|$)")
+_TAGGED = re.compile(r"(^|[^a-z])(cuda|cudnn|rocm|nvidia)|(^|[-_/:])gpu([-_:.\d]|$)|(^|[-_:.])cu1[0-3]\.?\d([-_.]|$)")
 _CPU = re.compile(r"(^|[^a-z])cpu([^a-z]|$)")
 _RUNNER = re.compile(
     r"gpu|cuda|nvidia|(^|[^a-z0-9])(a100|h100|v100|a10g?|l4|l40s?|t4|rtx[-_ ]?\d{4})([^a-z0-9]|$)", re.I

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from envtool.audit.install.lex import Dialect
-from envtool.audit.install.steps import Assign, Run, Runs
+from envtool.audit.install.steps import Assign, Run, Runs, Step
 from envtool.audit.models import Source
 
 _STEP = re.compile(
@@ -26,7 +26,7 @@ _DIALECTS: dict[str, Dialect] = {"bat": "batch", "powershell": "powershell", "pw
 def jenkins_scopes(source: Source) -> Iterator[Runs]:
     """One scope for the whole pipeline."""
     text = source.text
-    steps: list[Run | Assign] = [Assign(values=dict(_VARIABLE.findall(text)))]
+    steps: list[Step] = [Assign(values=dict(_VARIABLE.findall(text)))]
     for match in _STEP.finditer(text):
         group = next(name for name in "abcd" if match.group(name) is not None)
         dialect = _DIALECTS.get(match.group("kind"), "sh")

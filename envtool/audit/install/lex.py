@@ -69,7 +69,7 @@ _HEREDOC = re.compile(r"<<-?[ \t]*([\"']?)(\w+)\1")
 def lex(text: str, start: int, end: int, dialect: Dialect = "sh", *, condition: str = "") -> Iterator[Command]:
     """The simple commands of ``text[start:end]``, in order; ``condition`` is one that all of them stand under."""
     pattern = _PATTERNS[dialect]
-    scopes = _Scopes(condition)
+    scopes = _Scopes(condition) if dialect not in _BLOCKS else _Blocks(condition, *_BLOCKS[dialect])
     words: list[Word] = []
     at = start
     while at < end:
@@ -164,3 +164,67 @@ class _Scopes:
     def _pop(self) -> None:
         if self.stack:
             self.stack.pop()
+
+
+_BLOCKS: dict[Dialect, tuple[str, str]] = {"powershell": ("{", "}"), "batch": ("(", ")")}
+"""What opens and closes a block after ``if``."""
+
+
+class _Blocks(_Scopes):
+    """The same for a shell whose blocks stand in brackets: no ``fi``, the bracket ends the condition."""
+
+    def __init__(self, condition: str, opens: str, closes: str) -> None:
+        super().__init__(condition)
+        self.opens, self.closes = opens, closes
+        self.head: list[str] = []
+        self.last = ""
+
+    def close(self, words: list[Word], operator: str) -> Iterator[Command]:
+        """Take words up to an operator: of a brace among them, what is before it and what is after it."""
+        part: list[Word] = []
+        for word in words:
+            if self.opens == "{" and (word.text == "}" or word.text.endswith("{")):
+                yield from self._part(part, word.text[-1])
+                part = []
+            else:
+                part.append(word)
+        yield from self._part(part, operator)
+
+    def _part(self, words: list[Word], operator: str) -> Iterator[Command]:
+        """``head`` is a condition that its block has not followed yet."""
+        texts = [word.text for word in words]
+        first = texts[0].lower() if texts else ""
+        if first in _HEADS:
+            self.head = [*([self.last] if first.startswith("else") else []), *texts]
+        elif self.head or operator == "{":
+            self.head += texts
+        elif words:
+            yield self._command(words)
+        if operator == self.opens:
+            self.stack.append(" ".join(self.head))
+            self.head = []
+        elif operator == self.closes and not self.head:
+            self.last = self.stack.pop() if self.stack else ""
+        elif operator == "\n" and self.opens == "(" and self.head:
+            self.head = []
+            rest = words[_after_condition(texts) :] if first == "if" else []
+            if rest:
+                self.stack.append(" ".join(texts[: len(texts) - len(rest)]))
+                yield self._command(rest)
+                self.stack.pop()
+
+    def _command(self, words: list[Word]) -> Command:
+        return Command(words=tuple(words), condition=" / ".join(filter(None, [self.outer, *self.stack])))
+
+
+def _after_condition(texts: list[str]) -> int:
+    """Where the command of batch's ``if`` on one line begins."""
+    at = 1
+    while at < len(texts) and texts[at].lower() in ("not", "/i"):
+        at += 1
+    if at < len(texts) and texts[at].lower() in ("exist", "defined", "errorlevel"):
+        return at + 2
+    return at + (1 if at < len(texts) and re.search("==.", texts[at]) else 3)
+
+
+_HEADS = frozenset({"if", "else", "elseif", "switch", "while", "for", "foreach", "function", "try", "catch", "finally"})

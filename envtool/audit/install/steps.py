@@ -25,6 +25,8 @@ class Run:
     environment: dict[str, str] = field(default_factory=dict)
     condition: str = ""
     """The ``if`` of a CI step."""
+    folder: str = ""
+    """Where it runs, relative to the project; empty where that is not said."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,17 +37,31 @@ class Assign:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Take:
+    """Installed packages that come from an earlier scope (``COPY --from=STAGE /venv /venv``)."""
+
+    scope: str
+
+
+Step = Run | Assign | Take
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Runs:
     """One scope. ``base`` is the image it starts from, ``parent`` another scope of the file that it goes on from."""
 
     name: str
-    steps: tuple[Run | Assign, ...]
+    steps: tuple[Step, ...]
     linux: bool = True
     base: str = ""
     base_span: tuple[int, int] = (0, 0)
     parent: str = ""
     runner: tuple[str, int, int] | None = None
     """The runner of a CI job as written, and its place."""
+    options: tuple[str, int, int] | None = None
+    """The options that a CI job's container is run with."""
+    choice: bool = False
+    """A Docker stage that a variable chooses, and does not choose by default."""
 
 
 def scopes_of(source: Source, project: Project) -> list[Runs]:
@@ -57,7 +73,7 @@ def scopes_of(source: Source, project: Project) -> list[Runs]:
     return found if isinstance(found, list) else []
 
 
-def commands_of(source: Source, project: Project) -> list[tuple[Runs, Run | Assign, tuple[Command, ...]]]:
+def commands_of(source: Source, project: Project) -> list[tuple[Runs, Step, tuple[Command, ...]]]:
     """Every step of every scope with its commands, lexed once."""
     key = ("commands", source.path)
     if key not in project.cache:
@@ -71,7 +87,7 @@ def commands_of(source: Source, project: Project) -> list[tuple[Runs, Run | Assi
 _SHELL_NAMES = frozenset({"bash", "sh", "zsh", "dash", "ash"})
 
 
-def _lexed(source: Source, step: Run | Assign) -> Iterator[Command]:
+def _lexed(source: Source, step: Step) -> Iterator[Command]:
     if isinstance(step, Run):
         for command in lex(source.text, step.start, step.end, step.dialect, condition=step.condition):
             yield command
@@ -110,7 +126,7 @@ def _script(source: Source) -> Runs:
 
 
 _MAKE_VARIABLE = re.compile(r"^(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*(?:::?|\?|\+)?=[ \t]*(.*?)[ \t]*$", re.M)
-_RECIPE = re.compile(r"^(?:\t|[ \t]{2,})[^\n]*(?:\\\r?\n[^\n]*)*", re.M)
+_RECIPE = re.compile(r"^(?:\t|[ \t]{2,})(?:[^\n]*\\\r?\n)*[^\n]*", re.M)
 
 
 def _makefile(source: Source) -> Runs:
@@ -157,7 +173,8 @@ def _ci(source: Source, project: Project) -> Iterator[Runs]:
     jobs = get(root, "jobs")
     if ".github/" in source.path or get(root, "on") is not None or get(root, "runs", "steps") is not None:
         for name, _, job in items(jobs):
-            yield _github_job(source, name, job, _environment(get(root, "env")))
+            folder = scalar(get(root, "defaults", "run", "working-directory"))
+            yield _github_job(source, name, job, _Outer(environment=_environment(get(root, "env")), folder=folder))
         if get(root, "runs", "steps") is not None:  # a composite action
             steps = _github_steps(source, get(root, "runs", "steps"))
             yield Runs(name="action", steps=tuple(steps))
@@ -165,7 +182,15 @@ def _ci(source: Source, project: Project) -> Iterator[Runs]:
     yield from _generic_ci(source, root)
 
 
-def _github_job(source: Source, name: str, job: yaml.Node, outer: dict[str, str]) -> Runs:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Outer:
+    """What a workflow sets for its jobs."""
+
+    environment: dict[str, str]
+    folder: str
+
+
+def _github_job(source: Source, name: str, job: yaml.Node, outer: _Outer) -> Runs:
     runner = get(job, "runs-on")
     written = source.text[slice(*span(runner))] if runner is not None else ""
     matrix = get(job, "strategy", "matrix")
@@ -174,8 +199,10 @@ def _github_job(source: Source, name: str, job: yaml.Node, outer: dict[str, str]
         systems = source.text[slice(*span(matrix))]
     linux = bool(_LINUX.search(systems)) or not _NOT_LINUX.search(systems)
     image = get(job, "container", "image") or get(job, "container")
-    steps: list[Run | Assign] = [Assign(values={**outer, **_environment(get(job, "env"))})]
-    steps += _github_steps(source, get(job, "steps"))
+    options = get(job, "container", "options")
+    steps: list[Step] = [Assign(values={**outer.environment, **_environment(get(job, "env"))})]
+    folder = scalar(get(job, "defaults", "run", "working-directory")) or outer.folder
+    steps += _github_steps(source, get(job, "steps"), folder)
     return Runs(
         name=name,
         steps=tuple(steps),
@@ -183,20 +210,22 @@ def _github_job(source: Source, name: str, job: yaml.Node, outer: dict[str, str]
         base=scalar(image),
         base_span=span(image) if image is not None else (0, 0),
         runner=(written, *span(runner)) if runner is not None else None,
+        options=(scalar(options), *span(options)) if options is not None else None,
     )
 
 
-def _github_steps(source: Source, steps: yaml.Node | None) -> Iterator[Run]:
+def _github_steps(source: Source, steps: yaml.Node | None, folder: str = "") -> Iterator[Run]:
     for step in sequence(steps):
         node = get(step, "run")
         shell = scalar(get(step, "shell")).split(" ")[0]
         condition = scalar(get(step, "if"))
         if node is None or "python" in shell:
             continue
-        if re.search(r"(runner|matrix)\.os\s*==\s*'(Windows|macOS|windows|macos)", condition):
-            continue
+        if shell in ("cmd", "powershell"):
+            condition = " / ".join(filter(None, [condition, "runner.os == 'Windows'"]))
         run = _run(source, node, _SHELLS.get(shell, "sh"))
-        yield replace(run, environment=_environment(get(step, "env")), condition=condition)
+        own = scalar(get(step, "working-directory")) or folder
+        yield replace(run, environment=_environment(get(step, "env")), condition=condition, folder=own)
 
 
 _SCRIPT_KEYS = ("before_script", "script", "after_script", "install", "before_install", "bash", "commands", "run")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,9 +13,11 @@ from envtool.audit.deps.markers import holds_on, on_linux
 from envtool.audit.deps.model import Declarations, Declared
 from envtool.audit.deps.read import beside, declarations_of, included
 from envtool.audit.deps.routes import Route, route_of, wheel_of
-from envtool.audit.install.commands import Install, Local, assignments, parse_install
+from envtool.audit.install.commands import Install, Local, parse_install
 from envtool.audit.install.lex import Command
-from envtool.audit.install.steps import Assign, Run, Runs, commands_of
+from envtool.audit.install.steps import Assign, Run, Runs, Take, commands_of
+from envtool.audit.install.systems import leaves_out_linux
+from envtool.audit.install.variables import assignments
 from envtool.audit.models import Project, Source
 from envtool.torch.backends import is_gpu_local
 
@@ -50,6 +54,8 @@ class _State:
     project_tool: str = ""
     cloned: bool = False
     elsewhere: bool = False
+    folder: str = ""
+    """Where the commands run, as far as the file says it."""
 
 
 def torch_steps(source: Source, project: Project) -> list[TorchStep]:
@@ -58,15 +64,17 @@ def torch_steps(source: Source, project: Project) -> list[TorchStep]:
     if key not in project.cache:
         states: dict[str, _State] = {}
         steps: list[TorchStep] = []
+        project.cache[key] = steps  # scripts may run each other
         for scope, step, commands in commands_of(source, project):
             state = states.get(scope.name.lower())
             if state is None:
                 state = states.setdefault(scope.name.lower(), _start(scope, states))
             if isinstance(step, Assign):
                 state.environment.update(step.values)
+            elif isinstance(step, Take):
+                _take(step, state, states)
             else:
                 steps += _run_steps((scope, step, commands), state, source, project)
-        project.cache[key] = steps
     found = project.cache[key]
     return found if isinstance(found, list) else []
 
@@ -82,10 +90,19 @@ def _start(scope: Runs, states: Mapping[str, _State]) -> _State:
     return _State()
 
 
+def _take(step: Take, state: _State, states: Mapping[str, _State]) -> None:
+    """What another scope has installed is here now, too."""
+    other = states.get(step.scope.lower())
+    if other is not None and state.have is None:
+        state.have = other.have
+        state.names |= other.names
+
+
 def _run_steps(
     what: tuple[Runs, Run, tuple[Command, ...]], state: _State, source: Source, project: Project
 ) -> Iterator[TorchStep]:
     scope, run, commands = what
+    state.folder = run.folder
     for command in commands:
         environment = {**state.environment, **run.environment}
         texts = [word.text for word in command.words]
@@ -93,11 +110,43 @@ def _run_steps(
             state.cloned = True
         elif texts[:1] == ["cd"] and state.cloned:
             state.elsewhere = True
-        state.environment.update(assignments(command, environment))
+        elif texts[:1] in (["cd"], ["pushd"]) and len(texts) > 1:
+            state.folder = posixpath.join(state.folder, texts[1])
+        _assign(command, environment, state)
+        script = _script_of(texts, source, project)
+        if script is not None and state.have is None:
+            state.have = _origin_of_script(script, project)
         install = parse_install(command, environment)
         if install is not None:
             settings = {**environment, **install.environment}
             yield from _install_steps(scope, install, settings, state, (source, project))
+
+
+_NAMED_FOR_INSTALLING = re.compile(r"(^|/)[\w-]*(install|depend|requirement)[\w-]*\.(py|sh|bash)$")
+
+
+def _script_of(texts: Sequence[str], source: Source, project: Project) -> Source | None:
+    """The project's own install script that a command runs, if it runs one."""
+    for text in texts[:3]:
+        if _NAMED_FOR_INSTALLING.search(text):
+            for candidate in (beside("x", text.lstrip("/")), beside(source.path, text.lstrip("/"))):
+                if candidate != source.path and candidate in project.sources:
+                    return project.sources[candidate]
+    return None
+
+
+def _origin_of_script(script: Source, project: Project) -> Origin | None:
+    """Where an install script takes torch from. What a Python script does is not known here."""
+    if script.kind == "python":
+        return "other" if "torch" in script.text else None
+    return next((step.origin for step in torch_steps(script, project) if not step.settled), None)
+
+
+def _assign(command: Command, environment: Mapping[str, str], state: _State) -> None:
+    """Take what a command sets. A variable that branches set differently has a value that only the run knows."""
+    for name, value in assignments(command, environment).items():
+        known = state.environment.get(name, value)
+        state.environment[name] = value if not command.condition or known == value else f"${{{name}}}"
 
 
 def _install_steps(
@@ -108,12 +157,20 @@ def _install_steps(
         for requirement, how, span, file, options in _wanted(install, state, where)
         if brings_torch(requirement.name, requirement.extras) and on_linux(requirement.marker)
     ]
+    if leaves_out_linux(install.command.condition):
+        # The default index has CPU builds there, and nothing of it is installed on Linux.
+        wanted = [entry for entry in wanted if _origin(entry[0], install, settings, entry[4]) == "gpu"]
+        state = _State()
+    elif install.tool in ("uv run", "uv tool", "pipx"):
+        state = _State()  # an environment of its own
     before, names = state.have, set(state.names)
     for requirement, how, span, file, options in wanted:
         origin = _origin(requirement, install, settings, options)
         fresh = install.of_project and state.project_tool != install.tool
         direct = requirement.name in TORCH
         settled = before is not None and not fresh and not (install.renew and direct)
+        if how == "named" and requirement.name == "torch" and before == "default":
+            settled = False  # the one before is no better
         mixed = (
             before == "cpu"
             and settled
@@ -130,7 +187,7 @@ def _install_steps(
             start=span[0],
             end=span[1],
             file=file,
-            settled=settled and origin != "gpu",
+            settled=settled and (origin != "gpu" or how == "project"),
             mixed=mixed,
         )
         if direct:
@@ -152,7 +209,7 @@ def _wanted(install: Install, state: _State, where: tuple[Source, Project]) -> I
     if install.no_deps or state.elsewhere:
         return
     for word in install.files:
-        file = _find(word.text, source, project)
+        file = _find(word.text, source, project, state.folder)
         for part in included(file, project) if file is not None else ():
             declarations = declarations_of(part, project)
             options = [*shared, *(option.url for option in declarations.options if not option.inline)]
@@ -160,13 +217,13 @@ def _wanted(install: Install, state: _State, where: tuple[Source, Project]) -> I
                 yield requirement, "file", (word.start, word.end), part, options
     folders = [*install.locals]
     if install.of_project:
-        folders.append(Local(path=".", extras=install.extras, word=install.head))
+        folders.append(Local(path=".", extras=install.extras, word=install.head, without=install.without))
     for local in folders:
-        for requirement, declarations in _project_requirements(local, install, source, project):
+        for requirement, declarations in _project_requirements(local, state.folder, source, project):
             options = [option.url for option in declarations.options] if install.is_uv else []
             if install.is_uv or install.of_project:
                 options += [index.url for index in declarations.indexes if not index.explicit]
-                options += _routes_of(requirement, declarations, local.extras)
+                options += _routes_of(requirement, declarations, local)
             yield requirement, "project", (local.word.start, local.word.end), None, options
 
 
@@ -197,10 +254,11 @@ def _conda_names(install: Install) -> list[Declared]:
 
 
 def _project_requirements(
-    local: Local, install: Install, source: Source, project: Project
+    local: Local, where: str, source: Source, project: Project
 ) -> Iterator[tuple[Declared, Declarations]]:
     """What a project folder's metadata requires, with the extras asked for."""
-    for folder in _folders(source.path, local.path.lstrip("/") or "."):
+    written = local.path.lstrip("/") or "."
+    for folder in [*([beside("x", posixpath.join(where, written))] if where else []), *_folders(source.path, written)]:
         prefix = "" if folder == "." else f"{folder}/"
         names = ("pyproject.toml", "setup.cfg", "setup.py")
         files = [project.sources[prefix + name] for name in names if prefix + name in project.sources]
@@ -210,8 +268,10 @@ def _project_requirements(
             continue  # the metadata of another folder: it does not know the extra
         for declarations in every:
             for requirement in declarations.requirements:
-                asked = requirement.group in local.extras or "*" in local.extras
-                if requirement.scope == "default" or (requirement.scope == "extra" and asked):
+                # A dependency group is asked for by its name; "all extras" leaves groups out.
+                named = requirement.scope == "dev" and requirement.group in local.extras
+                extra = requirement.scope == "extra" and local.asks_for(requirement.group)
+                if requirement.scope == "default" or named or extra:
                     yield requirement, declarations
             for name in declarations.reads:
                 read = project.sources.get(prefix + name)
@@ -230,22 +290,22 @@ def _folders(path: str, written: str) -> list[str]:
     return [folder for folder in found if not folder.startswith("..")]
 
 
-def _routes_of(requirement: Declared, declarations: Declarations, extras: frozenset[str]) -> list[str]:
-    """URLs that a project binds torch to, for a Linux machine and the extras asked for."""
+def _routes_of(requirement: Declared, declarations: Declarations, local: Local) -> list[str]:
+    """URLs that a project binds torch to, for a Linux machine and the extras and groups asked for."""
     return [
         routed.url
         for routed in declarations.routed
         if routed.name in (requirement.name, "torch")
         and routed.url
         and holds_on(routed.marker, "linux-x86_64")
-        and (not routed.choice or routed.choice in extras)
+        and (not routed.choice or routed.choice in local.extras - local.without)
     ] + ([f"backend:{declarations.backend}"] if declarations.backend else [])
 
 
-def _find(path: str, source: Source, project: Project) -> Source | None:
-    """The project's file for a path in a command: relative to the file, to the root, or by its name in an image."""
-    written = path.replace("\\", "/")
-    for candidate in (beside("x", written.lstrip("/")), beside(source.path, written.lstrip("/"))):
+def _find(path: str, source: Source, project: Project, folder: str) -> Source | None:
+    """The project's file for a path in a command: relative to where it runs, to the file, or by name in an image."""
+    written = path.replace("\\", "/").lstrip("/")
+    for candidate in (beside("x", posixpath.join(folder, written)), beside("x", written), beside(source.path, written)):
         found = project.sources.get(candidate)
         if found is not None and found.kind == "requirements":
             return found
@@ -281,7 +341,7 @@ def _by_index(install: Install, settings: Mapping[str, str], options: Sequence[s
     others = {route_of(url) for url in [*extra, *options] if not url.startswith("backend:")}
     routes = {primary, *others}
     if cpu_pin:
-        return "cpu" if routes - {"default", "gpu"} else "unoffered"
+        return "cpu" if routes - {"default", "gpu", "nvidia"} else "unoffered"
     if primary in ("cpu", "gpu", "other"):
         return primary
     for route in ("cpu", "gpu", "other"):
@@ -289,6 +349,15 @@ def _by_index(install: Install, settings: Mapping[str, str], options: Sequence[s
         if route in others:
             return route
     return "default"
+
+
+INDEX_VARIABLES = frozenset(
+    {
+        *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+        *("UV_EXTRA_INDEX_URL", "UV_INDEX", "UV_FIND_LINKS", "UV_TORCH_BACKEND"),
+    }
+)
+"""The variables that say to pip and uv where packages come from."""
 
 
 def _ambient(install: Install, settings: Mapping[str, str]) -> tuple[str, list[str]]:
@@ -300,6 +369,10 @@ def _ambient(install: Install, settings: Mapping[str, str]) -> tuple[str, list[s
         "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS",
     )  # fmt: skip
     for name in places:
-        # UV_INDEX holds NAME=URL.
-        further += [word.rsplit("=", 1)[-1] if "=http" in word else word for word in settings.get(name, "").split()]
+        further += places_in(settings.get(name, ""))
     return index, further
+
+
+def places_in(value: str) -> list[str]:
+    """The URLs of a variable; UV_INDEX holds NAME=URL."""
+    return [word.rsplit("=", 1)[-1] if "=http" in word else word for word in value.split()]

@@ -12,7 +12,7 @@ from envtool.audit.deps.cpu_route import cpu_route
 from envtool.audit.deps.markers import on_linux
 from envtool.audit.deps.model import Declared
 from envtool.audit.deps.read import beside, declarations_of, included, includers, lock_of
-from envtool.audit.deps.routes import route_of
+from envtool.audit.deps.routes import Route, route_of
 from envtool.audit.models import Confidence, Finding, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import is_cpu_file, says_gpu, says_not_linux
 from envtool.audit.places import place
@@ -84,14 +84,16 @@ class TorchFromDefaultIndex:
         if route:
             yield Safe(path=source.path, line=location.line, reason=f"CPU builds come by {route}")
             return
+        default = any(entry.default for entry in plain)
+        which = "every install from it" if default else "with the extra or group that asks for it, an install"
         yield Finding(
             code=self.code,
-            severity="error",
+            severity="error" if default else "warning",
             confidence="high",
             path=source.path,
             location=location,
             message=f"the lock holds torch {plain[0].version} from the default index and {len(content.gpu)} GPU "
-            f"packages ({', '.join(content.gpu[:2])}, …): every install from it on Linux is {COST}",
+            f"packages ({', '.join(content.gpu[:2])}, …): {which} on Linux is {COST}",
         )
 
 
@@ -101,11 +103,14 @@ def _unrouted(source: Source, project: Project) -> Declared | None:
     if "constraint" in name or says_not_linux(name):
         return None
     declarations = declarations_of(source, project)
-    routes = {route_of(option.url) for option in declarations.options if not option.inline}
+    routes = _option_routes(source, project)
     routes |= {route_of(index.url) for index in declarations.indexes if not index.explicit}
     if source.kind == "requirements":
-        for other in [*included(source, project), *includers(source, project)]:
-            routes |= {route_of(option.url) for option in declarations_of(other, project).options if not option.inline}
+        for other in included(source, project):
+            routes |= _option_routes(other, project)
+        for other in includers(source, project):
+            # A variant for GPUs that is built on this file says nothing of this file.
+            routes |= _option_routes(other, project) - {"gpu"}
     # "other": a mirror may well be one of CPU builds, and that cannot be seen from here.
     if routes & {"cpu", "gpu", "other"} or declarations.backend:
         return None
@@ -131,6 +136,10 @@ def _unrouted(source: Source, project: Project) -> Declared | None:
     order = {"default": 0, "extra": 2, "dev": 2}
     found.sort(key=lambda entry: (order[entry.scope], entry.name != "torch", entry.name not in TORCH, entry.start))
     return found[0] if found else None
+
+
+def _option_routes(source: Source, project: Project) -> set[Route]:
+    return {route_of(option.url) for option in declarations_of(source, project).options if not option.inline}
 
 
 def _weight(first: Declared, source: Source, project: Project) -> tuple[Severity, Confidence]:

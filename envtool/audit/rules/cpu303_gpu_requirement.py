@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from packaging.version import Version
 
 from envtool.audit.classify import is_benchmark, is_example, is_test
-from envtool.audit.deps.conda import CONDA
+from envtool.audit.deps.brings_torch import TORCH
+from envtool.audit.deps.conda import CONDA, brings_cuda
 from envtool.audit.deps.markers import holds_on
 from envtool.audit.deps.model import Declarations, Declared
 from envtool.audit.deps.read import declarations_of
@@ -80,16 +81,26 @@ class GpuRequirement:
         for scope, _, commands in commands_of(source, project):
             for command in commands:
                 install = parse_install(command, {})
-                if install is None or install.tool == "conda":
+                if install is None:
                     continue
                 chosen = is_choice(command.condition) or says_gpu(scope.name) or _by_choice(source)
+                conda = install.tool == "conda"
+                names = {entry.name for entry in install.requirements}
+                if conda and names & {"pytorch", "torch"}:
+                    continue  # CPU402
                 for entry in install.requirements:
-                    if not is_gpu_payload(entry.name):
+                    problem = "" if entry.name in TORCH else _problem(entry, gpu_index=False)
+                    if conda:
+                        problem = f"conda's {entry.name} brings CUDA" if brings_cuda(entry.name) else ""
+                    if not problem:
                         continue
                     # The others install without a GPU, and lie there unused.
-                    severity: Severity = "error" if entry.name in _NEED_CUDA and not chosen else "warning"
+                    needs = conda or entry.name in _NEED_CUDA or not is_gpu_payload(entry.name)
+                    severity: Severity = "error" if needs and not chosen else "warning"
                     severity = "note" if variant else severity
-                    yield self._finding(source, project, entry, severity, _payload(entry.name), None)
+                    yield self._finding(source, project, entry, severity, problem, None)
+                    if conda:
+                        break
 
     def _finding(
         self, source: Source, project: Project, entry: Declared, severity: Severity, problem: str, fix: Fix | None
@@ -121,7 +132,7 @@ def _problem(entry: Declared, *, gpu_index: bool) -> str:
     wheel = wheel_of(entry.url) if entry.url else None
     if wheel is not None and is_gpu_local(wheel[1].local):
         return f"a wheel of {entry.name} for {wheel[1].local}: the GPU build"
-    if entry.url and route_of(entry.url) == "gpu":
+    if entry.url and route_of(entry.url) in ("gpu", "nvidia"):
         return f"{entry.name} from a GPU index"
     pin = entry.pin
     if pin is not None and is_gpu_local(pin.local):

@@ -44,6 +44,8 @@ def _judge(option: IndexOption, route: Route) -> tuple[Severity, str]:
         decides = option.inline in TORCH or route in ("cpu", "gpu", "pytorch")
         message = f"{flag} on the line of {option.inline}: pip ignores it without a word, uv rejects the file"
         return ("error" if decides else "warning"), message
+    if route == "nvidia":
+        return "warning", f"{flag} names NVIDIA's index: GPU packages, but no builds of torch"
     if route == "gpu":
         return "error", f"{flag} sends torch to GPU builds, for everyone who installs from this file"
     if route == "cpu":

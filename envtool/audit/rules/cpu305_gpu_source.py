@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from envtool.audit.deps.conda import CONDA
+from envtool.audit.deps.conda import CONDA, brings_cuda
 from envtool.audit.deps.markers import holds_on
-from envtool.audit.deps.model import Declarations, NamedIndex, Routed
+from envtool.audit.deps.model import Declarations, NamedIndex
 from envtool.audit.deps.read import declarations_of
 from envtool.audit.deps.routes import route_of, wheel_of
 from envtool.audit.models import Finding, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import says_cpu, says_gpu
 from envtool.audit.places import place
 from envtool.torch.backends import is_gpu_local
-from envtool.torch.family import is_family, is_gpu_payload
-
-_CONDA_GPU = frozenset(
-    {"cudatoolkit", "cuda", "cuda-toolkit", "cuda-version", "cudnn", "pytorch-cuda", "pytorch-gpu", "cuda-runtime"}
-)
+from envtool.torch.family import is_family
 
 
 class GpuSource:
@@ -38,22 +34,27 @@ class GpuSource:
             if not _leads_to_gpu(routed.url):
                 continue
             location = place(source, project, routed.start, routed.end)
-            if routed.choice and paired:
-                reason = f"{routed.name}: GPU build by choice ({routed.choice}), {paired} is there"
+            choice = routed.choice or _group_of(routed.name, declarations)
+            if choice and paired:
+                reason = f"{routed.name}: GPU build by choice ({choice}), {paired} is there"
                 yield Safe(path=source.path, line=location.line, reason=reason)
                 continue
             if not holds_on(routed.marker, "linux-x86_64", "linux-aarch64", "windows-amd64"):
                 continue
-            severity: Severity = "warning" if routed.choice or not is_family(routed.name) else "error"
-            if is_family(routed.name) and not routed.choice:
+            severity: Severity = "warning" if choice or not is_family(routed.name) else "error"
+            if is_family(routed.name) and not choice:
                 used.add(routed.url or "")
-            yield self._finding(source, project, (routed.start, routed.end), severity, _routed_message(routed))
+            message = _routed_message(routed.name, choice)
+            yield self._finding(source, project, (routed.start, routed.end), severity, message)
         for index in declarations.indexes:
             yield from self._index(index, used, source, project)
         for option in declarations.options:
-            if route_of(option.url) == "gpu":
+            route = route_of(option.url)
+            if route in ("gpu", "nvidia"):
                 message = "an index of GPU builds for every install of this project"
-                yield self._finding(source, project, (option.start, option.end), "error", message)
+                # No torch is at NVIDIA's: what is taken from there is named, and has a finding of its own.
+                severity = "error" if route == "gpu" else "warning"
+                yield self._finding(source, project, (option.start, option.end), severity, message)
         if declarations.backend and is_gpu_local(declarations.backend):
             at = max(source.text.find("torch-backend"), 0)
             message = f"torch-backend = {declarations.backend!r}: uv takes torch from a GPU index"
@@ -74,7 +75,7 @@ class GpuSource:
                 continue
             family = entry.name.startswith(("pytorch", "torchvision", "torchaudio"))
             build = re.search(r"cuda|cu\d{2,3}|gpu", entry.specifier) if family else None
-            if entry.name not in _CONDA_GPU and not build and not is_gpu_payload(entry.name):
+            if not brings_cuda(entry.name) and not build:
                 continue
             severity: Severity = "error"
             if entry.group != CONDA:  # a feature of pixi
@@ -115,10 +116,20 @@ def _paired(declarations: Declarations) -> str:
     return ""
 
 
-def _routed_message(routed: Routed) -> str:
-    if not is_family(routed.name):
-        return f"{routed.name} is taken from an index of GPU builds"
-    return f"{routed.name} is bound to a GPU build" + (f" by {routed.choice!r}" if routed.choice else "")
+def _group_of(name: str, declarations: Declarations) -> str:
+    """The extra or group that a package is required by, if nothing requires it otherwise; empty if something does."""
+    groups = [entry.group for entry in declarations.requirements if entry.name == name]
+    # uv installs the group "dev" unless it is told not to.
+    default = any(
+        entry.scope == "default" or entry.group == "dev" for entry in declarations.requirements if entry.name == name
+    )
+    return "" if default or not groups else groups[0]
+
+
+def _routed_message(name: str, choice: str) -> str:
+    if not is_family(name):
+        return f"{name} is taken from an index of GPU builds"
+    return f"{name} is bound to a GPU build" + (f" by {choice!r}" if choice else "")
 
 
 RULE = GpuSource()

@@ -38,7 +38,7 @@ class GpuContainer:
         scopes = scopes_of(source, project)
         mixed = any(says_cpu(scope.name) for scope in scopes)
         for scope in scopes:
-            severity = "note" if mixed and says_gpu(scope.name) else highest
+            severity = "note" if scope.choice or (mixed and says_gpu(scope.name)) else highest
             yield from self._scope(source, project, scope, severity)
         for scope, _, commands in commands_of(source, project):
             severity = "note" if mixed and says_gpu(scope.name) else highest
@@ -55,6 +55,10 @@ class GpuContainer:
             message = f"the job asks for a GPU runner ({label[:60]})"
             yield self._finding(source, project, scope.runner[1:], _lower(severity, says_gpu(scope.name)), message)
 
+        if scope.options is not None and re.search(r"--gpus\b|--runtime[= ]nvidia", scope.options[0]):
+            message = "the job's container is run with a GPU: it does not start without NVIDIA's container runtime"
+            yield self._finding(source, project, scope.options[1:], _lower(severity, says_gpu(scope.name)), message)
+
     def _run(self, source: Source, project: Project, what: _Commands, severity: Severity) -> Iterator[Finding]:
         scope, commands = what
         for command in commands:
@@ -63,7 +67,7 @@ class GpuContainer:
                 continue
             for number, word in enumerate(command.words):
                 runtime = texts[number : number + 2] == ["--runtime", "nvidia"]
-                if runtime or re.match(r"--gpus(=|$)|--runtime=nvidia", word.text):
+                if runtime or re.match(r"--gpus(=|$)|--runtime=nvidia|nvidia-docker$", word.text):
                     chosen = (
                         is_choice(command.condition) or says_gpu(scope.name) or _target_says_gpu(source, word.start)
                     )

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from envtool.audit.classify import is_benchmark, is_example, is_test
 from envtool.audit.deps.brings_torch import TORCH
 from envtool.audit.deps.routes import route_of
+from envtool.audit.install.gpu_variables import gpu_variables
+from envtool.audit.install.steps import Runs
 from envtool.audit.install.torch_steps import TorchStep, torch_steps
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import (
@@ -39,7 +41,10 @@ class InstallWithoutCpuIndex:
         for step in bad_steps(source, project):
             if says_cpu(step.scope.name):
                 continue
-            severity = _severity(step, source, project)
+            severity = _severity(step.scope, step.install.command.condition, step.start, (source, project))
+            # What a project's metadata or lock leads to is reported there.
+            if step.how == "project" and severity == "error":
+                severity = "warning"
             yield Finding(
                 code=self.code,
                 severity=severity,
@@ -49,10 +54,27 @@ class InstallWithoutCpuIndex:
                 message=message_of(step),
                 fix=fix_of(step, source) if severity == "error" else None,
             )
+        yield from self._variables(source, project)
         for step in torch_steps(source, project):
             if step.origin == "cpu" and step.requirement.name == "torch":
                 line = place(source, project, step.start, step.end).line
                 yield Safe(path=source.path, line=line, reason="torch comes from the CPU index here")
+
+    def _variables(self, source: Source, project: Project) -> Iterator[Finding]:
+        """Variables that send every later install to GPU builds."""
+        seen: set[int] = set()
+        for variable in gpu_variables(source, project):
+            if variable.start in seen or says_cpu(variable.scope.name):
+                continue
+            seen.add(variable.start)
+            yield Finding(
+                code=self.code,
+                severity=_severity(variable.scope, variable.condition, variable.start, (source, project)),
+                confidence="high",
+                path=source.path,
+                location=place(source, project, variable.start, variable.end),
+                message=f"{variable.name} sends every install after it to GPU builds of torch",
+            )
 
 
 def bad_steps(source: Source, project: Project) -> Iterator[TorchStep]:
@@ -69,20 +91,21 @@ def bad_steps(source: Source, project: Project) -> Iterator[TorchStep]:
         yield min(steps, key=lambda step: (step.origin != "gpu", step.requirement.name not in TORCH, step.start))
 
 
-def _severity(step: TorchStep, source: Source, project: Project) -> Severity:
+def _severity(scope: Runs, condition: str, at: int, where: tuple[Source, Project]) -> Severity:
+    source, project = where
     if is_gpu_variant(source, project):
         return "note"
     by_choice = (
-        is_choice(step.install.command.condition)
-        or says_gpu(step.scope.name)
+        scope.choice
+        or is_choice(condition)
+        or says_gpu(scope.name)
         or has_cpu_sibling(source, project)
         or is_test(source.path)
         or is_example(source.path)
         or is_benchmark(source.path)
-        or _target_says_gpu(source, step.start)
+        or _target_says_gpu(source, at)
     )
-    # What a project's metadata or lock leads to is reported there.
-    return "warning" if by_choice or step.how == "project" else "error"
+    return "warning" if by_choice else "error"
 
 
 def _target_says_gpu(source: Source, at: int) -> bool:

@@ -18,7 +18,7 @@ from envtool.audit.deps.routes import parse_requirement, route_of, wheel_of
         ("https://download.pytorch.org/whl/nightly/rocm6.2", "gpu"),
         ("https://mirror.example/stable/xpu/us/", "gpu"),
         ("https://download.pytorch.org/whl/cu${VERSION}", "gpu"),
-        ("https://pypi.nvidia.example", "gpu"),
+        ("https://pypi.nvidia.example", "nvidia"),
         ("https://download.pytorch.org/whl/torch_stable.html", "pytorch"),
         ("https://download.pytorch.org/whl/${{ matrix.backend }}", "other"),
         ("https://pypi.example/simple/", "default"),

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from envtool.audit.install.commands import Install, assignments, expand, parse_install
+from envtool.audit.install.commands import Install, parse_install
 from envtool.audit.install.lex import Dialect, lex
+from envtool.audit.install.variables import assignments, expand
 
 
 def parsed(text: str, environment: dict[str, str] | None = None, dialect: Dialect = "sh") -> Install | None:
