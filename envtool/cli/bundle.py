@@ -95,6 +95,7 @@ def bundle(
 
         from envtool.bundle.build import bundle as build
         from envtool.bundle.models import SpecOptions
+        from envtool.bundle.record import write_record
         from envtool.bundle.settings import parse_size, read_bundle_settings
         from envtool.bundle.spec import parse_data
         from envtool.cli.options import open_here
@@ -118,7 +119,10 @@ def bundle(
             spec = _spec(source, options, reporter)
             request = _request(project, settings, spec, python or layout.venv)
             request = replace(request, compare=compare, dist=project.root / dist, state=layout.state)
-            return _outcome(build(request, reporter), project.root)
+            result = build(request, reporter)
+            if result.ok:
+                write_record(layout.state, project.root, result)
+            return _outcome(result, project.root)
 
     run_command("bundle", stage, as_json=json, quiet=quiet)
 
