@@ -139,7 +139,8 @@ def _summary(risk: RiskReport) -> str:
         f'<table class="summary" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
         f'<tbody role="rowgroup">{"".join(rows)}</tbody></table>'
     )
-    return f'{matrix(risk.perspectives)}{table}<p class="legend">{say(risk.legend)}</p>'
+    hot = f"<p>{say(risk.hot_spots)}</p>" if risk.hot_spots else ""
+    return f'{matrix(risk.perspectives)}{table}{hot}<p class="legend">{say(risk.legend)}</p>'
 
 
 def _sure(risk: RiskReport) -> str:

@@ -47,15 +47,15 @@ def markdown(risk: RiskReport) -> str:
 def escape(text: str) -> str:
     """Untrusted text inside a paragraph, list or cell. An underscore inside a word marks nothing up."""
     text = re.sub(r"([\\`*\[\]<>|~])", r"\\\1", plain(text))
-    text = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
+    text = re.sub(r"(?<![^\W_])_+|_+(?![^\W_])", lambda found: "\\_" * len(found.group()), text)
     text = re.sub(r"&(?=#?\w+;)", "&amp;", text)
     # On GitHub, @name in a text calls the person of that name.
     return re.sub(r"@(?=\w)", "@<!-- -->", text)
 
 
 def code(text: str) -> str:
-    """Untrusted text as code: with more backticks around it than it has in a row, and no pipe that ends a cell."""
-    shown = plain(text).replace("|", "\\|")
+    """Untrusted text as code: with more backticks around it than it has in a row."""
+    shown = plain(text)
     longest = max((len(run) for run in re.findall("`+", shown)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""
@@ -65,6 +65,11 @@ def code(text: str) -> str:
 def say(words: Words) -> str:
     """A sentence."""
     return "".join(code(part.text) if isinstance(part, Code) else escape(part) for part in words)
+
+
+def _cell(words: Words) -> str:
+    """A sentence in a cell of a table, where a pipe is escaped even in code."""
+    return "".join(code(part.text).replace("|", "\\|") if isinstance(part, Code) else escape(part) for part in words)
 
 
 def _places(spots: Iterable[Spot]) -> list[str]:
@@ -103,8 +108,9 @@ def _summary(risk: RiskReport) -> str:
         level, likelihood = (row.level, row.likelihood) if row.looked else ("–", "–")
         counts = f"{row.errors} | {row.warnings} | {row.notes}" if row.looked else "– | – | –"
         shown = f"**{level}**" if level == "high" else level
-        rows.append(f"| {row.name} | {shown} | {likelihood} | {counts} | {say(row.mitigation)} |")
-    return "## Summary\n\n" + "\n".join(rows) + f"\n\n{say(risk.legend)}"
+        rows.append(f"| {row.name} | {shown} | {likelihood} | {counts} | {_cell(row.mitigation)} |")
+    hot = f"{say(risk.hot_spots)}\n\n" if risk.hot_spots else ""
+    return "## Summary\n\n" + "\n".join(rows) + f"\n\n{hot}{say(risk.legend)}"
 
 
 def _sure(risk: RiskReport) -> str:
@@ -192,7 +198,7 @@ def _sizes(risk: RiskReport) -> str:
     parts = ["## Size before and after"]
     if risk.sizes.bars:
         rows = ["| | size | known from |", "|---|--:|---|"]
-        rows += [f"| {bar.name} | {size(bar.size)} | {say(bar.source)} |" for bar in risk.sizes.bars]
+        rows += [f"| {bar.name} | {size(bar.size)} | {_cell(bar.source)} |" for bar in risk.sizes.bars]
         parts.append("\n".join(rows))
     if risk.sizes.missing:
         parts.append(say(risk.sizes.missing))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from envtool import __version__
 from envtool.audit.excerpt import excerpt_of
 from envtool.audit.explain import page_of
-from envtool.audit.models import Finding, Project, SourceKind
+from envtool.audit.models import Finding, Project, Skipped, SourceKind
 from envtool.audit.report import SEVERITIES, AuditReport
 from envtool.audit.risk.advice import MITIGATIONS, advice
 from envtool.audit.risk.checklist import checklist
@@ -46,6 +47,8 @@ _LEGEND = words(
     "Likelihood: certain is an error of high confidence, likely any other error, possible what depends on more than "
     "the files say."
 )
+_NOT_THE_PROJECT = ("version control", "environments made by envtool")
+_MANY = 10
 _FIXES = ("--fix", "--fix --unsafe-fixes")
 _ORDER = {"error": 0, "warning": 1, "note": 2, "high": 0, "medium": 1, "low": 2}
 
@@ -55,16 +58,18 @@ def assess(report: AuditReport) -> RiskReport:
     evidence = report.evidence
     perspectives = tuple(_perspective(report, *row) for row in PERSPECTIVES)
     groups = _groups(report)
+    sure = _sure(groups)
     there = frozenset(row.prefix for row in perspectives if row.files)
     do, dont = advice(there)
     return RiskReport(
         project=report.root.name or "project",
         version=__version__,
-        verdict=_verdict(report),
+        verdict=_verdict(report, sure),
         scope=_scope(report, evidence),
         legend=_LEGEND,
         perspectives=perspectives,
-        sure=_sure(groups),
+        hot_spots=_hot_spots(report),
+        sure=sure,
         groups=groups,
         fine=_fine(report),
         unread=_unread(report),
@@ -81,24 +86,33 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _verdict(report: AuditReport) -> Words:
-    errors = [finding for finding in report.findings if finding.severity == "error"]
-    sure = sum(finding.confidence == "high" for finding in errors)
-    warnings = report.count("warning")
+def _verdict(report: AuditReport, sure: Sequence[Sure]) -> Words:
+    errors, warnings = report.count("error"), report.count("warning")
     also = f" {plural(warnings, 'warning')} to decide on." if warnings else ""
     if not report.files:
         return ("Nothing was read: there is no file here that the audit knows.",)
     if sure:
-        what = "thing will surely break" if sure == 1 else "things will surely break"
-        likely = f", {len(errors) - sure} more likely will" if len(errors) > sure else ""
-        return (f"Not ready to move: {sure} {what}{likely}.{also}",)
+        places = sum(len(row.spots) for row in sure)
+        at = f", at {places} places" if places > len(sure) else ""
+        more = f"; {plural(errors - places, 'error')} less certain" if errors > places else ""
+        things = "thing will" if len(sure) == 1 else "things will"
+        return (f"Not ready to move: {len(sure)} {things} surely break{at}{more}.{also}",)
     if errors:
-        return (f"Not ready to move: {plural(len(errors), 'error')} to look at, none of them certain.{also}",)
+        return (f"Not ready to move: {plural(errors, 'error')} to look at, none of them certain.{also}",)
     if warnings:
         return (f"Nothing is known to break; {plural(warnings, 'warning')} to decide on before the move.",)
-    return (
-        "Ready to move, as far as reading the files can tell. The proof is a verified environment, see the checklist.",
-    )
+    return ("Nothing is known to break. The proof is an environment that was verified: see the checklist.",)
+
+
+def _hot_spots(report: AuditReport) -> Words:
+    """Errors by the first part of their path, where there are enough of them to say where to begin."""
+    counted = Counter(finding.path.partition("/")[0] for finding in report.findings if finding.severity == "error")
+    if len(counted) < 2 or counted.total() < _MANY:
+        return ()
+    line: list[str | Code] = ["Errors by folder: "]
+    for number, (name, count) in enumerate(sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:6]):
+        line += [", " if number else "", Code(name), f" {count}"]
+    return (*line, ".")
 
 
 def _scope(report: AuditReport, evidence: Evidence) -> tuple[Words, ...]:
@@ -116,8 +130,7 @@ def _scope(report: AuditReport, evidence: Evidence) -> tuple[Words, ...]:
         lines.append((f"{plural(report.suppressed, 'finding')} suppressed by comments or settings.",))
     if report.known:
         lines.append((f"{plural(report.known, 'finding')} in the baseline, not shown.",))
-    if report.skipped:
-        number = len(report.skipped)
+    if number := len(_skipped(report)):
         lines.append(
             (f"{number} {'file or folder' if number == 1 else 'files or folders'} not read, listed at the end.",)
         )
@@ -258,13 +271,19 @@ def _fine(report: AuditReport) -> tuple[Fine, ...]:
 
 def _reason(reason: str, report: AuditReport) -> str:
     """``cuda-query: not reached without CUDA`` in words: a rule's name says little to who does not know it."""
+    reason = re.sub(r"\bline \d+ chooses the GPU", "reached only where the GPU is chosen", reason)
     name, _, rest = reason.partition(": ")
     rule = next((rule for rule in report.rules.values() if rule.name == name), None)
     return f"{rest} (else {rule.code}: {rule.summary[0].lower()}{rule.summary[1:]})" if rule is not None else reason
 
 
+def _skipped(report: AuditReport) -> list[Skipped]:
+    """What was not read, without what is no part of the project: its history, and the environments made by envtool."""
+    return [row for row in report.skipped if row.reason not in _NOT_THE_PROJECT]
+
+
 def _unread(report: AuditReport) -> tuple[Unread, ...]:
     rows: dict[str, list[str]] = {}
-    for skipped in report.skipped:
+    for skipped in _skipped(report):
         rows.setdefault(skipped.reason, []).append(skipped.path)
     return tuple(Unread(reason=reason, paths=tuple(paths)) for reason, paths in rows.items())

@@ -113,7 +113,7 @@ def _current(evidence: Evidence) -> Box:
 
 
 def _way_back(evidence: Evidence) -> Box:
-    what = "the way back was tried, and timed"
+    what = "switching back was tried, and timed"
     if evidence.flip is not None:
         flip = evidence.flip
         return _box(what, True, (f"{flip.seconds:.2f} s to generation {flip.after}, on {flip.day}",))

@@ -177,6 +177,7 @@ class RiskReport:
     scope: tuple[Words, ...]
     legend: Words
     perspectives: tuple[Perspective, ...]
+    hot_spots: Words
     sure: tuple[Sure, ...]
     groups: tuple[Group, ...]
     fine: tuple[Fine, ...]

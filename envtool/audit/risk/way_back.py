@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from envtool.audit.risk.evidence import EnvironmentFacts, Evidence
 from envtool.audit.risk.model import Bar, Code, Sizes, WayBack, Words, words
+from envtool.reports.tables import size
 
 
 def way_back(evidence: Evidence) -> WayBack:
@@ -30,44 +31,53 @@ def way_back(evidence: Evidence) -> WayBack:
 
 
 def _time(evidence: Evidence, back: EnvironmentFacts | None) -> Words:
-    flip = evidence.flip
+    flip, builds = evidence.flip, back is None and evidence.lock is not None
+    build = ""
+    if builds:
+        download = f": it downloads {size(evidence.plan.full)}" if evidence.plan is not None else ""
+        build = f" Full torch is built first; how long that takes was not measured{download}."
     if flip is not None:
         before = "the environment before" if flip.before is None else f"generation {flip.before}"
-        return (f"Measured here on {flip.day}: {flip.seconds:.2f} s from {before} to generation {flip.after}.",)
-    if back is not None:
-        return words(
-            "Not measured in this project yet: run `envtool rollback` and `envtool rollback --to previous` once, and "
-            "write this report again."
+        way = f"from {before} to generation {flip.after}"
+        return (f"The switch: {flip.seconds:.2f} s, measured here on {flip.day} {way}.{build}",)
+    if back is not None or builds:
+        try_it = words(
+            "The switch was not measured in this project yet: run `envtool rollback` and "
+            "`envtool rollback --to previous` once, and write this report again."
         )
+        return (*try_it, build) if build else try_it
     return words("Not measured: envtool has not set this project up yet.")
 
 
 def sizes(evidence: Evidence) -> Sizes:
-    """Before and after, from the environments that exist; else the downloads of the lock; else how to learn them."""
-    bars: list[Bar] = []
+    """Before and after: the environments that exist, the downloads of the lock, the bundle; or how to learn them."""
     full = max((one for one in evidence.environments if one.is_full), key=_newest, default=None)
     cpu = max((one for one in evidence.environments if one.backend == "cpu"), key=_newest, default=None)
-    for name, one in (("before: full torch", full), ("after: CPU-only", cpu)):
-        if one is not None and one.size:
-            bars.append(Bar(name=name, size=one.size, source=(f"on disk, generation {one.number}, torch {one.torch}",)))
-    missing: Words = ()
-    if len(bars) < 2 and evidence.plan is not None:
-        source = words("to download, from the lock's files")
-        bars += [
-            Bar(name="before: full torch", size=evidence.plan.full, source=source),
-            Bar(name="after: CPU-only", size=evidence.plan.cpu, source=source),
-        ]
-    elif not bars:
-        missing = words("Not known yet: `envtool setup --cpu --dry-run` says both, without changing anything.")
-    elif len(bars) < 2:
-        missing = words("The other one is not known: `envtool setup --cpu --dry-run` says what both would take.")
-    bundle = evidence.bundle
+    plan, bundle = evidence.plan, evidence.bundle
+    before, after = [_on_disk("full torch", full)], [_on_disk("CPU-only", cpu)]
+    if plan is not None:
+        source = words("the files of the lock, for this machine")
+        before.append(Bar(name="full torch, to download", size=plan.full, source=source))
+        after.append(Bar(name="CPU-only, to download", size=plan.cpu, source=source))
     if bundle is not None:
         if bundle.default_size:
             source = ("PyInstaller's own hook, same app",)
-            bars.append(Bar(name="bundle before", size=bundle.default_size, source=source))
-        bars.append(Bar(name="bundle after", size=bundle.size, source=("on disk: ", Code(bundle.path))))
-    return Sizes(bars=tuple(bars), missing=missing)
+            before.append(Bar(name="bundle before", size=bundle.default_size, source=source))
+        after.append(Bar(name="bundle", size=bundle.size, source=("on disk: ", Code(bundle.path))))
+    missing: Words = ()
+    if plan is None and (full is None or cpu is None):
+        what = "Not known yet" if full is None and cpu is None else "The other one is not known yet"
+        missing = (
+            f"{what}: ",
+            *words("`envtool setup --cpu --dry-run` says what both take."),
+        )
+    return Sizes(bars=tuple(bar for bar in (*before, *after) if bar is not None), missing=missing)
+
+
+def _on_disk(name: str, one: EnvironmentFacts | None) -> Bar | None:
+    if one is None or not one.size:
+        return None
+    return Bar(name=f"{name}, on disk", size=one.size, source=(f"generation {one.number}, torch {one.torch}",))
 
 
 def _newest(one: EnvironmentFacts) -> tuple[bool, int]:
