@@ -13,7 +13,7 @@ from envtool.audit.explain import page_of
 from envtool.audit.models import Finding, Project, Skipped, SourceKind
 from envtool.audit.report import SEVERITIES, AuditReport
 from envtool.audit.risk.advice import MITIGATIONS, advice
-from envtool.audit.risk.checklist import checklist
+from envtool.audit.risk.checklist import checklist, deselected
 from envtool.audit.risk.evidence import Evidence
 from envtool.audit.risk.fine import fine_lines
 from envtool.audit.risk.model import (
@@ -126,6 +126,8 @@ def _scope(report: AuditReport, evidence: Evidence) -> tuple[Words, ...]:
         lines.append((f"{mended[1]}{' more' if mended[0] else ''} with ", Code("--unsafe-fixes"), ", to be looked at."))
     if report.since:
         lines.append(("Only files changed since ", Code(report.since), " are reported."))
+    if left_out := deselected(report):
+        lines.append((f"Rules that were not run: {', '.join(left_out)}.",))
     if report.suppressed:
         lines.append((f"{plural(report.suppressed, 'finding')} suppressed by comments or settings.",))
     if report.known:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from envtool.audit.report import AuditReport
 from envtool.audit.risk.evidence import EnvironmentFacts, Evidence, Mention
 from envtool.audit.risk.model import Box, Code, Perspective, Phase, State, Words, words
+from envtool.audit.rules import RULES
 
 _DELIVERY = ("dockerfile", "compose", "ci", "makefile", "shell")
 
@@ -41,6 +42,11 @@ def checklist(report: AuditReport, perspectives: Sequence[Perspective]) -> tuple
     )
 
 
+def deselected(report: AuditReport) -> list[str]:
+    """The codes of rules that this audit did not run: what they would find is not known."""
+    return [rule.code for rule in RULES if rule.code not in report.rules]
+
+
 def _box(what: str, done: bool, evidence: Words) -> Box:
     return Box(what=words(what), state="done" if done else "open", evidence=evidence)
 
@@ -57,7 +63,9 @@ def _clean(row: Perspective, report: AuditReport) -> Box:
     if report.since or report.known:
         return Box(what=what, state="open", evidence=("only a part was looked at: see the scope above",))
     found = f"{_count(row.files, 'file')} read, {_count(row.warnings, 'warning')}"
-    return Box(what=what, state="done", evidence=(found,))
+    left_out = [code for code in deselected(report) if code.startswith(row.prefix)]
+    without = f", without {', '.join(left_out)}" if left_out else ""
+    return Box(what=what, state="done", evidence=(found + without,))
 
 
 def _count(number: int, noun: str) -> str:
