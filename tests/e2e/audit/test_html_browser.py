@@ -1,5 +1,5 @@
-"""The HTML report in a real headless browser: the filters, by mouse and by keyboard, with a script and without; phones and
-the dark; contrast; and hostile names that stay text."""
+"""The HTML report in a real headless browser: its filters by mouse, by keyboard and without a script; phones and the
+dark; contrast; and hostile names that stay text."""
 
 from __future__ import annotations
 
