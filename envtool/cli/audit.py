@@ -195,7 +195,9 @@ def _formats(names: list[str], files: list[Path]) -> tuple[list[str], str]:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(text, encoding="utf-8", newline="\n")
+        # A file name that is no UTF-8 becomes an escape, which JSON reads as one.
+        with file.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
+            stream.write(text)
     except OSError as error:
         hint = "Check that the folder exists and can be written to."
         raise UsageError("audit.output", f"cannot write {file}: {error.strerror}", hint) from None
