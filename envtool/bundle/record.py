@@ -50,7 +50,8 @@ def read_record(state: Path, root: Path) -> BundleRecord | None:
         if data.pop("schema") != SCHEMA:
             return None
         record = BundleRecord(**{**data, "checks": tuple(CheckResult(**check) for check in data["checks"])})
-        there = sum(list_files(root / record.path).values())
+        place = root / record.path
+        there = sum(list_files(place).values()) if place.is_relative_to(root) and record.path else 0
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     failed = any(check.status == "fail" for check in record.checks)

@@ -38,7 +38,9 @@ def project_root(audited: Path, cwd: Path) -> Path:
 
 def gather(root: Path) -> Evidence:
     """The evidence that lies in a project folder. Never raises for what is in it."""
+    from envtool.adapters.platform import disk_usage
     from envtool.env.records import layout_for
+    from envtool.env.status import read_status
     from envtool.lock.project import open_project
 
     notes: list[str] = []
@@ -54,11 +56,12 @@ def gather(root: Path) -> Evidence:
         from envtool.lock.stage import existing_lock
 
         lock = existing_lock(project)
-    environments, way_back = _environments(layout)
+    status = read_status(layout)
     return Evidence(
         lock=_lock(project, lock, notes) if lock is not None else None,
-        environments=environments,
-        way_back=way_back,
+        environments=tuple(_environment(row) for row in status.rows),
+        own_size=disk_usage([layout.venv]).apparent if status.occupant.kind == "directory" else None,
+        way_back=status.way_back,
         flip=_flip(layout),
         bundle=_bundle(layout),
         plan=_plan(lock) if lock is not None else None,
@@ -98,13 +101,6 @@ def _lock(project: Project, lock: Lock, notes: list[str]) -> LockFacts:
         )
         stale = staleness(lock, request, project, (CPU,))
     return LockFacts(path=LOCKFILES, torch=torch, stale=stale)
-
-
-def _environments(layout: Layout) -> tuple[tuple[EnvironmentFacts, ...], int | None]:
-    from envtool.env.status import read_status
-
-    status = read_status(layout)
-    return tuple(_environment(row) for row in status.rows), status.way_back
 
 
 def _environment(row: Row) -> EnvironmentFacts:

@@ -77,10 +77,14 @@ class Mention:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
-    """Everything that is known; what is not known is None or empty. ``notes``: what could not be read, and why."""
+    """Everything that is known; what is not known is None or empty.
+
+    ``own_size``: bytes of a ``.venv`` that envtool did not make. ``notes``: what could not be read, and why.
+    """
 
     lock: LockFacts | None = None
     environments: tuple[EnvironmentFacts, ...] = ()
+    own_size: int | None = None
     way_back: int | None = None
     flip: FlipFacts | None = None
     bundle: BundleFacts | None = None

@@ -55,6 +55,8 @@ def sizes(evidence: Evidence) -> Sizes:
     cpu = max((one for one in evidence.environments if one.backend == "cpu"), key=_newest, default=None)
     plan, bundle = evidence.plan, evidence.bundle
     before, after = [_on_disk("full torch", full)], [_on_disk("CPU-only", cpu)]
+    if evidence.own_size is not None:
+        before.append(Bar(name="the present .venv, on disk", size=evidence.own_size, source=("your own, as it is",)))
     if plan is not None:
         source = words("the files of the lock, for this machine")
         before.append(Bar(name="full torch, to download", size=plan.full, source=source))
@@ -66,11 +68,8 @@ def sizes(evidence: Evidence) -> Sizes:
         after.append(Bar(name="bundle", size=bundle.size, source=("on disk: ", Code(bundle.path))))
     missing: Words = ()
     if plan is None and (full is None or cpu is None):
-        what = "Not known yet" if full is None and cpu is None else "The other one is not known yet"
-        missing = (
-            f"{what}: ",
-            *words("`envtool setup --cpu --dry-run` says what both take."),
-        )
+        what = "Not known yet" if full is None and cpu is None else "What the other one takes is not known yet"
+        missing = (f"{what}: ", *words("`envtool setup --cpu --dry-run` says what both take."))
     return Sizes(bars=tuple(bar for bar in (*before, *after) if bar is not None), missing=missing)
 
 

@@ -203,7 +203,9 @@ def test_sizes_are_those_that_are_known(tmp_path):
         [("full torch, on disk", 4_500_000_000), ("CPU-only, on disk", 900_000_000)],
         "",
     )
-    assert sizes(environments=(CPU,))[1].startswith("The other one is not known yet: envtool setup --cpu --dry-run")
+    assert sizes(environments=(CPU,))[1].startswith(
+        "What the other one takes is not known yet: envtool setup --cpu --dry-run"
+    )
     assert sizes()[1].startswith("Not known yet: envtool setup --cpu --dry-run")
     assert sizes(plan=PlanFacts(cpu=2, full=28)) == (
         [("full torch, to download", 28), ("CPU-only, to download", 2)],
