@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from envtool.audit.models import Finding, Safe, Severity, Skipped, Source
+from envtool.audit.risk.evidence import NONE, Evidence
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
@@ -24,7 +25,11 @@ class RuleInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport:
-    """One audit, complete. All tuples are in the order of path, line and code; nothing depends on the time."""
+    """One audit, complete. All tuples are in the order of path, line and code; nothing depends on the time.
+
+    ``since`` names the commit when only files changed since are reported. ``evidence`` is what is known of the project
+    beside its sources, for the risk report.
+    """
 
     root: Path
     findings: tuple[Finding, ...]
@@ -34,6 +39,8 @@ class AuditReport:
     files: int
     suppressed: int = 0
     known: int = 0
+    since: str = ""
+    evidence: Evidence = field(default=NONE, repr=False)
     sources: Mapping[str, Source] = field(default_factory=dict, repr=False)
     cache: Mapping[tuple[str, str], object] = field(default_factory=dict, repr=False, compare=False)
 

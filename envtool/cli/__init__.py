@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
 def main() -> None:
     """Entry point of the ``envtool`` console script."""
     arguments = sys.argv[1:]
+    # As stderr does: what the console cannot show, and a file name that is no UTF-8, becomes an escape; in JSON, too.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if arguments[:1] == ["setup"]:
             from envtool.cli.quick import already_satisfied

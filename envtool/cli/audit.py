@@ -92,6 +92,7 @@ def audit(
 
             mended = show_diff(report, unsafe=unsafe_fixes) if diff else fix_rounds(report, again, unsafe=unsafe_fixes)
             report = mended.report
+        report = _with_evidence(report, {*names, stdout_format})
         for file, name in zip(output or [], names, strict=True):
             _write(file, FORMATS[name](report))
         text = "" if quiet and stdout_format == "text" else FORMATS[stdout_format](report)
@@ -153,7 +154,20 @@ def _audit(paths: list[Path], choices: _Choices) -> tuple[AuditReport, AuditOpti
     )
     # Nothing of a short-lived process is garbage; the collector would look at every syntax tree again and again.
     gc.disable()
-    return run_audit(discover(paths, cwd=cwd, exclude=options.exclude), RULES, options), options
+    report = run_audit(discover(paths, cwd=cwd, exclude=options.exclude), RULES, options)
+    return replace(report, since=choices.since or ""), options
+
+
+def _with_evidence(report: AuditReport, formats: set[str]) -> AuditReport:
+    """The report with what the project's own records say, if one of the formats is a risk report."""
+    from dataclasses import replace
+
+    from envtool.audit.formats import RISK_FORMATS
+    from envtool.cli.audit_evidence import gather, project_root
+
+    if not RISK_FORMATS & formats:
+        return report
+    return replace(report, evidence=gather(project_root(report.root, Path.cwd().resolve())))
 
 
 def _formats(names: list[str], files: list[Path]) -> tuple[list[str], str]:
@@ -181,7 +195,9 @@ def _formats(names: list[str], files: list[Path]) -> tuple[list[str], str]:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(text, encoding="utf-8", newline="\n")
+        # A file name that is no UTF-8 becomes an escape, which JSON reads as one.
+        with file.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
+            stream.write(text)
     except OSError as error:
         hint = "Check that the folder exists and can be written to."
         raise UsageError("audit.output", f"cannot write {file}: {error.strerror}", hint) from None

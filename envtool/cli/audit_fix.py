@@ -27,8 +27,8 @@ class Mended:
 
 def show_diff(report: AuditReport, *, unsafe: bool) -> Mended:
     """What fixing would change. Nothing is written."""
+    from envtool.audit.excerpt import plain
     from envtool.audit.fixes import plan_fixes, unified_diff
-    from envtool.audit.formats.text import plain
 
     plan = plan_fixes(report.sources, report.findings, unsafe=unsafe)
     diff = unified_diff(report.sources, plan.texts)
@@ -74,7 +74,7 @@ def _left(plan: FixPlan) -> list[str]:
 
 
 def _summary(fixed: Mapping[str, int], notes: list[str]) -> str:
-    from envtool.audit.formats.text import plain
+    from envtool.audit.excerpt import plain
 
     count = sum(fixed.values())
     lines = [f"Fixed {count} finding{'s' * (count != 1)} in {len(fixed)} file{'s' * (len(fixed) != 1)}."]

@@ -100,6 +100,7 @@ def bundle(
 
         from envtool.bundle.build import bundle as build
         from envtool.bundle.models import SpecOptions
+        from envtool.bundle.record import write_record
         from envtool.bundle.settings import parse_size, read_bundle_settings
         from envtool.bundle.spec import data_entry, seen_from
         from envtool.cli.bundle_audit import audit_before
@@ -132,10 +133,11 @@ def bundle(
             request = replace(request, compare=compare, dist=project.root / dist, state=layout.state)
             request = replace(request, full_packages=_full_packages(layout) if compare else None)
             result = build(request, reporter)
-            if audited is None:
-                return _outcome(result, project.root)
-            result = replace(result, checks=(audited.check, *result.checks))
-            return _outcome(result, project.root, audit=audited.data)
+            if audited is not None:
+                result = replace(result, checks=(audited.check, *result.checks))
+            if result.ok:
+                write_record(layout.state, project.root, result)
+            return _outcome(result, project.root, audit=audited.data if audited is not None else None)
 
     run_command("bundle", stage, as_json=json, quiet=quiet)
 

@@ -16,7 +16,7 @@ from envtool.env.install import Installation, pins_here
 from envtool.errors import EnvtoolError, InstallError
 from envtool.models import Artifact, IndexAccess, Lock, Pin
 from envtool.torch import offers
-from envtool.torch.backends import FULL, Backend
+from envtool.torch.backends import CPU, FULL, Backend
 from envtool.torch.family import is_family
 from envtool.torch.targets import Target, host_target
 
@@ -86,6 +86,19 @@ def measure(what: Installation, python: str, interpreter: str) -> tuple[Size, Si
     target = host_target()
     own = _total((*torch, *rest), known, target, python, what.backend)
     return own, _total((*full, *rest), known, target, python, FULL) if full is not None else None
+
+
+def recall(lock: Lock, python: str) -> tuple[int, int] | None:
+    """Bytes to download for the cpu and the full backend, from sizes that an earlier plan learned; no network is used.
+
+    None where a single one is not known. Raises LockError when the lock does not cover this machine or a backend.
+    """
+    known, target = known_sizes(), host_target()
+    sizes = []
+    for backend in (CPU, FULL):
+        torch, rest = pins_here(lock, backend.name, python)
+        sizes.append(_total((*torch, *rest), known, target, python, backend))
+    return None if any(size.unknown for size in sizes) else (sizes[0].download, sizes[1].download)
 
 
 def _full_pins(lock: Lock, backend: Backend, python: str) -> tuple[Pin, ...] | None:

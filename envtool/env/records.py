@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +174,33 @@ def remember(layout: Layout, *, used: int | None = None, previous: int | None = 
 def remembered_previous(layout: Layout) -> int | None:
     """The number of the generation that was current before, as far as that is known."""
     return _facts(layout).get("previous")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flip:
+    """A rollback that was a flip: seconds from the command's start to the switch, from where to where, when (UTC)."""
+
+    seconds: float
+    before: int | None
+    after: int
+    at: str
+
+
+def remember_flip(layout: Layout, flip: Flip) -> None:
+    """Remember how long the last flip took. Only a figure for reports: a failure to write is ignored."""
+    with contextlib.suppress(OSError):
+        files.write_text(layout.state / "flip.json", json.dumps({"schema": SCHEMA, **asdict(flip)}) + "\n")
+
+
+def remembered_flip(layout: Layout) -> Flip | None:
+    """The last flip that ``rollback`` made, or None when there was none that this envtool can read."""
+    try:
+        data = dict(json.loads((layout.state / "flip.json").read_text(encoding="utf-8")))
+        if data.pop("schema") != SCHEMA:
+            return None
+        return Flip(seconds=float(data["seconds"]), before=data["before"], after=int(data["after"]), at=str(data["at"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def next_id(layout: Layout) -> int:

@@ -6,9 +6,11 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from envtool.env import generations as chain
 from envtool.env.installed import installed_versions
+from envtool.env.records import Flip, remember_flip
 from envtool.env.setup import SetupRequest, SetupResult, describe_own, setup
 from envtool.env.verify import VerifyOptions, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError, InstallError, RollbackError
@@ -134,6 +136,9 @@ def _flip(
             chain.activate(layout, target, adopt=adopt)
         except InstallError as error:
             raise RollbackError(f"rollback.{error.code.split('.')[-1]}", error.message, error.hint) from error
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        before = live.id if live is not None else None
+        remember_flip(layout, Flip(seconds=round(seconds(), 3), before=before, after=target.id, at=now))
         if adopt is not None:
             notes = (Note(code="env.adopted", message=f"your own .venv is kept as generation {adopt.id}"),)
     return SetupResult(

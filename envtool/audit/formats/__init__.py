@@ -24,6 +24,9 @@ FORMATS: dict[str, Callable[[AuditReport], str]] = {
 }
 """Every format of ``envtool audit --format``; a renderer gives the whole text, with a newline at its end."""
 
+RISK_FORMATS = frozenset({"markdown", "html"})
+"""The formats that are risk reports: they also say what the project's own records hold."""
+
 SUFFIXES: dict[str, str] = {
     ".txt": "text",
     ".json": "json",

@@ -1,17 +1,83 @@
-"""The risk report as one HTML file: no remote asset, readable on a phone and in the dark, filtered in the page."""
+"""The risk report as one HTML file: no remote asset, readable on a phone and in the dark, filtered in the page.
+
+The filters are the page's own style (``:has``), so that they work by keyboard and without a script; the script only
+counts what is shown.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from html import escape as html_escape
 from importlib.resources import files
 
-from envtool.audit.formats.markdown import PERSPECTIVES, level_of, likelihood_of, of_perspective
-from envtool.audit.formats.text import excerpt_of, plain
-from envtool.audit.models import Finding
-from envtool.audit.report import SEVERITIES, AuditReport
+from markdown_it import MarkdownIt
 
-_LEVELS = ("low", "medium", "high")
-_LIKELIHOODS = ("possible", "likely", "certain")
+from envtool.audit.excerpt import plain
+from envtool.audit.formats.picture import bars, matrix
+from envtool.audit.report import SEVERITIES, AuditReport
+from envtool.audit.risk.assess import assess, plural
+from envtool.audit.risk.model import Box, Code, Entry, Fine, Group, Phase, RiskReport, Spot, Words
+
+SHOWN = 8
+"""How many of one kind are shown before the rest is folded away."""
+
+_TITLES = {
+    "summary": "Summary",
+    "sure": "What will surely break",
+    "findings": "Findings, and what to write instead",
+    "fine": "Checked and found fine",
+    "checklist": "Checklist",
+    "advice": "Do and don't",
+    "back": "The way back",
+    "size": "Size before and after",
+    "unread": "Not read",
+    "sign-off": "Sign-off",
+}
+
+
+def render_html(report: AuditReport) -> str:
+    """The risk report of an audit."""
+    return html(assess(report))
+
+
+def html(risk: RiskReport) -> str:
+    """The whole page. Style and script stand in the page; a content security policy forbids anything from outside."""
+    folder = files("envtool.audit.formats") / "assets"
+    style = (folder / "report.css").read_text(encoding="utf-8")
+    script = (folder / "report.js").read_text(encoding="utf-8")
+    parts = {
+        "summary": _summary(risk),
+        "sure": _sure(risk),
+        "findings": _filters(risk) + "".join(_group(group) for group in risk.groups) if risk.groups else "",
+        "fine": _fine(risk.fine),
+        "checklist": _checklist(risk.phases),
+        "advice": _advice(risk),
+        "back": _way_back(risk),
+        "size": bars(risk.sizes.bars) + (f"<p>{say(risk.sizes.missing)}</p>" if risk.sizes.missing else ""),
+        "unread": _unread(risk),
+        "sign-off": _SIGN_OFF,
+    }
+    there = {name: body for name, body in parts.items() if body}
+    links = "".join(f'<li><a href="#{name}">{_TITLES[name]}</a></li>' for name in there)
+    sections = "\n".join(
+        f'<section id="{name}" aria-labelledby="h-{name}"><h2 id="h-{name}">{_TITLES[name]}</h2>{body}</section>'
+        for name, body in there.items()
+    )
+    title = f"Moving {escape(risk.project)} to CPU-only PyTorch"
+    policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{title}: risk report</title><style>\n{style}</style></head>\n<body>\n"
+        f'<header><p class="kind">Risk report</p><h1>{title}</h1>'
+        f'<p class="verdict {_mood(risk)}">{say(risk.verdict)}</p>'
+        f'<p class="scope">{" ".join(say(line) for line in risk.scope)}</p></header>\n'
+        f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n<main>\n{sections}\n</main>\n'
+        f"<footer><p>Written by envtool {escape(risk.version)} from the files alone: nothing of the project was "
+        f"run.</p></footer>\n<script>\n{script}</script></body></html>\n"
+    )
 
 
 def escape(text: str) -> str:
@@ -19,111 +85,185 @@ def escape(text: str) -> str:
     return html_escape(plain(text), quote=True)
 
 
-def render_html(report: AuditReport) -> str:
-    """The whole page. Style and script stand in the page; a content security policy forbids anything from outside."""
-    folder = files("envtool.audit.formats") / "assets"
-    style = (folder / "report.css").read_text(encoding="utf-8")
-    script = (folder / "report.js").read_text(encoding="utf-8")
-    body = "\n".join(
-        [
-            "<header><h1>Moving to CPU-only PyTorch</h1>" + _counts(report) + "</header>",
-            "<main>",
-            "<section><h2>Risk</h2>" + _matrix(report) + _perspectives(report) + "</section>",
-            "<section><h2>Findings</h2>" + _filters(report) + _findings(report) + "</section>",
-            _rows("Checked and found fine", [(f"{row.path}:{row.line}", row.reason) for row in report.safe]),
-            _rows("Not read", [(row.path, row.reason) for row in report.skipped]),
-            "</main>",
-        ]
+def say(words: Words) -> str:
+    """A sentence."""
+    return "".join(f"<code>{escape(part.text)}</code>" if isinstance(part, Code) else escape(part) for part in words)
+
+
+def _mood(risk: RiskReport) -> str:
+    levels = {row.level for row in risk.perspectives}
+    return next((level for level in ("high", "medium", "low") if level in levels), "none")
+
+
+def _places(spots: Iterable[Spot]) -> list[str]:
+    lines: dict[str, list[int]] = {}
+    for spot in spots:
+        lines.setdefault(spot.path, []).append(spot.line)
+    return [
+        f"<code>{escape(path)}:{','.join(str(number) for number in numbers)}</code>" for path, numbers in lines.items()
+    ]
+
+
+def _folding(items: Sequence[str], noun: str, kind: str = "") -> str:
+    """A list whose tail is folded away."""
+    name = f' class="{kind}"' if kind else ""
+    head, tail = "".join(items[:SHOWN]), "".join(items[SHOWN:])
+    rest = (
+        f"<details><summary>{plural(len(items) - SHOWN, noun)} more</summary><ul{name}>{tail}</ul></details>"
+        if tail
+        else ""
     )
-    policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Moving to CPU-only PyTorch: risk report</title><style>\n{style}</style></head>\n"
-        f"<body>\n{body}\n<script>\n{script}</script></body></html>\n"
-    )
+    return f"<ul{name}>{head}</ul>{rest}"
 
 
-def _counts(report: AuditReport) -> str:
-    counts = "".join(
-        f'<li class="{severity}"><b>{report.count(severity)}</b> {severity}{"s" * (report.count(severity) != 1)}</li>'
-        for severity in SEVERITIES
-    )
-    return f'<ul class="counts">{counts}<li><b>{report.files}</b> files read</li></ul>'
+# --- the parts --------------------------------------------------------------------------------------------------------
 
 
-def _matrix(report: AuditReport) -> str:
-    """Level against likelihood; each perspective with findings is a name in its cell."""
-    cells: dict[tuple[str, str], list[str]] = {}
-    for prefix, name, _ in PERSPECTIVES:
-        found = of_perspective(report, prefix)
-        if found:
-            likelihood = likelihood_of(found)
-            key = (level_of(found), "possible" if likelihood == "none" else likelihood)
-            cells.setdefault(key, []).append(name)
-    parts = ['<svg viewBox="0 0 640 300" role="img" aria-label="Level of each risk against its likelihood">']
-    for row, level in enumerate(reversed(_LEVELS)):
-        parts.append(f'<text x="70" y="{row * 85 + 48}" text-anchor="end" class="axis">{level}</text>')
-        for column, likelihood in enumerate(_LIKELIHOODS):
-            heat = column + (2 - row)
-            x, y = 85 + column * 185, row * 85 + 5
-            parts.append(f'<rect x="{x}" y="{y}" width="178" height="78" rx="6" class="heat{heat}"/>')
-            for line, name in enumerate(cells.get((level, likelihood), ())):
-                parts.append(f'<text x="{x + 89}" y="{y + 20 + line * 16}" text-anchor="middle">{escape(name)}</text>')
-    for column, likelihood in enumerate(_LIKELIHOODS):
-        x = 85 + column * 185 + 89
-        parts.append(f'<text x="{x}" y="280" text-anchor="middle" class="axis">{likelihood}</text>')
-    return "".join(parts) + "</svg>"
-
-
-def _perspectives(report: AuditReport) -> str:
+def _summary(risk: RiskReport) -> str:
+    columns = ("perspective", "level", "likelihood", "errors", "warnings", "notes", "mitigation")
+    head = "".join(f'<th scope="col" role="columnheader">{name}</th>' for name in columns)
     rows = []
-    for prefix, name, mitigation in PERSPECTIVES:
-        found = of_perspective(report, prefix)
-        checked = any(code.startswith(prefix) for code in report.rules)
-        level = level_of(found) if checked else "not checked"
-        shown = mitigation if found else "nothing to do" if checked else "–"
-        likelihood = likelihood_of(found) if checked else "–"
+    for row in risk.perspectives:
+        level = f'<span class="badge {row.level}">{row.level}</span>' if row.looked else "–"
+        counts = (row.errors, row.warnings, row.notes) if row.looked else ("–", "–", "–")
+        cells = (level, row.likelihood if row.looked else "–", *counts, say(row.mitigation))
         rows.append(
-            f"<tr><th scope='row'>{name}</th><td class='{level}'>{level}</td><td>{likelihood}</td>"
-            f"<td>{len(found)}</td><td>{shown}</td></tr>"
+            f'<tr role="row"><th scope="row" role="rowheader">{escape(row.name)}</th>'
+            + "".join(
+                f'<td role="cell" data-label="{name}"><span>{cell}</span></td>'
+                for name, cell in zip(columns[1:], cells, strict=True)
+            )
+            + "</tr>"
         )
-    head = "<tr><th>perspective</th><th>level</th><th>likelihood</th><th>findings</th><th>mitigation</th></tr>"
-    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
-
-
-def _filters(report: AuditReport) -> str:
-    if not report.findings:
-        return "<p>Nothing was found.</p>"
-    boxes = "".join(
-        f'<label><input type="checkbox" name="severity" value="{severity}" checked> {severity}</label>'
-        for severity in SEVERITIES
+    table = (
+        f'<table class="summary" role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{"".join(rows)}</tbody></table>'
     )
-    options = "".join(f'<option value="{prefix}">{name}</option>' for prefix, name, _ in PERSPECTIVES)
-    select = f'<label>Perspective <select name="perspective"><option value="">all</option>{options}</select></label>'
-    return f'<form id="filters">{boxes}{select}<output></output></form>'
+    hot = f"<p>{say(risk.hot_spots)}</p>" if risk.hot_spots else ""
+    return f'{matrix(risk.perspectives)}{table}{hot}<p class="legend">{say(risk.legend)}</p>'
 
 
-def _findings(report: AuditReport) -> str:
-    return "".join(_finding(finding, report) for finding in report.findings)
+def _sure(risk: RiskReport) -> str:
+    if not risk.sure:
+        return "<p>Nothing that the audit is sure of.</p>"
+    rows = []
+    for row in risk.sure:
+        places = _places(row.spots)
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        mitigation = f'<p class="mitigation">Mitigation: {say(row.mitigation)}.</p>' if row.mitigation else ""
+        rows.append(
+            f'<li><p class="where">{", ".join(places[:SHOWN])}{more}</p>'
+            f'<p>{escape(row.message)} <a href="#{row.code}">{row.code}</a></p>{mitigation}</li>'
+        )
+    return f'<ol class="sure">{"".join(rows)}</ol>'
 
 
-def _finding(finding: Finding, report: AuditReport) -> str:
-    place = f"{finding.path}:{finding.location.line}:{finding.location.column}"
-    source = "\n".join(excerpt_of(finding, report))
-    quoted = f"<pre><code>{html_escape(source)}</code></pre>" if source else ""
+def _filters(risk: RiskReport) -> str:
+    severities = {entry.severity for group in risk.groups for entry in group.entries}
+    by_severity = [(f"s-{name}", name) for name in SEVERITIES if name in severities]
+    by_perspective = [(f"p-{row.prefix}", row.name) for row in risk.perspectives if row.findings]
     return (
-        f'<article data-severity="{finding.severity}" data-perspective="{finding.code[:4]}">'
-        f'<h3><span class="{finding.severity}">{finding.severity}</span> {finding.code} '
-        f"<small>{escape(report.rules[finding.code].summary)}</small></h3>"
-        f"<p><code>{escape(place)}</code> · confidence {finding.confidence}</p>"
-        f"<p>{escape(finding.message)}</p>{quoted}</article>"
+        '<div class="filters" role="group" aria-label="Filter the findings">'
+        f"{_boxes('Severity', by_severity)}{_boxes('Perspective', by_perspective)}"
+        '<output aria-live="polite"></output></div>'
     )
 
 
-def _rows(title: str, rows: list[tuple[str, str]]) -> str:
-    if not rows:
+def _boxes(legend: str, rows: Sequence[tuple[str, str]]) -> str:
+    boxes = "".join(
+        f'<label><input type="checkbox" id="{name}" checked> {escape(label)}</label>' for name, label in rows
+    )
+    return f"<fieldset><legend>{legend}</legend>{boxes}</fieldset>"
+
+
+def _group(group: Group) -> str:
+    has = " ".join(name for name in SEVERITIES if any(entry.severity == name for entry in group.entries))
+    instead = ""
+    if group.instead:
+        # The pages are envtool's own; HTML in them would still be shown, not obeyed.
+        instead = (
+            f"<details><summary>Instead</summary>{MarkdownIt('commonmark', {'html': False}).render(group.instead)}"
+        )
+        instead += "</details>"
+    entries = "".join(_entry(entry) for entry in group.entries)
+    return (
+        f'<article id="{group.code}" data-has="{has}" data-perspective="{group.code[:4]}">'
+        f'<h3><span class="code">{group.code}</span> {escape(group.summary)}</h3>{entries}{instead}</article>'
+    )
+
+
+def _entry(entry: Entry) -> str:
+    facts = [] if entry.confidence == "high" else [f"{entry.confidence} confidence"]
+    if entry.severity != "note":
+        facts.append(f"fix: <code>envtool audit {entry.fix}</code>" if entry.fix else "fix by hand")
+    shown = f' <span class="facts">{"; ".join(facts)}</span>' if facts else ""
+    return (
+        f'<div class="entry" data-severity="{entry.severity}">'
+        f'<p><span class="badge {entry.severity}">{entry.severity}</span> {escape(entry.message)}.{shown}</p>'
+        f"{_folding([_spot(spot) for spot in entry.spots], 'place', 'spots')}</div>"
+    )
+
+
+def _spot(spot: Spot) -> str:
+    place = f"{spot.path}:{spot.line}:{spot.column}"
+    # The excerpt has its control characters made visible already.
+    source = "\n".join(spot.excerpt)
+    quoted = f'<pre tabindex="0"><code>{html_escape(source)}</code></pre>' if source else ""
+    return f"<li><code>{escape(place)}</code>{quoted}</li>"
+
+
+def _fine(fine: Sequence[Fine]) -> str:
+    if not fine:
         return ""
-    items = "".join(f"<li><code>{escape(name)}</code> {escape(reason)}</li>" for name, reason in rows)
-    return f"<section><details><summary><h2>{title} ({len(rows)})</h2></summary><ul>{items}</ul></details></section>"
+    rows = []
+    for row in fine:
+        places = _places(row.spots)
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        rows.append(f"<li>{escape(row.reason)}: {', '.join(places[:SHOWN])}{more}</li>")
+    return _folding(rows, "reason", "fine")
+
+
+def _checklist(phases: Sequence[Phase]) -> str:
+    body = '<p class="legend">A box is ticked by the evidence beside it, and by nothing else.</p><div class="phases">'
+    for phase in phases:
+        counted = [box for box in phase.boxes if box.state != "not-applicable"]
+        done = sum(box.state == "done" for box in counted)
+        body += (
+            f'<div class="phase"><h3>{escape(phase.name)} <span class="facts">{done} of {len(counted)}</span></h3>'
+            f'<ul class="boxes">{"".join(_box(box) for box in phase.boxes)}</ul></div>'
+        )
+    return body + "</div>"
+
+
+_SIGN_OFF = (
+    '<table class="sign-off"><thead><tr><th scope="col">decision</th><th scope="col">name</th>'
+    '<th scope="col">date</th></tr></thead><tbody><tr><td>move / not yet</td><td></td><td></td></tr></tbody></table>'
+)
+_STATES = {"done": ("✓", "done"), "open": ("○", "open"), "not-applicable": ("–", "not applicable")}
+
+
+def _box(box: Box) -> str:
+    sign, state = _STATES[box.state]
+    return (
+        f'<li class="{box.state}"><span class="sign" role="img" aria-label="{state}">{sign}</span>'
+        f'<span>{say(box.what)}<br><span class="facts">{say(box.evidence)}</span></span></li>'
+    )
+
+
+def _advice(risk: RiskReport) -> str:
+    do = "".join(f"<li>{say(line)}</li>" for line in risk.do)
+    dont = "".join(f"<li>{say(line)}</li>" for line in risk.dont)
+    return (
+        f'<div class="advice"><div><h3>Do</h3><ul class="do">{do}</ul></div>'
+        f'<div><h3>Don\'t</h3><ul class="dont">{dont}</ul></div></div>'
+    )
+
+
+def _way_back(risk: RiskReport) -> str:
+    steps = "".join(f"<li>{say(step)}</li>" for step in risk.way_back.steps)
+    return f"<ol>{steps}</ol><p><strong>Time it takes:</strong> {say(risk.way_back.time)}</p>"
+
+
+def _unread(risk: RiskReport) -> str:
+    rows = [f"<li><code>{escape(path)}</code>: {escape(row.reason)}</li>" for row in risk.unread for path in row.paths]
+    return _folding(rows, "path") if rows else ""

@@ -1,161 +1,212 @@
-"""The risk report, as a team would file it: what will break, how surely, and what to do about it."""
+"""The risk report in Markdown, as a team would file it (GitHub's dialect: tables, task lists, folded parts)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
 
-from envtool.audit.explain import page_of
-from envtool.audit.formats.text import plain
-from envtool.audit.models import Finding
+from envtool.audit.excerpt import plain
 from envtool.audit.report import AuditReport
+from envtool.audit.risk.assess import assess, plural
+from envtool.audit.risk.model import Box, Code, Entry, Fine, Group, RiskReport, Spot, Words
+from envtool.reports.tables import size
 
-PERSPECTIVES: tuple[tuple[str, str, str], ...] = (
-    ("CPU1", "Code", "guard the line, or choose the device once"),
-    ("CPU2", "Frozen app", "mend the spec and the runtime hooks, then build and smoke-test"),
-    ("CPU3", "Requirements and packaging", "take index lines out, lock with envtool"),
-    ("CPU4", "Containers and CI", "a CPU base image, and the CPU index for the install"),
-    ("CPU5", "Model files", "load with map_location, or export again on a CPU"),
-)
-"""Prefix of the codes, name, and what is done about it in general."""
-
-_PHASES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    (
-        "Local",
-        (
-            ("no error in code", "CPU1"),
-            ("no error in requirements and packaging", "CPU3"),
-            ("no error in model files", "CPU5"),
-        ),
-    ),
-    ("Bundle and delivery", (("no error in the frozen app", "CPU2"), ("no error in containers and CI", "CPU4"))),
-)
-
-
-def escape(text: str) -> str:
-    """Untrusted text in a Markdown paragraph or table cell."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", plain(text))
+SHOWN = 8
+"""How many of one kind are shown before the rest is folded away."""
 
 
 def render_markdown(report: AuditReport) -> str:
-    """The whole report. Boxes of the checklist are ticked by what the audit saw, and by nothing else."""
+    """The risk report of an audit."""
+    return markdown(assess(report))
+
+
+def markdown(risk: RiskReport) -> str:
+    """The whole report."""
     parts = [
-        "# Moving to CPU-only PyTorch: risk report",
-        _summary(report),
-        _surely(report),
-        _findings(report),
-        _fine(report),
-        _checklist(report),
-        _advice(),
+        f"# Moving {escape(risk.project)} to CPU-only PyTorch: risk report",
+        f"**{say(risk.verdict)}**",
+        " ".join(say(line) for line in risk.scope),
+        _summary(risk),
+        _sure(risk),
+        _findings(risk),
+        _fine(risk.fine),
+        _checklist(risk),
+        _advice(risk),
+        _way_back(risk),
+        _sizes(risk),
+        _unread(risk),
+        "## Sign-off\n\n| decision | name | date |\n|---|---|---|\n| move / not yet | | |",
+        f"Written by envtool {risk.version} from the files alone: nothing of the project was run.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def of_perspective(report: AuditReport, prefix: str) -> list[Finding]:
-    """The findings of one perspective."""
-    return [finding for finding in report.findings if finding.code.startswith(prefix)]
+# --- untrusted text ---------------------------------------------------------------------------------------------------
 
 
-def level_of(findings: Sequence[Finding]) -> str:
-    """How bad it is: high (errors), medium (warnings), low (notes), none."""
-    severities = {finding.severity for finding in findings}
-    return next(
-        (level for name, level in (("error", "high"), ("warning", "medium"), ("note", "low")) if name in severities),
-        "none",
-    )
+def escape(text: str) -> str:
+    """Untrusted text inside a paragraph, list or cell. An underscore inside a word marks nothing up."""
+    text = re.sub(r"([\\`*\[\]<>|~])", r"\\\1", plain(text))
+    text = re.sub(r"(?<![^\W_])_+|_+(?![^\W_])", lambda found: "\\_" * len(found.group()), text)
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", text)
+    # On GitHub, @name in a text calls the person of that name.
+    return re.sub(r"@(?=\w)", "@<!-- -->", text)
 
 
-def likelihood_of(findings: Sequence[Finding]) -> str:
-    """How sure it is: certain (an error of high confidence), likely (of less), possible (a warning), none."""
-    errors = [finding for finding in findings if finding.severity == "error"]
-    if any(finding.confidence == "high" for finding in errors):
-        return "certain"
-    if errors:
-        return "likely"
-    return "possible" if any(finding.severity == "warning" for finding in findings) else "none"
+def code(text: str) -> str:
+    """Untrusted text as code: with more backticks around it than it has in a row."""
+    shown = plain(text)
+    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def _summary(report: AuditReport) -> str:
-    counts = ", ".join(f"{report.count(severity)} {severity}s" for severity in ("error", "warning", "note"))
-    rows = [f"{report.files} files were read: {counts}.", ""]
-    rows += ["| perspective | level | likelihood | findings | mitigation |", "|---|---|---|---|---|"]
-    for prefix, name, mitigation in PERSPECTIVES:
-        found = of_perspective(report, prefix)
-        checked = any(code.startswith(prefix) for code in report.rules)
-        level = level_of(found) if checked else "not checked"
-        shown = mitigation if found else "nothing to do" if checked else "–"
-        rows.append(f"| {name} | {level} | {likelihood_of(found) if checked else '–'} | {len(found)} | {shown} |")
-    return "## Summary\n\n" + "\n".join(rows)
+def say(words: Words) -> str:
+    """A sentence."""
+    return "".join(code(part.text) if isinstance(part, Code) else escape(part) for part in words)
 
 
-def _surely(report: AuditReport) -> str:
-    sure = [row for row in report.findings if row.severity == "error" and row.confidence == "high"]
-    if not sure:
-        return "## What will surely break\n\nNothing that the audit is sure of."
-    rows = [f"- `{_code(row.path)}:{row.location.line}` {escape(row.message)} ({row.code})" for row in sure]
-    return "## What will surely break\n\n" + "\n".join(rows)
+def _cell(words: Words) -> str:
+    """A sentence in a cell of a table, where a pipe is escaped even in code."""
+    return "".join(code(part.text).replace("|", "\\|") if isinstance(part, Code) else escape(part) for part in words)
 
 
-def _code(text: str) -> str:
-    return plain(text).replace("`", "'")
+def _places(spots: Iterable[Spot]) -> list[str]:
+    """Places as code, the lines of one file together."""
+    lines: dict[str, list[int]] = {}
+    for spot in spots:
+        lines.setdefault(spot.path, []).append(spot.line)
+    return [code(f"{path}:{','.join(str(line) for line in numbers)}") for path, numbers in lines.items()]
 
 
-def _findings(report: AuditReport) -> str:
-    if not report.findings:
+def _some(items: Sequence[str]) -> str:
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return ", ".join(items[:SHOWN]) + more
+
+
+def _list(items: Sequence[str], noun: str) -> str:
+    """A list whose tail is folded away."""
+    body = "\n".join(items[:SHOWN])
+    rest = items[SHOWN:]
+    return f"{body}\n\n{_folded(f'{plural(len(rest), noun)} more', rest)}" if rest else body
+
+
+def _folded(title: str, rows: Sequence[str]) -> str:
+    return "<details>\n<summary>{}</summary>\n\n{}\n\n</details>".format(title, "\n".join(rows))
+
+
+# --- the parts --------------------------------------------------------------------------------------------------------
+
+
+def _summary(risk: RiskReport) -> str:
+    rows = [
+        "| perspective | level | likelihood | errors | warnings | notes | mitigation |",
+        "|---|---|---|--:|--:|--:|---|",
+    ]
+    for row in risk.perspectives:
+        level, likelihood = (row.level, row.likelihood) if row.looked else ("–", "–")
+        counts = f"{row.errors} | {row.warnings} | {row.notes}" if row.looked else "– | – | –"
+        shown = f"**{level}**" if level == "high" else level
+        rows.append(f"| {row.name} | {shown} | {likelihood} | {counts} | {_cell(row.mitigation)} |")
+    hot = f"{say(risk.hot_spots)}\n\n" if risk.hot_spots else ""
+    return "## Summary\n\n" + "\n".join(rows) + f"\n\n{hot}{say(risk.legend)}"
+
+
+def _sure(risk: RiskReport) -> str:
+    title = "## What will surely break"
+    if not risk.sure:
+        return f"{title}\n\nNothing that the audit is sure of."
+    rows = []
+    for number, row in enumerate(risk.sure, 1):
+        mitigation = f" Mitigation: {say(row.mitigation)}." if row.mitigation else ""
+        rows.append(f"{number}. {_some(_places(row.spots))}: {escape(row.message)} ({row.code}).{mitigation}")
+    # A folded part would start the numbers again: a long list is shown whole.
+    return f"{title}\n\n" + "\n".join(rows)
+
+
+def _findings(risk: RiskReport) -> str:
+    if not risk.groups:
         return ""
-    parts = ["## Findings, and what to write instead"]
-    ordered = sorted(report.findings, key=lambda row: (row.code, row.path, row.location.line))
-    for code, group in groupby(ordered, key=lambda row: row.code):
-        info = report.rules[code]
-        parts.append(f"### {code}: {escape(info.summary)}")
-        rows = ["| place | severity | confidence | what happens |", "|---|---|---|---|"]
-        for row in group:
-            place = f"{_code(row.path)}:{row.location.line}:{row.location.column}".replace("|", "\\|")
-            rows.append(f"| `{place}` | {row.severity} | {row.confidence} | {escape(row.message)} |")
+    loud = [group for group in risk.groups if group.severity != "note"]
+    quiet = [group for group in risk.groups if group.severity == "note"]
+    parts = ["## Findings, and what to write instead", *(_group(group) for group in loud)]
+    if quiet:
+        count = sum(group.count for group in quiet)
+        parts.append(
+            _folded(f"{plural(count, 'note')}: worth knowing, nothing to mend", ["\n\n".join(map(_group, quiet))])
+        )
+    return "\n\n".join(parts)
+
+
+def _group(group: Group) -> str:
+    parts = [f"### {group.code}: {escape(group.summary)}"]
+    parts += [_entry(entry) for entry in group.entries]
+    if group.instead:
+        parts.append(f"Instead:\n\n{group.instead}")
+    return "\n\n".join(parts)
+
+
+def _entry(entry: Entry) -> str:
+    confidence = "" if entry.confidence == "high" else f", {entry.confidence} confidence"
+    head = f"**{entry.severity}**{confidence}: {escape(entry.message)}."
+    if entry.severity != "note":
+        head += f" Fix: {code(f'envtool audit {entry.fix}') if entry.fix else 'by hand'}."
+    return f"{head}\n\n{_list([_spot(spot) for spot in entry.spots], 'place')}"
+
+
+def _spot(spot: Spot) -> str:
+    place = code(f"{spot.path}:{spot.line}")
+    source = spot.excerpt[0].partition(" | ")[2].strip() if spot.excerpt else ""
+    return f"- {place} {code(source)}" if source else f"- {place}"
+
+
+def _fine(fine: Sequence[Fine]) -> str:
+    if not fine:
+        return ""
+    rows = [f"- {_some(_places(row.spots))}: {escape(row.reason)}" for row in fine]
+    return f"## Checked and found fine\n\n{_list(rows, 'reason')}"
+
+
+_SIGNS = {"done": "[x] ", "open": "[ ] ", "not-applicable": ""}
+
+
+def _checklist(risk: RiskReport) -> str:
+    parts = ["## Checklist", "A box is ticked by the evidence beside it, and by nothing else."]
+    for phase in risk.phases:
+        parts.append(f"### {phase.name}\n\n" + "\n".join(_box(box) for box in phase.boxes))
+    return "\n\n".join(parts)
+
+
+def _box(box: Box) -> str:
+    text = say(box.what) if box.state != "not-applicable" else f"(not applicable) {say(box.what)}"
+    return f"- {_SIGNS[box.state]}{text} – {say(box.evidence)}"
+
+
+def _advice(risk: RiskReport) -> str:
+    do = "\n".join(f"- {say(line)}" for line in risk.do)
+    dont = "\n".join(f"- {say(line)}" for line in risk.dont)
+    return f"## Do and don't\n\nDo:\n\n{do}\n\nDon't:\n\n{dont}"
+
+
+def _way_back(risk: RiskReport) -> str:
+    steps = "\n".join(f"{number}. {say(step)}" for number, step in enumerate(risk.way_back.steps, 1))
+    return f"## The way back\n\n{steps}\n\n**Time it takes:** {say(risk.way_back.time)}"
+
+
+def _sizes(risk: RiskReport) -> str:
+    parts = ["## Size before and after"]
+    if risk.sizes.bars:
+        rows = ["| | size | known from |", "|---|--:|---|"]
+        rows += [f"| {bar.name} | {size(bar.size)} | {_cell(bar.source)} |" for bar in risk.sizes.bars]
         parts.append("\n".join(rows))
-        instead = re.search(r"^## Use instead\n\n(.*?)(?=^## |\Z)", page_of(code) or "", re.MULTILINE | re.DOTALL)
-        if instead:
-            parts.append("Instead:\n\n" + instead.group(1).strip())
+    if risk.sizes.missing:
+        parts.append(say(risk.sizes.missing))
     return "\n\n".join(parts)
 
 
-def _fine(report: AuditReport) -> str:
-    if not report.safe and not report.skipped:
+def _unread(risk: RiskReport) -> str:
+    if not risk.unread:
         return ""
-    parts = []
-    if report.safe:
-        parts.append("## Checked and found fine")
-        parts.append("\n".join(f"- `{_code(row.path)}:{row.line}` {escape(row.reason)}" for row in report.safe))
-    if report.skipped:
-        parts.append("## Not read")
-        parts.append("\n".join(f"- `{_code(row.path)}`: {escape(row.reason)}" for row in report.skipped))
-    return "\n\n".join(parts)
-
-
-def _checklist(report: AuditReport) -> str:
-    parts = ["## Checklist"]
-    for phase, boxes in _PHASES:
-        rows = []
-        for text, prefix in boxes:
-            checked = any(code.startswith(prefix) for code in report.rules)
-            clean = checked and not any(row.severity == "error" for row in of_perspective(report, prefix))
-            rows.append(f"- [{'x' if clean else ' '}] {text}{'' if checked else ' (not checked)'}")
-        if phase == "Local":
-            rows += ["- [ ] `envtool setup --cpu` with the project's own `--check`", "- [ ] `envtool verify` passes"]
-        parts.append(f"### {phase}\n\n" + "\n".join(rows))
-    parts.append("### Documentation\n\n- [ ] the README says how to install, and how to go back")
-    return "\n\n".join(parts)
-
-
-def _advice() -> str:
-    return """## Do and don't
-
-- Do choose the device once, by `torch.cuda.is_available()`, and pass it on.
-- Do load every file with `map_location`.
-- Don't catch `RuntimeError` around `.cuda()`: a CPU-only build raises `AssertionError`.
-- Don't exclude `torch.backends.cuda` or `torch.cuda` from a bundle: torch imports them on every build.
-
-## The way back
-
-`envtool rollback` makes the environment before the move current again. `envtool status` lists what there is."""
+    rows = [f"- {code(path)}: {escape(row.reason)}" for row in risk.unread for path in row.paths]
+    return f"## Not read\n\n{_list(rows, 'path')}"

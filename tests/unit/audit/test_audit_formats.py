@@ -91,28 +91,6 @@ def test_github_puts_errors_first_and_escapes(report):
     assert [line.split(" ")[0] for line in lines] == ["::error", "::warning", "::notice"]
 
 
-def test_markdown_reads_like_a_risk_report(report):
-    text = FORMATS["markdown"](report)
-    assert "| Code | high | certain | 3 |" in text
-    assert "- `a b/app.py:2` .cuda() raises AssertionError: Torch not compiled with CUDA enabled (CPU101)" in text
-    assert "## Not read\n\n- `old.py`: Python 2 (line 2)" in text
-    assert "- `amp.py:4` cuda-query: not reached without CUDA" in text
-    assert "- [ ] no error in code\n" in text
-
-
-def test_markdown_ticks_only_what_was_checked(empty):
-    text = FORMATS["markdown"](empty)
-    assert "- [x] no error in code\n" in text
-    assert "Nothing that the audit is sure of." in text
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no such file names")
-def test_markdown_escapes_names(tmp_path):
-    (tmp_path / "a`|<b>.py").write_text(FILES["a b/app.py"], encoding="utf-8")
-    text = FORMATS["markdown"](run_audit(discover([tmp_path], cwd=tmp_path), RULES, AuditOptions()))
-    assert "`a'\\|<b>.py:2:15`" in text
-
-
 class Page(HTMLParser):
     """What a page shows, and what it would fetch."""
 
@@ -131,11 +109,15 @@ class Page(HTMLParser):
 def test_html_is_one_file_with_every_finding(report):
     page = Page()
     page.feed(FORMATS["html"](report))
-    assert [attrs["data-severity"] for tag, attrs in page.tags if tag == "article"] == ["error", "warning", "note"]
-    assert not any(key in ("src", "href") for _, attrs in page.tags for key in attrs)
-    assert {tag for tag, _ in page.tags} >= {"svg", "form", "select", "table", "main"}
+    assert [attrs["data-severity"] for _, attrs in page.tags if "data-severity" in attrs] == [
+        "error",
+        "warning",
+        "note",
+    ]
+    assert not any("src" in attrs or not attrs.get("href", "#").startswith("#") for _, attrs in page.tags)
+    assert {tag for tag, _ in page.tags} >= {"table", "fieldset", "main", "nav", "footer"}
     assert "2 | torch.ones(1).cuda()" in page.text
-    assert "old.py Python 2 (line 2)" in page.text
+    assert "old.py: Python 2 (line 2)" in page.text
 
 
 def test_html_escapes_what_files_say(tmp_path):

@@ -1,16 +1,15 @@
-const form = document.getElementById("filters");
-if (form) {
-  const update = () => {
-    const severities = new Set([...form.querySelectorAll("input:checked")].map((box) => box.value));
-    const perspective = form.elements.perspective.value;
+// The filters are style (report.css); this only says how many findings they leave.
+const output = document.querySelector(".filters output");
+if (output) {
+  const count = () => {
     let shown = 0;
-    for (const article of document.querySelectorAll("article")) {
-      const { severity, perspective: own } = article.dataset;
-      article.hidden = !severities.has(severity) || (perspective !== "" && own !== perspective);
-      shown += article.hidden ? 0 : 1;
+    for (const entry of document.querySelectorAll(".entry")) {
+      if (entry.checkVisibility ? entry.checkVisibility() : entry.offsetParent !== null) {
+        shown += entry.querySelectorAll(".spots > li").length;
+      }
     }
-    form.querySelector("output").textContent = `${shown} shown`;
+    output.textContent = `${shown} shown`;
   };
-  form.addEventListener("change", update);
-  update();
+  document.addEventListener("change", count);
+  count();
 }

@@ -1,0 +1,49 @@
+"""A line of a source as it can be shown: a window of it, a caret below, and nothing in it that acts on a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from envtool.audit.models import Finding
+from envtool.audit.report import AuditReport
+
+_WIDTH = 110
+_LEAD = 40
+
+
+def plain(text: str) -> str:
+    """Untrusted text for a terminal: control, bidirectional and other format characters become visible escapes."""
+    return "".join(_visible(char) for char in text)
+
+
+def _visible(char: str) -> str:
+    if char == "\t":
+        return "    "
+    if char.isascii():
+        return char if char.isprintable() else f"\\x{ord(char):02x}"
+    if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
+        return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
+    return char
+
+
+def excerpt_of(finding: Finding, report: AuditReport) -> list[str]:
+    """The source line of a finding and a line of carets below, made safe to print; nothing for a file without text."""
+    source = report.sources.get(finding.path)
+    place = finding.location
+    lines = report.cache.get(("lines", finding.path))
+    if source is None or not isinstance(lines, list) or not 0 < place.line <= len(lines):
+        return []
+    text = str(lines[place.line - 1])
+    start = min(place.column - 1, len(text))
+    end = len(text.rstrip()) if place.end_line > place.line else min(place.end_column - 1, len(text))
+    # Only a window of a long line: a minified file must not fill the screen.
+    first = max(0, start - _LEAD) if len(text) > _WIDTH else len(text) - len(text.lstrip())
+    last = min(len(text), first + _WIDTH)
+    before, marked = plain(text[first:start]), plain(text[start : min(end, last)])
+    after = plain(text[min(max(end, start), last) : last])
+    number = str(place.line)
+    pad = " " * len(number)
+    return [
+        f"{number} | {before}{marked}{after}".rstrip(),
+        f"{pad} | {' ' * len(before)}{'^' * max(1, len(marked))}",
+    ]
