@@ -193,7 +193,7 @@ def test_many_branches_are_quick(tmp_path):
     import time
 
     chain = "".join(f"elif x == {number}:\n    y = torch.ones(1).cuda()\n" for number in range(400))
-    start = time.perf_counter()
+    start = time.process_time()
     report = audit(tmp_path, {"a.py": f"import torch\nx = int(input())\nif x < 0:\n    y = 1\n{chain}"})
     assert len(report.findings) == 400
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

@@ -81,6 +81,6 @@ def test_broken_text_is_read_as_far_as_it_goes(text: str) -> None:
 def test_time_grows_with_the_text_and_not_faster() -> None:
     import time
 
-    begin = time.perf_counter()
+    begin = time.process_time()
     commands("${{ " * 20_000 + "\n" + "'" * 20_001 + "$(" * 20_000)
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
