@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from envtool.adapters.http import redact
+from envtool.adapters.http import CREDENTIALS_HINT, redact
 from envtool.errors import InstallError, LockError, ResolutionError, UnsatisfiableError
 from envtool.models import Completed
 
@@ -28,8 +28,7 @@ def check_resolved(done: Completed) -> None:
     refused = re.search(r"(https?://\S+?)/?[`)]* could not be queried due to a lack of valid authentication", text)
     if refused:
         # uv calls the packages of such an index "not found": that would send people looking in the wrong place.
-        hint = "Put the credentials into ~/.netrc, or into the URL of the setting; envtool never writes them down."
-        raise InstallError("network.credentials", f"{refused[1]} asks for credentials", hint)
+        raise InstallError("network.credentials", f"{refused[1]} asks for credentials", CREDENTIALS_HINT)
     denied = re.search(r"(\S+) could not be fetched from the network \(`?(\d+[^`)]*)", text)
     if denied:
         message = f"the index lists {denied[1]} and does not serve its metadata ({denied[2]})"
