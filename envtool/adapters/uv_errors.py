@@ -105,6 +105,8 @@ def _explanation(text: str) -> str:
         if bare and not re.match(r"(error: |cause: )*(No solution found|Failed to resolve)", bare):
             kept.append(bare.removeprefix("error: ").removeprefix("cause: "))
     joined = " ".join(kept)
+    # The headline may go on over several lines, with the markers of the fork.
+    joined = joined[joined.find("Because ") :] if "Because " in joined and "No solution found" in text else joined
     return joined if len(joined) <= _LIMIT else joined[:_LIMIT].rsplit(" ", 1)[0] + " …"
 
 
@@ -126,9 +128,11 @@ def _advice(text: str) -> str:
     if old:
         advice = f"Ask for another version of {old[1]}, or for a Python that {old[3]} has wheels for (--python)."
         return f"{advice} It is asked for where {old[2]}: --target leaves targets out." if old[2] else advice
+    if "was not found in the package registry" in text:
+        return "Is its name right? It was looked for on the default index, and on those that the requirements name."
     hints: list[str] = re.findall(r"hint: (.+)", text)
     if not hints:
-        return ""
+        return "Loosen one of these requirements." if "unsatisfiable" in text else ""
     if "tool.uv.environments" in hints[0]:
         return f"This is the first target without a solution{_split(text)}; --target or targets leave targets out."
     if "using `requires-python`" in hints[0]:
