@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 6.0
 READ_TIMEOUT = 30.0
+CREDENTIALS_HINT = "Put the credentials into ~/.netrc, or into the URL of the setting; envtool never writes them down."
 _ABSENT = frozenset({403, 404, 410})
 """The PyTorch index answers 403 for what does not exist (S3's AccessDenied); others answer 404."""
 
@@ -80,8 +81,9 @@ def _request(method: str, url: str, headers: Mapping[str, str], *, stream: bool 
     if response.status_code >= 500:
         raise UnreachableError("network.server-error", f"{redact(url)} answered {response.status_code}")
     if response.status_code in (401, 407):
-        hint = "Put the credentials into ~/.netrc, or into the URL of the setting; envtool never writes them down."
-        raise InstallError("network.credentials", f"{redact(url)} asks for credentials ({response.status_code})", hint)
+        raise InstallError(
+            "network.credentials", f"{redact(url)} asks for credentials ({response.status_code})", CREDENTIALS_HINT
+        )
     return response
 
 

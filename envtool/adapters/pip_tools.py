@@ -11,13 +11,13 @@ import os
 import re
 import sys
 import tempfile
-import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from envtool.adapters.empty_wheel import write_empty_wheel
 from envtool.adapters.process import clean_environment, run
 from envtool.adapters.requirements import parse_requirements
 from envtool.adapters.uv_errors import UNREACHABLE_HINT
@@ -41,15 +41,6 @@ def check_python(minor: str) -> None:
         raise UsageError("usage.resolver-python", message, f"Run envtool with Python {minor}, or use --resolver uv.")
 
 
-def _wheel(folder: Path, name: str, release: str, metadata: bytes) -> None:
-    stem = f"{name.replace('-', '_')}-{release}"
-    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(f"{stem}.dist-info/METADATA", metadata)
-        about = "Wheel-Version: 1.0\nGenerator: envtool\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        wheel.writestr(f"{stem}.dist-info/WHEEL", about)
-        wheel.writestr(f"{stem}.dist-info/RECORD", "")
-
-
 def _environment(access: IndexAccess, folder: Path) -> dict[str, str]:
     """pip's settings as variables: never on a command line, and none of the user's own configuration."""
     links = [str(folder), *access.find_links]
@@ -68,10 +59,9 @@ def resolve(problem: Problem) -> tuple[Resolved, ...]:
         wheels = folder / "wheels"
         wheels.mkdir()
         for package, release, metadata in problem.family_metadata:
-            _wheel(wheels, package, release, metadata)
+            write_empty_wheel(wheels, package, release, metadata)
         for package in problem.stand_ins:
-            about = f"Metadata-Version: 2.1\nName: {package}\nVersion: {_STAND_IN}\n"
-            _wheel(wheels, package, _STAND_IN, about.encode())
+            write_empty_wheel(wheels, package, _STAND_IN)
         forced = [f"{package}=={_STAND_IN}" for package in problem.stand_ins]
         (folder / "constraints.txt").write_text("\n".join([*problem.constraints, *forced]) + "\n", encoding="utf-8")
         lines = [*problem.requirements, *problem.projects]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ import tomli
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from envtool.adapters.empty_wheel import write_empty_wheel
 from envtool.adapters.http import credentials, redact
 from envtool.adapters.process import clean_environment, run
 from envtool.adapters.uv_errors import check_resolved
@@ -24,6 +24,10 @@ from envtool.models import Artifact, Completed, IndexAccess, Problem, Resolved
 
 MINIMUM = Version("0.9.0")
 """The oldest uv whose ``pip compile --format pylock.toml`` and ``[[tool.uv.index]]`` are used as written here."""
+
+
+_STAND_IN = "0+envtool.left.out"
+"""The version of an empty wheel that stands in for a package which must not come in."""
 
 
 @lru_cache(maxsize=1)
@@ -90,20 +94,6 @@ def find_python(request: str) -> Path:
     return Path(done.stdout.strip())
 
 
-def _stand_in(folder: Path, name: str) -> str:
-    """An empty wheel that stands in for a package which must not come in; it keeps its place in the graph."""
-    stem = f"{name.replace('-', '_')}-0+envtool.left.out"
-    path = folder / f"{stem}-py3-none-any.whl"
-    info = f"{stem}.dist-info"
-    with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 0+envtool.left.out\n")
-        wheel.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: envtool\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr(f"{info}/RECORD", "")
-    return f"{name} @ {path.as_uri()}"
-
-
 def _project(problem: Problem) -> dict[str, Any]:
     project: dict[str, Any] = {
         "name": "envtool-request",
@@ -138,7 +128,8 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
         folder = Path(name)
         (folder / "pyproject.toml").write_bytes(tomli_w.dumps(_project(problem)).encode())
         (folder / "constraints.txt").write_text("\n".join(problem.constraints) + "\n", encoding="utf-8")
-        stand_ins = [_stand_in(folder, item) for item in problem.stand_ins]
+        # An empty wheel keeps the place of what must not come in, so that it can be said who asked for it.
+        stand_ins = [f"{item} @ {write_empty_wheel(folder, item, _STAND_IN).as_uri()}" for item in problem.stand_ins]
         (folder / "overrides.txt").write_text("\n".join(stand_ins) + "\n", encoding="utf-8")
         output = folder / "pylock.result.toml"
         if problem.preferences:
@@ -208,7 +199,7 @@ def _read_pylock(text: str) -> tuple[Resolved, ...]:
             continue  # a local project: it is installed, not locked
         files = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
         archive = package.get("archive")
-        stand_in = archive is not None and "left.out" in str(version)
+        stand_in = archive is not None and str(version) == _STAND_IN
         found.append(
             Resolved(
                 name=canonicalize_name(package["name"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from envtool.adapters.http import redact
+from envtool.adapters.http import CREDENTIALS_HINT, redact
 from envtool.errors import InstallError, LockError, ResolutionError, UnsatisfiableError
 from envtool.models import Completed
 
@@ -28,8 +28,7 @@ def check_resolved(done: Completed) -> None:
     refused = re.search(r"(https?://\S+?)/?[`)]* could not be queried due to a lack of valid authentication", text)
     if refused:
         # uv calls the packages of such an index "not found": that would send people looking in the wrong place.
-        hint = "Put the credentials into ~/.netrc, or into the URL of the setting; envtool never writes them down."
-        raise InstallError("network.credentials", f"{refused[1]} asks for credentials", hint)
+        raise InstallError("network.credentials", f"{refused[1]} asks for credentials", CREDENTIALS_HINT)
     denied = re.search(r"(\S+) could not be fetched from the network \(`?(\d+[^`)]*)", text)
     if denied:
         message = f"the index lists {denied[1]} and does not serve its metadata ({denied[2]})"
@@ -106,6 +105,8 @@ def _explanation(text: str) -> str:
         if bare and not re.match(r"(error: |cause: )*(No solution found|Failed to resolve)", bare):
             kept.append(bare.removeprefix("error: ").removeprefix("cause: "))
     joined = " ".join(kept)
+    # The headline may go on over several lines, with the markers of the fork.
+    joined = joined[joined.find("Because ") :] if "Because " in joined and "No solution found" in text else joined
     return joined if len(joined) <= _LIMIT else joined[:_LIMIT].rsplit(" ", 1)[0] + " …"
 
 
@@ -127,9 +128,11 @@ def _advice(text: str) -> str:
     if old:
         advice = f"Ask for another version of {old[1]}, or for a Python that {old[3]} has wheels for (--python)."
         return f"{advice} It is asked for where {old[2]}: --target leaves targets out." if old[2] else advice
+    if "was not found in the package registry" in text:
+        return "Is its name right? It was looked for on the default index, and on those that the requirements name."
     hints: list[str] = re.findall(r"hint: (.+)", text)
     if not hints:
-        return ""
+        return "Loosen one of these requirements." if "unsatisfiable" in text else ""
     if "tool.uv.environments" in hints[0]:
         return f"This is the first target without a solution{_split(text)}; --target or targets leave targets out."
     if "using `requires-python`" in hints[0]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from packaging.requirements import Requirement
 
-from envtool.errors import ResolutionError, UnsatisfiableError
+from envtool.errors import NoInputsError, ResolutionError, UnsatisfiableError
 from envtool.lock import gpu_policy
 from envtool.lock.full_step import no_torch
 from envtool.lock.going_back import forbids, go_back, speaks_of
@@ -16,7 +16,7 @@ from envtool.lock.task import BackendPins, Settled, Task
 from envtool.lock.torch_step import FamilySource, digests, family_requests, gap_sentences, pin_family
 from envtool.models import Note, Resolved
 from envtool.torch.family import is_family
-from envtool.torch.select import FamilyRequest, TorchPins
+from envtool.torch.select import FamilyRequest, TorchPins, describe_cells
 
 _ROUNDS = 16
 """How often the torch step may be repeated: for members that come in late, and for versions that others forbid."""
@@ -68,6 +68,10 @@ def _torch_step(task: Task, source: FamilySource, wanted: Sequence[FamilyRequest
     names = ", ".join(request.name for request in wanted)
     task.reporter.phase("torch", f"look up {names} on {source.backend.name}")
     pins = pin_family(source, wanted, settled.public or task.preferred_family(), task.reporter)
+    if not pins.cells:
+        targets = ", ".join(target.name for target in source.grid.targets)
+        message = f"the markers of {names} hold on none of the targets: {targets}"
+        raise NoInputsError("lock.no-torch", message, "Take the marker away, or name another target.")
     for pin in pins.pins:
         digests(source, pin, task.reporter)  # now: uv fetches what has no digest, and fails less clearly
     return pins
@@ -106,6 +110,10 @@ def _collect(
         if task.options.gpu_packages != "keep":
             gpu_policy.refuse_payload(resolved)
     notes += source.notes
+    unasked = set(source.grid.cells) - pins.cells - {cell for _, cell in pins.gaps}
+    if unasked:
+        message = f"this lock does not cover {describe_cells(unasked)}: nothing asks for torch there"
+        notes.append(Note(code="lock.narrow", message=message))
     notes += [Note(code="torch.not-newest", message=sentence) for sentence in pins.skipped]
     family = tuple(family_pin(source, pin, pins.cells, task.reporter) for pin in pins.pins)
     kept = [item for item in resolved if not item.stand_in and not is_family(item.name)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from envtool.errors import LockError
 from envtool.lock.markers import marker_for, shorten
 from envtool.lock.torch_step import FamilySource, digests
-from envtool.models import Artifact, IndexAccess, Note, Pin, Reporter, Resolved
+from envtool.models import SUPPORTED_PYTHONS, Artifact, IndexAccess, Note, Pin, Reporter, Resolved
 from envtool.torch.family import is_family
 from envtool.torch.index import make_candidate
 from envtool.torch.offers import hash_file, hash_url
@@ -71,11 +71,19 @@ def source_note(resolved: Sequence[Resolved], cells: frozenset[Cell]) -> tuple[N
             if not any(TARGETS[target].accepts(wheel.tags, python) for wheel in wheels)
         }
         if missing:
-            where = f" for {describe_cells(missing)}" if missing != holding else ""
-            built.append(f"{item.name} {item.version}{where}")
+            built.append(f"{item.name} {item.version}{_where(missing, holding)}")
     if not built:
         return ()
     return (Note(code="lock.source", message=f"no wheel, so built from source when installed: {'; '.join(built)}"),)
+
+
+def _where(missing: set[Cell], holding: frozenset[Cell]) -> str:
+    if missing == holding:
+        return ""
+    pythons = {python for _, python in missing}
+    if missing == {cell for cell in holding if cell[1] in pythons}:  # the same on all platforms
+        return f" for Python {', '.join(sorted(pythons, key=SUPPORTED_PYTHONS.index))}"
+    return f" for {describe_cells(missing)}"
 
 
 def _hashes(item: Resolved, access: IndexAccess) -> tuple[str, ...]:

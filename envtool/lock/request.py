@@ -21,6 +21,9 @@ from envtool.lock.shape import check_script
 from envtool.models import LocalProject, Request, Requested
 from envtool.settings import Settings
 
+_UNREAD = ("environment.yml", "environment.yaml", "Pipfile", "conda.yaml")
+"""Files that list requirements in another form. A folder with nothing else gets torch alone, and is told so."""
+
 _SHOWN = 4
 """How many unlockable lines an error lists."""
 
@@ -106,7 +109,9 @@ def _read_sources(
         return python, "setup.py" if (root / "setup.py").is_file() else "pyproject.toml"
     _refuse_poetry(pyproject or {})
     draft.requirements.append(Requested(requirement=Requirement("torch"), origin="default"))
-    draft.note("request.default", "no requirements found here: setting up torch alone")
+    unread = [name for name in _UNREAD if (root / name).is_file()]
+    beside = f" ({', '.join(unread)} is not read)" if unread else ""
+    draft.note("request.default", f"no requirements found here{beside}: setting up torch alone")
     return python, "default"
 
 

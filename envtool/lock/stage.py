@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -269,14 +268,6 @@ def _versions(file: LockFile | None) -> dict[str, str]:
     for pin in file.pins if file is not None else ():
         found.setdefault(pin.name, []).append(str(pin.version))
     return {name: ", ".join(sorted(set(versions))) for name, versions in found.items()}
-
-
-def relative(path: Path, root: Path) -> str:
-    """A path as the JSON envelope wants it: relative to the project where it lies inside, POSIX."""
-    try:
-        return path.relative_to(root).as_posix()
-    except ValueError:
-        return path.as_posix()
 
 
 def check_lock(project: Project, wanted: LockRequest) -> Outcome:

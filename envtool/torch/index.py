@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
@@ -54,20 +54,6 @@ def make_candidate(filename: str, url: str, sha256: str | None) -> Candidate | N
     return Candidate(name=name, version=version, filename=filename, url=url, sha256=sha256, tags=frozenset(tags))
 
 
-def _with(candidate: Candidate, *, metadata: bool, size: int | None, yanked: bool) -> Candidate:
-    return Candidate(
-        name=candidate.name,
-        version=candidate.version,
-        filename=candidate.filename,
-        url=candidate.url,
-        sha256=candidate.sha256,
-        tags=candidate.tags,
-        has_metadata=metadata,
-        size=size,
-        yanked=yanked,
-    )
-
-
 def _digest(value: object) -> str | None:
     """A sha256 as it goes into a lock: what is none counts as not advertised."""
     return value.lower() if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{64}", value) else None
@@ -98,7 +84,7 @@ def _from_html(text: str, url: str) -> Iterable[Candidate]:
         candidate = make_candidate(filename, target, _digest(sha256))
         if candidate is not None:
             metadata = "data-core-metadata" in anchor or "data-dist-info-metadata" in anchor
-            yield _with(candidate, metadata=metadata, size=None, yanked="data-yanked" in anchor)
+            yield replace(candidate, has_metadata=metadata, size=None, yanked="data-yanked" in anchor)
 
 
 def _from_json(text: str, url: str) -> Iterable[Candidate]:
@@ -118,7 +104,7 @@ def _from_json(text: str, url: str) -> Iterable[Candidate]:
         if candidate is not None:
             metadata = bool(file.get("core-metadata") or file.get("dist-info-metadata"))
             size = file.get("size") if isinstance(file.get("size"), int) else None
-            yield _with(candidate, metadata=metadata, size=size, yanked=bool(file.get("yanked")))
+            yield replace(candidate, has_metadata=metadata, size=size, yanked=bool(file.get("yanked")))
 
 
 def parse_project_page(text: str, url: str, content_type: str, name: str) -> tuple[Candidate, ...]:

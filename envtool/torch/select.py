@@ -304,6 +304,9 @@ def _explain(
             message = f"the {backend.name} index has no build of {name} for {describe_cells(cells)}"
             return ResolutionError("resolve.no-build", message, f"Use another Python or target, or leave {name} out.")
         allowed = _allowed(specifier, found[name])
+        if not allowed and all(_allowed(SpecifierSet(str(one)), found[name]) for one in specifier):
+            message = f"the requirements of {name} exclude each other: {asked}"
+            return ResolutionError("resolve.no-version", message, "Take one of them away, or give each a marker.")
         if not allowed:
             message = f"no {backend.name} build of {asked} exists on the {backend.name} index"
             return ResolutionError("resolve.no-version", message, _nearest(found[name], specifier))

@@ -187,3 +187,27 @@ def test_a_metadata_file_that_breaks_off(workspace: Workspace, monkeypatch: pyte
         monkeypatch.setattr("envtool.adapters.http.READ_TIMEOUT", 0.2)
         status, code, *_ = refused(workspace, "torch", "--backend", "cpu")
     assert (status, code) == (6, "torch-index.unreachable")
+
+
+def test_a_marker_that_holds_on_no_target(workspace: Workspace) -> None:
+    workspace.write("requirements.txt", 'torch ; sys_platform == "darwin"\nleaf\n')
+    status, code, message, _ = refused(workspace, "--backend", "cpu", "--target", "linux-x86_64")
+    assert (status, code) == (3, "lock.no-torch")
+    assert message == "the markers of torch hold on none of the targets: linux-x86_64"
+
+
+def test_what_is_not_read_is_said(workspace: Workspace) -> None:
+    workspace.write("environment.yml", "dependencies: [pytorch]\n")
+    done = workspace.locked("--backend", "cpu")
+    assert "no requirements found here (environment.yml is not read): setting up torch alone" in done.messages
+
+
+def test_a_marker_that_holds_on_some_targets(workspace: Workspace) -> None:
+    workspace.write("requirements.txt", 'torch ; sys_platform != "linux"\nleaf\n')
+    workspace.every_python(">=3.12,<3.14")
+    done = workspace.locked("--backend", "cpu", "--python", "3.12")
+    assert (
+        "this lock does not cover Python 3.12, 3.13 on linux-aarch64, linux-x86_64: nothing asks for torch there"
+        in done.messages
+    )
+    assert 'targets = [\n    "windows-amd64",\n    "macos-arm64",\n]' in workspace.text("lock.toml")

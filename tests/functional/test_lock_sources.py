@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from indexes import LINUX, MACOS, WINDOWS, DefaultIndex, TorchIndex, backend_project
+from indexes import LINUX, MACOS, PLATFORMS, WINDOWS, DefaultIndex, TorchIndex, backend_project
 from packaging.markers import Marker
 from workspace import Workspace
 
@@ -97,16 +97,21 @@ def test_a_source_that_cannot_be_built_at_all(workspace: Workspace, default_inde
 def test_what_will_be_built_is_said(workspace: Workspace, default_index: DefaultIndex) -> None:
     for platform in (LINUX, WINDOWS):
         default_index.add("native", "1.0", tag=f"cp310-abi3-{platform}")
-    default_index.add_sdist("native", "1.0")
+    for platform in PLATFORMS:
+        for python in ("310", "311", "312"):
+            default_index.add("older", "1.0", tag=f"cp{python}-cp{python}-{platform}")
+    for name in ("native", "older"):
+        default_index.add_sdist(name, "1.0")
     default_index.add_sdist("plain", "2.0")
     default_index.add("leafy", "1.0")
     default_index.add_sdist("leafy", "1.0")
     workspace.every_python()
-    done = workspace.locked("torch", "native", "plain", "leafy", "--backend", "cpu")
+    done = workspace.locked("torch", "native", "older", "plain", "leafy", "--backend", "cpu")
     (note,) = [note["message"] for note in done.result["notes"] if note["code"] == "lock.source"]
     assert note == (
         "no wheel, so built from source when installed: "
-        "native 1.0 for Python 3.10, 3.11, 3.12, 3.13, 3.14 on linux-aarch64, macos-arm64; plain 2.0"
+        "native 1.0 for Python 3.10, 3.11, 3.12, 3.13, 3.14 on linux-aarch64, macos-arm64; "
+        "older 1.0 for Python 3.13, 3.14; plain 2.0"
     )
 
 

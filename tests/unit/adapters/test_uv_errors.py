@@ -133,3 +133,17 @@ def test_an_index_that_does_not_answer() -> None:
     error = failed(text)
     assert error.message == "an index cannot be reached: https://mirror.example/simple/a/ (dns error)"
     assert "configuration of uv or pip" in error.hint
+
+
+def test_a_headline_over_two_lines() -> None:
+    text = "error: No solution found when resolving dependencies for split (markers:\n"
+    text += "         python_full_version == '3.11.*')\n  cause: Because your-app depends on a<1 and a>2, "
+    error = failed(text + "we can conclude that your requirements are unsatisfiable.\n")
+    assert error.message.startswith("Because your-app depends on a<1 and a>2")
+    assert error.hint == "Loosen one of these requirements."
+
+
+def test_a_name_that_no_index_has() -> None:
+    text = "error: No solution found\n  cause: Because a was not found in the package registry and you require a, "
+    error = failed(text + "we can conclude that your requirements are unsatisfiable.\n")
+    assert error.hint.startswith("Is its name right?")
