@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from envtool.bundle.checks import judge_size
 from envtool.bundle.contents import list_files, sizes_of
 from envtool.env.probe import is_gpu_library
+from envtool.env.verify import locate_python
 
 # One PyInstaller at a time: all that builds is in one group of the runner.
 pytestmark = [pytest.mark.official, pytest.mark.network, pytest.mark.xdist_group("pyinstaller")]
@@ -187,3 +189,17 @@ def test_the_app_s_own_model_missing_is_its_own_message(copy):
     done = copy.run("--selftest")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("voice: error: no models in ")
+
+
+def test_without_espeak_ng_it_says_what_to_install(built):
+    done = subprocess.run(
+        [locate_python(built.folder / ".venv"), "-B", "make_models.py"],
+        cwd=built.folder,
+        env={"PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    expected = "make_models: espeak-ng is missing: apt-get install espeak-ng, or brew install espeak-ng\n"
+    assert (done.stdout, done.stderr) == ("", expected)
