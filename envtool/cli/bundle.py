@@ -70,11 +70,12 @@ def bundle(
     """Build a PyInstaller bundle of a torch app that is small, and proven to start.
 
     First, what the spec bundles is audited: an error that the build does not
-    mend stops it (--no-audit goes on). Builds from the project's CPU
-    environment, which is verified and not changed. A torch hook leaves out what a CPU app does not use; a start check
-    in the app proves torch before the app runs, or says in one line why not.
-    The built app is then run where there is no Python, no PATH and no HOME. It
-    replaces the one in dist only if every check passes.
+    mend stops it (--no-audit goes on). The bundle is built from the project's
+    CPU environment, which is verified and not changed. A torch hook leaves out
+    what a CPU app does not use; a start check in the app proves torch before
+    the app runs, or says in one line why not. The built app is then run where
+    there is no Python, no PATH and no HOME. It replaces the one in dist only if
+    every check passes.
 
     \b
     Examples:
@@ -85,7 +86,7 @@ def bundle(
 
     \b
     Settings, in pyproject.toml:
-      [tool.envtool.bundle]
+      \\[tool.envtool.bundle]
       smoke = "app --selftest"
       max-size = "600MB"
       on-failure = "exit"      or "continue": the app starts all the same

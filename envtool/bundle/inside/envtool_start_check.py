@@ -72,7 +72,9 @@ def _envtool_start_check() -> None:
     def nested() -> bool:
         """Whether this is a child of the same app; refuse an app that starts itself again and again."""
         now = time.time()
-        worker = [word for word in sys.argv[1:] if "torch._inductor" in word or "compile_worker" in word]
+        # Inductor runs sys.executable with a script of its own, or with -c and a library to try.
+        marks = ("_inductor", "compile_worker", "cdll.LoadLibrary(")
+        worker = any(mark in word for word in sys.argv[1:] for mark in marks)
         try:
             record = json.loads(os.environ.get("ENVTOOL_BUNDLE_STARTS", "{}"))
             before = [float(at) for at in record["at"]] if record.get("app") == sys.executable else []

@@ -26,7 +26,7 @@ MAX_ENTRIES = 100_000
 MAX_OPCODES = 4_000_000
 """Pickle opcodes of one file."""
 MAX_SECONDS = 30.0
-"""Wall-clock time for one file."""
+"""Processor time for one file: how busy the machine is changes no verdict."""
 MAX_NESTED = 3
 """Depth of a model inside a model (sample inputs in a pt2, torch storages in a plain pickle)."""
 MAX_LISTED = 1_000
@@ -47,15 +47,15 @@ class Budget:
     def __init__(self) -> None:
         self.opcodes = MAX_OPCODES
         self.bytes = MAX_TOTAL_BYTES
-        self.deadline = time.monotonic() + MAX_SECONDS
+        self.deadline = time.process_time() + MAX_SECONDS
 
     def take_opcodes(self, count: int) -> None:
         """Spend pickle opcodes, and look at the clock."""
         self.opcodes -= count
         if self.opcodes < 0:
             raise too_much(f"more than {MAX_OPCODES} pickle opcodes")
-        if time.monotonic() > self.deadline:
-            raise too_much(f"reading it took more than {MAX_SECONDS:.0f} s")
+        if time.process_time() > self.deadline:
+            raise too_much(f"reading it took more than {MAX_SECONDS:.0f} s of processor time")
 
     def take_bytes(self, count: int) -> None:
         """Spend bytes that were read."""

@@ -138,6 +138,6 @@ def test_mutations_of_real_archives(archives: Path, truth: dict[str, dict[str, s
     for number in range(2000):
         change = mutate_inside if number % 3 else mutate
         path.write_bytes(change(seeds[number % len(seeds)], source))
-        start = time.monotonic()
+        start = time.process_time()
         read_row(path, "mutant.pt")
-        assert time.monotonic() - start < 2, number
+        assert time.process_time() - start < 2, number

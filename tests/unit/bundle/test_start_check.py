@@ -282,7 +282,16 @@ def test_an_app_that_starts_itself_again_and_again_is_stopped(app, on_failure):
     assert "the app starts itself again and again. torch.compile does not work in a frozen app" in done.stderr
 
 
-def test_torch_s_compile_worker_is_refused(app):
-    done = app.run("-m", "torch._inductor.compile_worker", "--pickler=x")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-m", "torch._inductor.compile_worker", "--pickler=x"],
+        ["/x/torch/_inductor/__autotune_main__.py", "--parent=1"],
+        ["-c", '\nimport sys\nfrom ctypes import cdll\ncdll.LoadLibrary("/tmp/torchinductor_me/73/c73.so")\n'],
+    ],
+    ids=["worker", "autotune", "probe"],
+)
+def test_torch_s_compile_worker_is_refused(app, words):
+    done = app.run(*words)
     assert done.returncode == 78
     assert "torch.compile starts this executable as its compiler" in done.stderr

@@ -50,9 +50,9 @@ def test_sparse_file_of_ten_gigabytes(tmp_path: Path) -> None:
         with path.open("wb") as file:
             file.write(head)
             file.truncate(10 * 2**30)
-        start = time.monotonic()
+        start = time.process_time()
         assert read_row(path, "sparse.pt").verdict == "unknown"
-        assert time.monotonic() - start < 5
+        assert time.process_time() - start < 5
         path.unlink()
 
 
@@ -84,9 +84,9 @@ def test_forged_directory_size_is_not_allocated(tmp_path: Path) -> None:
     ids=["marks", "tuples", "lists", "memo-index", "doubling"],
 )
 def test_deep_or_doubling_pickles_are_read(tmp_path: Path, pickled: bytes) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     assert read_model(saved(tmp_path / "deep.pt", pickled)).verdict == "cpu"
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(
@@ -239,9 +239,9 @@ def test_mutations_never_crash_or_hang(tmp_path: Path) -> None:
     for number in range(1500):
         change = mutate_inside if number % 3 else mutate
         path.write_bytes(change(seeds[number // 3 % len(seeds)], source))
-        start = time.monotonic()
+        start = time.process_time()
         read_row(path, "mutant.pt")
-        assert time.monotonic() - start < 2, number
+        assert time.process_time() - start < 2, number
 
 
 _AUDITED = """
