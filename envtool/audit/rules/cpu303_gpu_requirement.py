@@ -164,6 +164,8 @@ def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
     raw = source.text[entry.start : entry.end]
     pin = entry.pin
     if pin is not None and is_gpu_local(pin.local) and not entry.url:
+        if pin.is_prerelease:
+            return None  # a nightly build: its public version is nowhere
         match = _PIN.search(raw)
         if match is None or "--hash" in raw:
             return None
@@ -175,7 +177,7 @@ def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
         )
     url = entry.url or ""
     wheel = wheel_of(url) if url in raw and source.kind not in ("pyproject", "pipfile") else None
-    if wheel is None or not is_gpu_local(wheel[1].local):
+    if wheel is None or not is_gpu_local(wheel[1].local) or wheel[1].is_prerelease:
         return None
     match = re.match(r"(?P<head>[\w.\[\],-]+\s*@\s*)?" + re.escape(url), raw)
     if match is None:
