@@ -23,6 +23,8 @@ def fix_of(step: TorchStep, source: Source, project: Project) -> Fix | None:
     """
     if step.how != "named" or step.origin != "default" or not _routable(step.install, source):
         return None
+    if step.again and not step.install.renew:
+        return None  # pip would leave what is there
     installs = [step.install]
     names = {requirement.name for requirement in step.install.requirements}
     for later in torch_steps(source, project):

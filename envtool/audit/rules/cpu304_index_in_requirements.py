@@ -10,7 +10,7 @@ from envtool.audit.deps.model import IndexOption
 from envtool.audit.deps.read import declarations_of, included, includers
 from envtool.audit.deps.routes import Route, route_of
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
-from envtool.audit.naming import is_gpu_variant
+from envtool.audit.naming import has_cpu_sibling, is_gpu_variant
 from envtool.audit.places import place, whole_lines
 
 
@@ -76,7 +76,8 @@ def _fix(option: IndexOption, route: Route, source: Source, project: Project) ->
     if content.count(" -") or content.rstrip().endswith("\\"):
         return None
     # Nor is a file for GPUs beside one that is not ours to change unasked.
-    safe = has_envtool(project) or (route == "gpu" and not is_gpu_variant(source, project))
+    variant = is_gpu_variant(source, project) or has_cpu_sibling(source, project)
+    safe = has_envtool(project) or (route == "gpu" and not variant)
     return Fix(message="Remove the index line", edits=(Edit(start=start, end=end, replacement=""),), safe=safe)
 
 

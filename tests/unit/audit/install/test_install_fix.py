@@ -90,3 +90,17 @@ def test_no_fix_for_an_index_that_pins_need(tmp_path):
     report = run_audit(discover([tmp_path], cwd=tmp_path), RULES, AuditOptions())
     assert "CPU304" in {finding.code for finding in report.findings}
     assert apply_fixes(report.sources, report.findings, unsafe=True) == {}
+
+
+def test_no_fix_where_torch_is_there_by_then(tmp_path):
+    text = "pip install accelerate\npip install torch==2.9.0\n"
+    assert mended(tmp_path, "install.sh", text) is None
+
+
+def test_a_file_for_gpus_beside_one_for_cpus_is_no_mistake(tmp_path):
+    lines = "--extra-index-url https://download.pytorch.org/whl/xpu\ntorch==2.9.0+xpu\n"
+    (tmp_path / "requirements-intel.txt").write_text(lines, encoding="utf-8")
+    (tmp_path / "requirements-cpu.txt").write_text("torch\n", encoding="utf-8")
+    report = run_audit(discover([tmp_path], cwd=tmp_path), RULES, AuditOptions())
+    assert apply_fixes(report.sources, report.findings, unsafe=False) == {}
+    assert apply_fixes(report.sources, report.findings, unsafe=True) == {"requirements-intel.txt": "torch==2.9.0\n"}
