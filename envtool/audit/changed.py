@@ -1,4 +1,4 @@
-"""Which files changed since a commit, asked of git."""
+"""Which files git tracks, and which changed since a commit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from envtool.adapters.process import run
-from envtool.errors import UsageError
+from envtool.errors import EnvtoolError, UsageError
 
 
 def changed_since(root: Path, revision: str) -> frozenset[str]:
@@ -24,3 +24,28 @@ def changed_since(root: Path, revision: str) -> frozenset[str]:
         raise UsageError("audit.since", f"git cannot compare with {revision}: {line[0]}", hint)
     new = run([*common, "ls-files", "--others", "--exclude-standard", "-z"], env=env)
     return frozenset(name for name in (diff.stdout + new.stdout).split("\0") if name)
+
+
+def tracked_files(root: Path) -> frozenset[str]:
+    """Paths below ``root`` (relative, POSIX) that git has in its index; none where git or the repository is missing.
+
+    Ignore files do not apply to them (gitignore(5)): they are part of the project, whatever a pattern says.
+    """
+    # The settings of the audited repository must not make git start a program of its own.
+    args = [
+        "git",
+        "-C",
+        str(root),
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "core.quotepath=off",
+        "ls-files",
+        "--cached",
+        "-z",
+    ]
+    try:
+        listed = run(args, env=dict(os.environ), timeout=30)
+    except EnvtoolError:
+        return frozenset()
+    return frozenset(name for name in listed.stdout.split("\0") if name) if listed.returncode == 0 else frozenset()

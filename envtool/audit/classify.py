@@ -31,7 +31,18 @@ _NAMES: tuple[tuple[SourceKind, tuple[str, ...]], ...] = (
     ("pyproject", ("pyproject.toml", "pixi.toml")),
     ("setup-cfg", ("setup.cfg",)),
     ("pipfile", ("pipfile",)),
-    ("conda", ("environment*.yml", "environment*.yaml", "*environment.yml", "*environment.yaml", "conda*.y*ml")),
+    (
+        "conda",
+        (
+            "environment*.yml",
+            "environment*.yaml",
+            "*environment.yml",
+            "*environment.yaml",
+            "conda*.y*ml",
+            "env.y*ml",
+            "*[-_]env.y*ml",
+        ),
+    ),
     (
         "dockerfile",
         (
@@ -46,7 +57,7 @@ _NAMES: tuple[tuple[SourceKind, tuple[str, ...]], ...] = (
             "*.containerfile",
         ),
     ),
-    ("compose", ("docker-compose*.y*ml", "compose*.y*ml", "*.compose.y*ml")),
+    ("compose", ("docker-compose*.y*ml", "compose*.y*ml", "*[-_.]compose.y*ml")),
     (
         "ci",
         (
@@ -84,6 +95,7 @@ _NAMES: tuple[tuple[SourceKind, tuple[str, ...]], ...] = (
 )
 
 _CI_FOLDERS = re.compile(r"(^|/)(\.github/workflows|\.circleci|\.gitlab|\.azure-pipelines|\.buildkite)/.*\.ya?ml$")
+_CONDA_FOLDERS = re.compile(r"(^|/)environments/[^/]*\.ya?ml$")
 _REQUIREMENT_FOLDERS = re.compile(r"(^|/)(requirements?|reqs)/(.*/)?[^/]*\.(txt|in)$")
 _TEMPLATES = (".j2", ".jinja", ".jinja2", ".tmpl", ".template", ".in.py")
 
@@ -94,6 +106,8 @@ def classify(path: str) -> SourceKind | None:
     lower = path.lower()
     if _CI_FOLDERS.search(lower):
         return "ci"
+    if _CONDA_FOLDERS.search(lower):
+        return "conda"
     if _REQUIREMENT_FOLDERS.search(lower):
         return "requirements"
     name = lower.rsplit("/", 1)[-1]

@@ -9,10 +9,12 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 
 import pathspec
 
+from envtool.audit.changed import tracked_files
 from envtool.audit.classify import classify
 from envtool.audit.decode import UndecodableError, decode
 from envtool.audit.models import Project, Skipped, Source, SourceKind
@@ -78,6 +80,13 @@ class _Walk:
         self.skipped: dict[str, str] = {}
         self.exclude = pathspec.GitIgnoreSpec.from_lines(exclude) if exclude else None
 
+    @cached_property
+    def tracked(self) -> frozenset[str]:
+        """The files that git tracks and the folders over them, asked for when something is ignored."""
+        files = tracked_files(self.root)
+        folders = {parent.as_posix() for file in files for parent in PurePosixPath(file).parents}
+        return files | folders
+
     def name(self, path: Path) -> str:
         try:
             return path.relative_to(self.root).as_posix() or "."
@@ -137,7 +146,7 @@ class _Walk:
         for rule in reversed(rules):
             verdict = rule.verdict(path, folder)
             if verdict is not None:
-                return "ignored by .gitignore" if verdict else ""
+                return "ignored by .gitignore" if verdict and self.name(path) not in self.tracked else ""
         return ""
 
     def _link(self, path: Path) -> None:

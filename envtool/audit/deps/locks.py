@@ -95,12 +95,8 @@ def _reached_by_default(entries: list[Any]) -> frozenset[str] | None:
     """The packages of a uv.lock that ``uv sync`` installs: what its root asks for without extras, with the group
     ``dev``. None if this is no uv.lock with a root."""
     packages = [entry for entry in entries if isinstance(entry, Mapping)]
-    roots = [
-        entry
-        for entry in packages
-        if isinstance(entry.get("source"), Mapping)
-        and {entry["source"].get(key) for key in ("editable", "virtual")} & {"."}
-    ]
+    sources = [(entry, _table(entry, "source")) for entry in packages]
+    roots = [entry for entry, source in sources if "." in (source.get("editable"), source.get("virtual"))]
     if not roots:
         return None
     by_name: dict[str, list[Mapping[str, Any]]] = {}
@@ -108,20 +104,22 @@ def _reached_by_default(entries: list[Any]) -> frozenset[str] | None:
         by_name.setdefault(str(entry.get("name")), []).append(entry)
     seen: set[tuple[str, str]] = set()
     pending = [(str(root.get("name")), "") for root in roots]
-    pending += [
-        edge
-        for root in roots
-        for edge in _edges((root.get("dev-dependencies") or {}).get("dev"))  # uv's default group
-    ]
+    # The group that uv installs unless it is told not to.
+    pending += [edge for root in roots for edge in _edges(_table(root, "dev-dependencies").get("dev"))]
     while pending:
         step = pending.pop()
         if step in seen:
             continue
         seen.add(step)
         for entry in by_name.get(step[0], []):
-            optional = entry.get("optional-dependencies") or {}
-            pending += _edges(optional.get(step[1]) if step[1] else entry.get("dependencies"))
+            extra = _table(entry, "optional-dependencies").get(step[1])
+            pending += _edges(extra if step[1] else entry.get("dependencies"))
     return frozenset(name for name, _ in seen)
+
+
+def _table(entry: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = entry.get(key)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _edges(dependencies: object) -> list[tuple[str, str]]:

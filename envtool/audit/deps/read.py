@@ -73,8 +73,13 @@ def included(source: Source, project: Project, *, constraints: bool = False) -> 
 
 def includers(source: Source, project: Project) -> list[Source]:
     """Requirements files that include this one, directly or through another."""
-    return [
-        other
-        for other in project.of_kind("requirements")
-        if other is not source and source in included(other, project, constraints=True)
-    ]
+    key = ("includers", "")
+    if key not in project.cache:
+        found: dict[str, list[Source]] = {}
+        for other in project.of_kind("requirements"):
+            for part in included(other, project, constraints=True):
+                if part is not other:
+                    found.setdefault(part.path, []).append(other)
+        project.cache[key] = found
+    known = project.cache[key]
+    return known.get(source.path, []) if isinstance(known, dict) else []

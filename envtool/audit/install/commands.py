@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from envtool.audit.deps.model import Declared
@@ -103,7 +103,7 @@ def parse_install(command: Command, environment: Mapping[str, str]) -> Install |
         for word in command.words
     ):
         return None
-    words = list(command.words)
+    words = _without_redirections(command.words)
     own: dict[str, str] = {}
     prefixed = False
     while words:
@@ -126,6 +126,17 @@ def parse_install(command: Command, environment: Mapping[str, str]) -> Install |
     if not tool or head is None:
         return None
     return _parse(tool, head, rest, command, {**environment, **own}, own)
+
+
+def _without_redirections(words: Sequence[Word]) -> list[Word]:
+    kept: list[Word] = []
+    skip = False
+    for word in words:
+        alone = re.fullmatch(r"\d?(>>?|<)", word.text) is not None
+        if not skip and not alone and not re.match(r"\d?[<>]", word.text):
+            kept.append(word)
+        skip = alone
+    return kept
 
 
 def _wrapped(words: list[Word]) -> list[Word]:

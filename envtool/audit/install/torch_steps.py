@@ -42,6 +42,8 @@ class TorchStep:
     settled: bool = False
     mixed: bool = False
     """torch itself came from the CPU index, this companion does not."""
+    again: bool = False
+    """An earlier step has installed torch from the default index already."""
 
 
 @dataclass
@@ -189,6 +191,7 @@ def _install_steps(
             file=file,
             settled=settled and (origin != "gpu" or how == "project"),
             mixed=mixed,
+            again=before == "default",
         )
         if direct:
             state.names.add(requirement.name)

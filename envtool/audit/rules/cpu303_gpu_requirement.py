@@ -17,7 +17,7 @@ from envtool.audit.deps.routes import route_of, wheel_of
 from envtool.audit.install.commands import parse_install
 from envtool.audit.install.steps import commands_of
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
-from envtool.audit.naming import is_choice, is_gpu_variant, says_cpu, says_gpu
+from envtool.audit.naming import has_cpu_sibling, is_choice, is_gpu_variant, says_cpu, says_gpu
 from envtool.audit.places import place
 from envtool.torch.backends import is_gpu_local
 from envtool.torch.family import is_family, is_gpu_payload
@@ -160,10 +160,12 @@ def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
     if says_gpu(entry.group) or not is_family(entry.name):
         return None
     # In a file that is meant for GPUs, beside one that is not, the pin is no mistake.
-    safe = not is_gpu_variant(source, project)
+    safe = not is_gpu_variant(source, project) and not has_cpu_sibling(source, project)
     raw = source.text[entry.start : entry.end]
     pin = entry.pin
     if pin is not None and is_gpu_local(pin.local) and not entry.url:
+        if pin.is_prerelease:
+            return None  # a nightly build: its public version is nowhere
         match = _PIN.search(raw)
         if match is None or "--hash" in raw:
             return None
@@ -175,7 +177,7 @@ def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
         )
     url = entry.url or ""
     wheel = wheel_of(url) if url in raw and source.kind not in ("pyproject", "pipfile") else None
-    if wheel is None or not is_gpu_local(wheel[1].local):
+    if wheel is None or not is_gpu_local(wheel[1].local) or wheel[1].is_prerelease:
         return None
     match = re.match(r"(?P<head>[\w.\[\],-]+\s*@\s*)?" + re.escape(url), raw)
     if match is None:

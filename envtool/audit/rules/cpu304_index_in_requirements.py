@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from envtool.audit.deps.brings_torch import TORCH
 from envtool.audit.deps.cpu_route import has_envtool
 from envtool.audit.deps.model import IndexOption
-from envtool.audit.deps.read import declarations_of
+from envtool.audit.deps.read import declarations_of, included, includers
 from envtool.audit.deps.routes import Route, route_of
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
-from envtool.audit.naming import is_gpu_variant
+from envtool.audit.naming import has_cpu_sibling, is_gpu_variant
 from envtool.audit.places import place, whole_lines
 
 
@@ -60,6 +60,8 @@ def _fix(option: IndexOption, route: Route, source: Source, project: Project) ->
     """Take the option out. A line that leads to CPU builds is safe to lose only when envtool does the routing."""
     if route not in ("cpu", "gpu", "pytorch") and not option.inline:
         return None
+    if route != "gpu" and not option.inline and not has_envtool(project) and _has_cpu_pins(source, project):
+        return None  # without it, nothing offers them
     text = source.text
     if option.inline:
         start = option.start
@@ -74,8 +76,15 @@ def _fix(option: IndexOption, route: Route, source: Source, project: Project) ->
     if content.count(" -") or content.rstrip().endswith("\\"):
         return None
     # Nor is a file for GPUs beside one that is not ours to change unasked.
-    safe = has_envtool(project) or (route == "gpu" and not is_gpu_variant(source, project))
+    variant = is_gpu_variant(source, project) or has_cpu_sibling(source, project)
+    safe = has_envtool(project) or (route == "gpu" and not variant)
     return Fix(message="Remove the index line", edits=(Edit(start=start, end=end, replacement=""),), safe=safe)
+
+
+def _has_cpu_pins(source: Source, project: Project) -> bool:
+    files = [*included(source, project, constraints=True), *includers(source, project)]
+    pins = [entry.pin for file in files for entry in declarations_of(file, project).requirements]
+    return any(pin is not None and pin.local == "cpu" for pin in pins)
 
 
 RULE = IndexInRequirements()

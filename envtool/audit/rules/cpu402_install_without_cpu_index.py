@@ -11,7 +11,7 @@ from envtool.audit.deps.routes import route_of
 from envtool.audit.install.gpu_variables import gpu_variables
 from envtool.audit.install.steps import Runs
 from envtool.audit.install.torch_steps import TorchStep, torch_steps
-from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
+from envtool.audit.models import Finding, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import (
     has_cpu_sibling,
     is_choice,
@@ -22,8 +22,7 @@ from envtool.audit.naming import (
     says_not_linux,
 )
 from envtool.audit.places import place
-
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+from envtool.audit.rules._install_fix import fix_of
 
 
 class InstallWithoutCpuIndex:
@@ -52,7 +51,7 @@ class InstallWithoutCpuIndex:
                 path=source.path,
                 location=place(source, project, step.start, step.end),
                 message=message_of(step),
-                fix=fix_of(step, source) if severity == "error" else None,
+                fix=fix_of(step, source, project) if severity == "error" else None,
             )
         yield from self._variables(source, project)
         for step in torch_steps(source, project):
@@ -128,27 +127,6 @@ def message_of(step: TorchStep) -> str:
         gpu = next((url for url in urls if route_of(url) == "gpu"), "")
         return f"installs {what} as a GPU build" + (f" from {gpu}" if gpu and "@" not in gpu else "")
     return f"installs {what} from the default index: the CUDA build on Linux; no CPU index in this command or before it"
-
-
-def fix_of(step: TorchStep, source: Source) -> Fix | None:
-    """``--index-url`` of the CPU index for a command that installs the torch family and nothing else.
-
-    Anything else in the command would then come from that index too, where it is missing or old: not mechanical.
-    """
-    install = step.install
-    names = {requirement.name for requirement in install.requirements}
-    if step.how != "named" or install.tool not in ("pip", "uv pip") or not names <= TORCH or step.origin != "default":
-        return None
-    if install.files or install.locals or install.index or install.extra_index or install.find_links:
-        return None
-    if any(requirement.url for requirement in install.requirements):
-        return None
-    before = source.text[: install.head.start].rstrip()
-    if before.endswith(("[", ",")):
-        return None  # a JSON list of words
-    at = max(word.end for word in install.command.words)
-    edit = Edit(start=at, end=at, replacement=f" --index-url {CPU_INDEX}")
-    return Fix(message="Take torch from the CPU index", edits=(edit,))
 
 
 RULE = InstallWithoutCpuIndex()

@@ -9,7 +9,8 @@ from envtool.audit.install.steps import scopes_of
 from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
 from envtool.audit.naming import is_cpu_file, says_cpu
 from envtool.audit.places import place
-from envtool.audit.rules.cpu402_install_without_cpu_index import bad_steps, fix_of, message_of
+from envtool.audit.rules._install_fix import fix_of
+from envtool.audit.rules.cpu402_install_without_cpu_index import bad_steps, message_of
 
 
 class CpuImageWithCuda:
@@ -45,7 +46,7 @@ class CpuImageWithCuda:
                 path=source.path,
                 location=place(source, project, step.start, step.end),
                 message=f"{what} is named for CPUs, but {message_of(step)}",
-                fix=fix_of(step, source),
+                fix=fix_of(step, source, project),
             )
 
 

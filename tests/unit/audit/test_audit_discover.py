@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -22,6 +23,10 @@ def write(root, files):
             path.write_bytes(content)
         else:
             path.write_text(content, encoding="utf-8")
+
+
+def run_git(root, *arguments):
+    subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True)
 
 
 def rows(discovery):
@@ -69,6 +74,30 @@ def test_gitignore_of_every_folder_and_the_last_word(tmp_path):
     discovery = discover([tmp_path], cwd=tmp_path)
     assert sorted(discovery.project.sources) == ["sub/keep.yaml", "sub/out/a.py"]
     assert rows(discovery) == dict.fromkeys(("a.yaml", "out", "sub/drop.yaml"), "ignored by .gitignore")
+
+
+def test_gitignore_does_not_apply_to_what_git_tracks(tmp_path):
+    root = tmp_path / "pröject"
+    write(root, {".gitignore": "*\n!.gitignore\n", "a.py": "", "sub/b.py": "", "sub/new.py": "", "out/c.py": ""})
+    run_git(root, "init", "--quiet")
+    run_git(root, "add", "--force", "a.py", "sub/b.py")
+    discovery = discover([root], cwd=tmp_path)
+    assert sorted(discovery.project.sources) == ["a.py", "sub/b.py"]
+    ignored = {path: reason for path, reason in rows(discovery).items() if path != ".git"}
+    assert ignored == dict.fromkeys(("out", "sub/new.py"), "ignored by .gitignore")
+
+
+def test_asking_git_starts_no_program_of_the_repository(tmp_path):
+    root = tmp_path / "root"
+    write(root, {".gitignore": "b.py\n", "a.py": "", "b.py": ""})
+    run_git(root, "init", "--quiet")
+    run_git(root, "add", "a.py")
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\ntouch '{tmp_path / 'started'}'\n", encoding="utf-8")
+    hook.chmod(0o755)
+    run_git(root, "config", "core.fsmonitor", str(hook))
+    assert list(discover([root], cwd=tmp_path).project.sources) == ["a.py"]
+    assert not (tmp_path / "started").exists()
 
 
 def test_gitignore_above_the_root(tmp_path):
