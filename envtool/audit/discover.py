@@ -132,6 +132,9 @@ class _Walk:
             reason = "a virtual environment"
         if reason is None and (path / "conda-meta" / "history").exists():
             reason = "a conda environment"
+        # PyInstaller's one-folder app: copies of what was installed, among them all of torch's source.
+        if reason is None and (path / "base_library.zip").exists():
+            reason = "a frozen app"
         if reason is None and ("{{" in name or "{%" in name):
             reason = "a template"
         reason = reason or self._ignored(path, rules, folder=True)

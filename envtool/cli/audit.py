@@ -28,6 +28,8 @@ Examples:
 
   envtool audit -o known.json          then: --baseline known.json
 
+  envtool audit -o risk.md -o risk.html   the risk report, for the team
+
   envtool audit --diff                 what --fix would change
 
 A finding is silenced on its line: # envtool: ignore[CPU101] the reason
@@ -47,7 +49,12 @@ def audit(
         str | None, typer.Option(metavar="LEVEL", help="error (default), warning, note or never: what gives exit 10.")
     ] = None,
     formats: Annotated[
-        list[str] | None, typer.Option("--format", metavar="NAME", help="Format of the report; see below for -o.")
+        list[str] | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="text (default), markdown, html, json, sarif, junit or github; one for each -o, in order.",
+        ),
     ] = None,
     output: Annotated[
         list[Path] | None,

@@ -132,7 +132,7 @@ def assert_tidy(layout: Layout) -> None:
     beside = {path.name for path in layout.root.iterdir()}
     assert beside <= {".venv", ".envtool", "app.py"}, beside
     inside = {path.name for path in layout.state.iterdir()}
-    assert inside <= {".gitignore", "generations", "lock", "lock.pid", "state.json"}, inside
+    assert inside <= {".gitignore", "flip.json", "generations", "lock", "lock.pid", "state.json"}, inside
     names = {path.name for path in layout.generations.iterdir()}
     folders = {name for name in names if platform.is_folder(layout.generations / name)}
     assert names == folders | {f"{name}.json" for name in folders}

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from html import escape as html_escape
 from importlib.resources import files
 
-from markdown_it import MarkdownIt
-
 from envtool.audit.excerpt import plain
 from envtool.audit.formats.picture import bars, matrix
 from envtool.audit.report import SEVERITIES, AuditReport
@@ -178,18 +176,19 @@ def _boxes(legend: str, rows: Sequence[tuple[str, str]]) -> str:
 
 def _group(group: Group) -> str:
     has = " ".join(name for name in SEVERITIES if any(entry.severity == name for entry in group.entries))
-    instead = ""
-    if group.instead:
-        # The pages are envtool's own; HTML in them would still be shown, not obeyed.
-        instead = (
-            f"<details><summary>Instead</summary>{MarkdownIt('commonmark', {'html': False}).render(group.instead)}"
-        )
-        instead += "</details>"
+    instead = f"<details><summary>Instead</summary>{_page_html(group.instead)}</details>" if group.instead else ""
     entries = "".join(_entry(entry) for entry in group.entries)
     return (
         f'<article id="{group.code}" data-has="{has}" data-perspective="{group.code[:4]}">'
         f'<h3><span class="code">{group.code}</span> {escape(group.summary)}</h3>{entries}{instead}</article>'
     )
+
+
+def _page_html(text: str) -> str:
+    """A part of a rule's page. HTML in it would be shown, not obeyed."""
+    from markdown_it import MarkdownIt  # late: the other formats do without
+
+    return str(MarkdownIt("commonmark", {"html": False}).render(text))
 
 
 def _entry(entry: Entry) -> str:

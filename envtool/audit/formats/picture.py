@@ -11,12 +11,14 @@ from envtool.reports.tables import size
 
 
 def matrix(perspectives: Sequence[Perspective]) -> str:
-    """Level against likelihood; each perspective with findings stands in its cell."""
+    """Level against likelihood; each perspective with findings stands in its cell. Nothing without findings."""
     cells: dict[tuple[str, str], list[str]] = {}
     for row in perspectives:
         if row.findings:
             chip = f'<span class="chip">{escape(row.name)} <b>{row.findings}</b></span>'
             cells.setdefault((row.level, row.likelihood), []).append(chip)
+    if not cells:
+        return ""
     rows = []
     for up, level in reversed(list(enumerate(LEVELS))):
         shown = "".join(

@@ -45,6 +45,8 @@ def test_folders_that_are_not_the_projects_own(tmp_path):
             "lib/site-packages/a.py": "",
             "pkg/_vendor/a.py": "",
             "__pycache__/a.py": "",
+            "dist/app/_internal/base_library.zip": "",
+            "dist/app/_internal/torch/a.py": "",
         },
     )
     discovery = discover([tmp_path], cwd=tmp_path)
@@ -55,6 +57,7 @@ def test_folders_that_are_not_the_projects_own(tmp_path):
         "node_modules": "installed packages",
         "lib/site-packages": "installed packages",
         "pkg/_vendor": "vendored code",
+        "dist/app/_internal": "a frozen app",
     }
 
 
