@@ -241,6 +241,11 @@ class Layout:
         """The folder of all generations."""
         return self.state / "generations"
 
+    @property
+    def migration(self) -> Path:
+        """The folder of a migration under way. Its ``journal.json`` is there until all of it holds, or is undone."""
+        return self.state / "migration"
+
     def generation(self, number: int) -> Path:
         """The folder of generation ``number``."""
         return self.generations / str(number)

@@ -7,6 +7,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from envtool.adapters.files import TEMPORARY_SUFFIX
+
 
 def encoded(old: bytes, text: str, encoding: str) -> bytes:
     """A text as bytes of the encoding, and of the byte order, that the file has now. Raises UnicodeError."""
@@ -25,7 +27,7 @@ def replace_text(path: Path, before: str, after: str, encoding: str) -> str:
         if old.decode(encoding) != before:
             return "it changed while envtool ran"
         data = encoded(old, after, encoding)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
