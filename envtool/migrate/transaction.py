@@ -55,21 +55,24 @@ class Transaction:
             raise _not_saved(name, error) from error
 
     def place(self, built: Path, final: Path) -> None:
-        """Put what was built at its final place; what was there waits beside it until the commit.
+        """Put what was built at its final place; what was there waits beside it until the commit. Safe to repeat.
 
         Raises InstallError (``migrate.place``).
         """
         aside = final.with_name(f".{final.name}.envtool-old")
         names = [path.relative_to(self.layout.root).as_posix() for path in (built, final, aside)]
+        placed = next((row for row in self.journal.placed if row.final == names[1]), None)
         try:
-            _remove(aside)
-            placed = Placed(built=names[0], final=names[1], aside=names[2], had=platform.exists(final))
-            folders = self._folders(final)
-            self._write(replace(self.journal, placed=(*self.journal.placed, placed), folders=folders))
+            if placed is None:
+                _remove(aside)  # of a migration that is over
+                placed = Placed(built=names[0], final=names[1], aside=names[2], had=platform.exists(final))
+                folders = self._folders(final)
+                self._write(replace(self.journal, placed=(*self.journal.placed, placed), folders=folders))
             files.make_folder(final.parent)
-            if placed.had:
+            if placed.had and not platform.exists(aside):
                 platform.rename(final, aside)
-            platform.rename(built, final)
+            if platform.exists(built):
+                platform.rename(built, final)
         except OSError as error:
             message = f"cannot write {names[1]}: {error.strerror or error}"
             raise InstallError("migrate.place", message, "Is the app still running?") from error
