@@ -123,6 +123,8 @@ class _Walk:
             reason = "a virtual environment"
         if reason is None and (path / "conda-meta" / "history").exists():
             reason = "a conda environment"
+        if reason is None and (path / "base_library.zip").exists():
+            reason = "a bundle made by PyInstaller"
         if reason is None and ("{{" in name or "{%" in name):
             reason = "a template"
         reason = reason or self._ignored(path, rules, folder=True)

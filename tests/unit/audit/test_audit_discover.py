@@ -40,12 +40,15 @@ def test_folders_that_are_not_the_projects_own(tmp_path):
             "lib/site-packages/a.py": "",
             "pkg/_vendor/a.py": "",
             "__pycache__/a.py": "",
+            "dist/app/_internal/base_library.zip": "",
+            "dist/app/_internal/torch/a.py": "",
         },
     )
     discovery = discover([tmp_path], cwd=tmp_path)
     assert list(discovery.project.sources) == ["app.py"]
     assert rows(discovery) == {
         ".git": "version control",
+        "dist/app/_internal": "a bundle made by PyInstaller",
         "env": "a virtual environment",
         "node_modules": "installed packages",
         "lib/site-packages": "installed packages",
