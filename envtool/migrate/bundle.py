@@ -14,6 +14,7 @@ from envtool.env.verify import VerifyOptions, locate_python, locate_site_package
 from envtool.errors import UsageError, VerifyError
 from envtool.lock.project import index_access
 from envtool.migrate.models import Gate, Migration
+from envtool.migrate.transaction import STAGING
 from envtool.reports.tables import clean, size
 
 DIST = "dist"
@@ -34,13 +35,12 @@ def bundle(migration: Migration) -> Gate:
         spec.write_bytes(text.encode())
     python = _python(migration)
     project = migration.project()
-    staging = migration.layout.migration / "staging"
     request = BundleRequest(
         spec=spec,
         python=python,
         site_packages=locate_site_packages(python.parent.parent),
         state=migration.layout.state,
-        dist=staging,
+        dist=migration.layout.migration / STAGING,
         settings=read_bundle_settings(project.settings.bundle),
         access=index_access(project, (), {}),
         is_gpu_library=is_gpu_library,

@@ -11,6 +11,7 @@ from envtool.env import generations as chain
 from envtool.errors import InstallError, UsageError
 from envtool.migrate.bundle import app_source
 from envtool.migrate.models import Gate, Migration
+from envtool.models import SUPPORTED_PYTHONS
 
 README = "README.md"
 BEGIN = b"<!-- envtool:begin -->"
@@ -117,7 +118,9 @@ def _facts(migration: Migration) -> dict[str, str]:
     if spec is None:
         source = app_source(migration)
         spec = migration.name(source.with_suffix(".spec")) if source is not None else None
-    return {"torch": torch or "", "python": migration.facts.get("python") or "", "spec": spec or ""}
+    python = migration.options.python or migration.facts.get("python") or ""
+    # A path to an interpreter is of this machine alone.
+    return {"torch": torch or "", "python": python if python in SUPPORTED_PYTHONS else "", "spec": spec or ""}
 
 
 def _target(migration: Migration, name: str) -> tuple[Path | None, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
@@ -44,8 +43,6 @@ def plan_lock(migration: Migration) -> Gate:
 
 
 def _lock(migration: Migration) -> tuple[Project, LockResult, Gate]:
-    python = keep_python(migration)
-    migration.facts["python"] = python
     project = migration.project()
     inputs = RequestOptions()
     _, interpreter = read_request(project, inputs)
@@ -64,11 +61,12 @@ def _lock(migration: Migration) -> tuple[Project, LockResult, Gate]:
     evidence = [f"torch {torch}" + (f", the version that is there ({before})" if before else "")]
     if migration.options.upgrade_torch and before and _public(before) != _public(torch):
         evidence = [f"torch {before} becomes {torch} (--upgrade-torch)"]
+    python = migration.facts.get("python")
     if python is not None:
         evidence.append(f'Python {python}, as .venv has; keep it: python = "{python}" in [tool.envtool]')
     lock = result.lock
     evidence.append(f"for {', '.join(lock.targets)}; Python {', '.join(lock.pythons)}")
-    return project, result, Gate(evidence=tuple(evidence), facts={"torch": torch, "python": python})
+    return project, result, Gate(evidence=tuple(evidence), facts={"torch": torch})
 
 
 def keep_python(migration: Migration) -> str | None:
@@ -76,7 +74,7 @@ def keep_python(migration: Migration) -> str | None:
     envtool would take another one. One thing at a time."""
     project = migration.project()
     here = ".".join((migration.before.python or "").split(".")[:2])
-    named = project.settings.python or (Path(project.root) / ".python-version").is_file()
+    named = project.settings.python or (project.root / ".python-version").is_file()
     if named or here not in SUPPORTED_PYTHONS or choose_interpreter(project).minor == here:
         return None
     return here

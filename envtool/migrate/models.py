@@ -81,7 +81,8 @@ class Row:
 
 @dataclass(kw_only=True)
 class Migration:
-    """The migration at hand. ``transaction`` is None on a dry run; ``facts`` is what the phases have found so far."""
+    """The migration at hand. ``transaction`` is None on a dry run; ``facts`` is what the phases have found so far, and
+    ``python``: the minor version to keep, where envtool would take another one."""
 
     layout: Layout
     options: Options
@@ -97,7 +98,7 @@ class Migration:
 
     def project(self) -> Project:
         """The project as its files say now: a fix may have changed them. Raises UsageError."""
-        return open_project(self.root, {"python": self.facts.get("python") or self.options.python})
+        return open_project(self.root, {"python": self.options.python or self.facts.get("python")})
 
     def name(self, path: Path) -> str:
         """A path for people and JSON: relative to the project where it lies inside, POSIX."""

@@ -82,7 +82,7 @@ def rehearse(migration: Migration) -> dict[str, Any] | None:
 
 
 def _steps(migration: Migration) -> Steps:
-    python = migration.facts.get("python")
+    python = migration.options.python or migration.facts.get("python")
     wanted = SetupRequest(
         backend=CPU,
         frozen=True,  # the lock is a phase of its own, and what it writes is saved first

@@ -19,6 +19,8 @@ from envtool.models import Layout
 
 JOURNAL = "journal.json"
 COMMITTED = "committed.json"
+STAGING = "dist"
+"""Where what will be placed at the end is built, in the folder of the migration."""
 
 
 class Transaction:
@@ -35,8 +37,8 @@ class Transaction:
 
     @property
     def staging(self) -> Path:
-        """Where what will be placed is built."""
-        return self.layout.migration / "staging"
+        """The folder of :data:`STAGING`."""
+        return self.layout.migration / STAGING
 
     def expect(self, path: Path, content: bytes | None) -> None:
         """Save what is at ``path``, because it is about to become ``content`` (None: nothing). Before the change.

@@ -83,7 +83,7 @@ def migrate(layout: Layout, wanted: Wanted, reporter: Reporter) -> Ended:
         options = record.options.with_given(wanted.options) if wanted.resume and record else wanted.options
         if record is not None and record.state == "done" and record.fingerprint == fingerprint(layout, options, record):
             return Ended(result={**record.as_dict(), "changed": False})
-        record = fresh(options, survey(layout))
+        record = _begin(layout, options, reporter)
         # First the record: whoever finds a journal finds the record that belongs to it.
         write_record(layout, record)
         return _Run(layout, record, begin(layout), reporter).run()
@@ -113,7 +113,7 @@ class _Run:
                     self.gate(phase)
             return self.finish()
         except EnvtoolError as error:
-            told = (error.code, f"{self.where()}{error.message}", error.hint)
+            told = (error.code, f"{self.where()}{_first(error)}", error.hint)
             return self.put_back("failed", told, int(error.exit_code))
         except KeyboardInterrupt:
             told = ("interrupted", f"{self.where()}interrupted; all is as it was", "Go on: envtool migrate --resume")
@@ -136,8 +136,8 @@ class _Run:
             gate = phase.run(self.migration)
         except BaseException as error:
             message = getattr(error, "message", "") or type(error).__name__
-            hint = error.hint if isinstance(error, EnvtoolError) else ""
-            row = Row(name=phase.name, status="fail", evidence=(message,), seconds=_since(start), next=hint)
+            evidence, hint = tuple(message.splitlines()), getattr(error, "hint", "")
+            row = Row(name=phase.name, status="fail", evidence=evidence, seconds=_since(start), next=hint)
             self.record = self.record.with_row(row, {})
             raise
         row = Row(name=phase.name, status=gate.status, evidence=gate.evidence, seconds=_since(start))
@@ -170,6 +170,13 @@ class _Run:
         return Ended(result={**record.as_dict(), "changed": False}, exit_code=exit_code, error=error)
 
 
+def _begin(layout: Layout, options: Options, reporter: Reporter) -> Record:
+    """The record of a migration that begins: what is there, and the Python that stays. Raises UsageError."""
+    record = fresh(options, survey(layout))
+    migration = Migration(layout=layout, options=options, before=record.before, reporter=reporter)
+    return replace(record, facts={"python": lock.keep_python(migration)})
+
+
 def survey(layout: Layout) -> Before:
     """What stands at ``.venv``, read without running it."""
     try:
@@ -197,8 +204,10 @@ def _rehearse(layout: Layout, options: Options, reporter: Reporter) -> Ended:
     """What the move would do. Nothing is written; the gates that only read are real, and every one is looked at."""
     if unfinished(layout) is not None:
         reporter.warn("a migration was interrupted here; it would be undone first")
-    record = fresh(options, survey(layout))
-    migration = Migration(layout=layout, options=options, before=record.before, reporter=reporter)
+    record = _begin(layout, options, reporter)
+    migration = Migration(
+        layout=layout, options=options, before=record.before, reporter=reporter, facts=dict(record.facts)
+    )
     first: EnvtoolError | None = None
     for phase in STEPS:
         if not options.runs(phase.name):
@@ -209,16 +218,21 @@ def _rehearse(layout: Layout, options: Options, reporter: Reporter) -> Ended:
             row = Row(name=phase.name, status=gate.status, evidence=gate.evidence, seconds=_since(start))
         except EnvtoolError as error:
             first = first or error
-            gate = Gate(evidence=(error.message,), status="fail")
-            row = Row(name=phase.name, status="fail", evidence=(error.message,), seconds=_since(start), next=error.hint)
+            gate = Gate(evidence=tuple(error.message.splitlines()), status="fail")
+            row = Row(name=phase.name, status="fail", evidence=gate.evidence, seconds=_since(start), next=error.hint)
         record = record.with_row(row, gate.facts)
         migration.facts.update(gate.facts)
     result = {**record.as_dict(), "state": "dry-run", "changed": False}
     if first is None:
         return Ended(result=result)
     failed = next(row.name for row in record.rows if row.status == "fail")
-    told = (first.code, f"gate {failed}: {first.message}", first.hint)
+    told = (first.code, f"gate {failed}: {_first(first)}", first.hint)
     return Ended(result=result, exit_code=int(first.exit_code), error=told)
+
+
+def _first(error: EnvtoolError) -> str:
+    """The first line; the checklist has the others."""
+    return (error.message.splitlines() or [error.code])[0]
 
 
 def _since(start: float) -> float:

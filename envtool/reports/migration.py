@@ -52,6 +52,8 @@ def render_result(result: Mapping[str, Any]) -> str:
 def _last_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     torch, back = result["torch"], result["way_back"]
     lines: list[tuple[str, str]] = []
+    if result["state"] == "dry-run":
+        lines.append(("dry run", "nothing was written"))
     if result["state"] in ("done", "partial"):
         if torch["after"]:
             lines.append(("torch", f"{torch['before'] or 'none'} before, {torch['after']} now"))
@@ -139,4 +141,4 @@ def _team(record: Mapping[str, Any]) -> list[str]:
 
 def _escaped(text: str) -> str:
     r"""Text for Markdown: on one line, without what would be markup."""
-    return "".join(f"\\{char}" if char in "\\`*_<>[]|" else char for char in clean(" ".join(text.split())))
+    return "".join(f"\\{char}" if char in "\\`*<>[]|" else char for char in clean(" ".join(text.split())))
