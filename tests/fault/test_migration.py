@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import os
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from killing import DONE, KILLED, SURVIVED, add_generation, in_child, make_environment, name_of, record
+from picture import picture
 
 from envtool.adapters import files
 from envtool.env.generations import activate, activate_plain, exclusive, layout_for, next_id, recover, staging
@@ -21,25 +19,6 @@ from envtool.migrate.transaction import begin, tidy, unfinished
 from envtool.models import Layout
 
 OWN = "the user's own"
-
-
-def picture(folder: Path) -> dict[str, str]:
-    """Every name with its kind, mode and content, and the identity of a real ``.venv``; without ``.envtool``."""
-    found = {}
-    for top, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name != ".envtool"]
-        for name in (*folders, *names):
-            path = Path(top, name)
-            status = path.lstat()
-            what = f"{stat.S_IMODE(status.st_mode):o} "
-            if path.is_symlink():
-                what = f"-> {path.readlink()}"
-            elif path.is_dir():
-                what += f"folder {status.st_ino if name == '.venv' and any(path.iterdir()) else ''}"
-            else:
-                what += hashlib.sha256(path.read_bytes()).hexdigest()
-            found[path.relative_to(folder).as_posix()] = what
-    return found
 
 
 def _files(layout: Layout) -> None:
