@@ -136,7 +136,7 @@ def _triage(migration: Migration, report: AuditReport, fail_on: str) -> Triage:
 def _without_fixes(found: Triage) -> Gate:
     if found.fixable:
         message = f"{count(len(found.fixable), 'finding')} can be mended by a fix, and --fix was not given"
-        hint = "Run it again with --fix. What that changes: envtool audit --diff"
+        hint = "What a fix changes: envtool audit --diff. Then: envtool migrate --resume --fix"
         raise FindingsError("migrate.fix", "\n".join([message, *map(_line, found.fixable[:10])]), hint)
     return Gate(evidence=("nothing needs a fix",))
 

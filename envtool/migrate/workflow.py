@@ -113,7 +113,7 @@ class _Run:
                     self.gate(phase)
             return self.finish()
         except EnvtoolError as error:
-            told = (error.code, f"{self.where()}{_first(error)}", error.hint)
+            told = (error.code, f"{self.where()}{_first(error)}", _and_then(error.hint))
             return self.put_back("failed", told, int(error.exit_code))
         except KeyboardInterrupt:
             told = ("interrupted", f"{self.where()}interrupted; all is as it was", "Go on: envtool migrate --resume")
@@ -233,6 +233,11 @@ def _rehearse(layout: Layout, options: Options, reporter: Reporter) -> Ended:
 def _first(error: EnvtoolError) -> str:
     """The first line; the checklist has the others."""
     return (error.message.splitlines() or [error.code])[0]
+
+
+def _and_then(hint: str) -> str:
+    """The hint of a gate, and how to go on."""
+    return hint if "envtool migrate" in hint else f"{hint} Then go on: envtool migrate --resume".strip()
 
 
 def _since(start: float) -> float:
