@@ -14,6 +14,7 @@ from envtool.audit.models import Finding
 from envtool.audit.options import read_settings
 from envtool.audit.report import SEVERITIES, AuditReport
 from envtool.audit.rules import RULES
+from envtool.bundle.checks import MENDED
 from envtool.errors import FindingsError
 from envtool.migrate.models import Gate, Migration, count, listed
 from envtool.reports.tables import clean
@@ -22,8 +23,7 @@ SETTLED: Mapping[str, str] = {
     "CPU301": "lock",
     "CPU302": "lock",
     "CPU304": "lock",
-    "CPU201": "bundle",
-    "CPU202": "bundle",
+    **dict.fromkeys(MENDED, "bundle"),
 }
 """Findings that a later phase answers: the lock routes torch whatever the requirements say, and envtool's bundle ships
 the source that TorchScript reads."""

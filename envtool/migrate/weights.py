@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from envtool.env.models import find_models
+from envtool.env.models import fails, find_models, is_candidate
 from envtool.errors import FindingsError
 from envtool.migrate.audit import look
 from envtool.migrate.models import Gate, Migration, count, listed
@@ -22,12 +22,12 @@ def models(migration: Migration) -> Gate:
     Raises FindingsError (``migrate.models``).
     """
     found = [(path, read_row(path, migration.name(path))) for path, _ in find_models([migration.root])]
-    rows = [(path, row) for path, row in found if row.kind != "not-a-model" or "pointer" in row.because]
+    rows = [(path, row) for path, row in found if is_candidate(row)]
     if not rows:
         return Gate(evidence=("no model files in the project",), status="skip")
-    bad = [row for _, row in rows if row.verdict == "never" or row.kind in ("unreadable", "not-a-model")]
+    bad = [row for _, row in rows if fails(row)]
     if bad:
-        message = f"{count(len(bad), 'model file')} will not run on a CPU"
+        message = f"{count(len(bad), 'model file')} will not run on a CPU, or cannot be judged"
         hint = "Export it again on the CPU. A checkpoint: envtool model FILE --rewrite OUT"
         raise FindingsError("migrate.models", "\n".join([message, *map(_line, bad[:10])]), hint)
     mapped = [(path, row) for path, row in rows if row.verdict == "map-location"]

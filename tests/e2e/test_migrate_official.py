@@ -44,7 +44,9 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     }
     found = Project(folder / "project", environment)
     shutil.copytree(EXAMPLE, found.root, ignore=shutil.ignore_patterns("models", "__pycache__"))
-    outside = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
+    # uv is at hand, as it is for who runs envtool; it comes with the package.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    outside = {**{key: value for key, value in environment.items() if key != "PYTHONPATH"}, "PATH": path}
     python = found.root / ".venv" / "bin" / "python"
     for command in (
         [sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, found.root / ".venv"],
