@@ -243,8 +243,13 @@ class Layout:
 
     @property
     def migration(self) -> Path:
-        """The folder of a migration under way. Its ``journal.json`` is there until all of it holds, or is undone."""
+        """The folder of a migration under way."""
         return self.state / "migration"
+
+    @property
+    def migration_journal(self) -> Path:
+        """A migration's journal: it is there until all of the move holds, or is undone."""
+        return self.migration / "journal.json"
 
     def generation(self, number: int) -> Path:
         """The folder of generation ``number``."""

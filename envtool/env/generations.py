@@ -83,7 +83,7 @@ def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> It
     try:
         with contextlib.suppress(OSError):
             holder.write_text(f"{os.getpid()}\n", encoding="ascii")
-        if not migrating and (layout.migration / "journal.json").exists():
+        if not migrating and layout.migration_journal.exists():
             message = f"a migration was interrupted in {layout.root}"
             hint = "Undo it: envtool migrate --undo. Or go on with it: envtool migrate --resume"
             raise BusyError("migrate.unfinished", message, hint)

@@ -83,7 +83,7 @@ def audit(migration: Migration) -> Gate:
         hint = f"Mend them by hand (envtool audit --explain {sorted_out.left[0].code}), or silence one on its line: "
         hint += "# envtool: ignore[CODE] why"
         raise FindingsError("migrate.audit", "\n".join([message, *map(_line, sorted_out.left[:10])]), hint)
-    evidence = [f"{count(report.files, 'file')} read; nothing fails that is not mended"]
+    evidence = [f"{count(report.files, 'file')} read; nothing to mend by hand"]
     if sorted_out.fixable:
         evidence.append(f"mended by fixes: {_codes(sorted_out.fixable)}")
     for phase in ("lock", "bundle"):

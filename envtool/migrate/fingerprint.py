@@ -39,7 +39,7 @@ def fingerprint(layout: Layout, options: Options, record: Record) -> str:
     rows += [[path.name, _digest(path.read_bytes())] for path in names if path.is_file()]
     rows += [[path.name, _digest(path.read_bytes())] for path in sorted((layout.root / LOCKFILES).glob("*.t*"))]
     for path, _ in find_models([layout.root]):
-        status = path.stat()
+        status = path.lstat()
         rows.append([path.as_posix(), str(status.st_size), str(status.st_mtime_ns)])
     return _digest(json.dumps(sorted(rows)).encode())
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from packaging.version import InvalidVersion, Version
 
+from envtool.adapters import uv
 from envtool.env.install import pins_here
-from envtool.errors import ResolutionError
+from envtool.env.verify import locate_python
+from envtool.errors import InstallError, ResolutionError
 from envtool.lock.project import LOCKFILES, Interpreter, Project, choose_interpreter
 from envtool.lock.request import RequestOptions
 from envtool.lock.stage import LockRequest, LockResult, lock_project, read_request, write_lock
@@ -63,20 +65,27 @@ def _lock(migration: Migration) -> tuple[Project, LockResult, Gate]:
         evidence = [f"torch {before} becomes {torch} (--upgrade-torch)"]
     python = migration.facts.get("python")
     if python is not None:
-        evidence.append(f'Python {python}, as .venv has; keep it: python = "{python}" in [tool.envtool]')
+        kept = interpreter.minor
+        evidence.append(f'Python {kept}, as .venv has; to keep it: python = "{kept}" in [tool.envtool]')
     lock = result.lock
     evidence.append(f"for {', '.join(lock.targets)}; Python {', '.join(lock.pythons)}")
     return project, result, Gate(evidence=tuple(evidence), facts={"torch": torch})
 
 
 def keep_python(migration: Migration) -> str | None:
-    """The minor version of the environment that is there, where the project and the command line name none and
-    envtool would take another one. One thing at a time."""
+    """The Python of the environment that is there, where the project and the command line name none and envtool would
+    take another minor version: one thing at a time. As a version, or as a path where only the environment leads to it.
+    """
     project = migration.project()
     here = ".".join((migration.before.python or "").split(".")[:2])
     named = project.settings.python or (project.root / ".python-version").is_file()
     if named or here not in SUPPORTED_PYTHONS or choose_interpreter(project).minor == here:
         return None
+    try:
+        uv.find_python(here)
+    except InstallError:
+        base = locate_python(migration.layout.venv).resolve()
+        return str(base) if base.exists() else None
     return here
 
 

@@ -82,7 +82,7 @@ class Row:
 @dataclass(kw_only=True)
 class Migration:
     """The migration at hand. ``transaction`` is None on a dry run; ``facts`` is what the phases have found so far, and
-    ``python``: the minor version to keep, where envtool would take another one."""
+    ``python``: the one to keep, where envtool would take another one."""
 
     layout: Layout
     options: Options

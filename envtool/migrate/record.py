@@ -51,7 +51,7 @@ class Record:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON: the keys of the command's result, and what is needed to go on."""
-        before, facts = self.before, self.facts
+        before, facts = self.before, {} if self.restored else self.facts
         return {
             "state": self.state,
             "phases": [row.as_dict() for row in self.rows],

@@ -17,7 +17,6 @@ from envtool.migrate.journal import Journal, Placed, Saved, journal_text, parse_
 from envtool.migrate.saved import digest, put_back, save
 from envtool.models import Layout
 
-JOURNAL = "journal.json"
 COMMITTED = "committed.json"
 STAGING = "dist"
 """Where what will be placed at the end is built, in the folder of the migration."""
@@ -83,7 +82,7 @@ class Transaction:
         """All of it holds. What was saved goes; a kill from here on changes nothing but leaves work to ``tidy``."""
         committed = self.layout.migration / COMMITTED
         try:
-            (self.layout.migration / JOURNAL).replace(committed)
+            self.layout.migration_journal.replace(committed)
             platform.sync_folder(self.layout.migration)
         except OSError as error:
             raise _not_saved("the end of the migration", error) from error
@@ -110,7 +109,7 @@ class Transaction:
                 folder = self.layout.root / name
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
-            files.remove_file(self.layout.migration / JOURNAL)
+            files.remove_file(self.layout.migration_journal)
             files.remove_tree(self.layout.migration)
         except OSError as error:
             message = f"not everything could be put back: {error.strerror or error}: {error.filename}"
@@ -147,7 +146,7 @@ class Transaction:
         return tuple(dict.fromkeys((*self.journal.folders, *reversed(missing))))
 
     def _write(self, journal: Journal) -> None:
-        files.write_text(self.layout.migration / JOURNAL, journal_text(journal))
+        files.write_text(self.layout.migration_journal, journal_text(journal))
         self.journal = journal
 
 
@@ -165,7 +164,7 @@ def begin(layout: Layout) -> Transaction:
 
 def unfinished(layout: Layout) -> Transaction | None:
     """The migration that was interrupted here, if there is one. Raises InstallError (``migrate.journal``)."""
-    path = layout.migration / JOURNAL
+    path = layout.migration_journal
     try:
         return Transaction(layout, parse_journal(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -178,7 +177,7 @@ def unfinished(layout: Layout) -> Transaction | None:
 def tidy(layout: Layout) -> None:
     """Remove what a migration that is over has left: what it saved, and what it replaced. What resists is the next
     one's to remove."""
-    if (layout.migration / JOURNAL).exists():
+    if layout.migration_journal.exists():
         return
     committed = layout.migration / COMMITTED
     try:

@@ -65,7 +65,8 @@ def _last_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         lines.append(("back", f"envtool rollback{seconds}"))
         lines.append(("record", f"{result['record']}, for the team {result['summary']}"))
     elif result["restored"]:
-        lines.append(("restored", "the environment and all files are as they were"))
+        but = " but for what is named below" if result["left"] else ""
+        lines.append(("restored", f"the environment and all files are as they were{but}"))
     lines += [("left", text) for text in result["left"]]
     return lines
 

@@ -32,8 +32,11 @@ COLLECT(exe, a.binaries, a.datas, name="app")
 class MovingPlace(Place):
     """A project with full torch in a ``.venv`` of its own, and files in the forms that are easily lost."""
 
+    python = sys.executable
+
     def fill(self, indexes: Indexes) -> None:
         """Write the project, and install full torch."""
+        self.indexes = indexes
         root = self.root
         (root / "requirements.txt").write_bytes(
             b"--extra-index-url https://download.pytorch.org/whl/cu118\r\ntorch\r\nleaf"
@@ -58,7 +61,7 @@ class MovingPlace(Place):
         uv = [sys.executable, "-m", "uv"]
         environment = {key: value for key, value in self.environment.items() if key != "PYTHONPATH"}
         install = [*uv, "pip", "install", "--quiet", "--python", self.venv, "--index-url", indexes.default_index]
-        for command in ([*uv, "venv", "--quiet", "--python", sys.executable, self.venv], [*install, *names]):
+        for command in ([*uv, "venv", "--quiet", "--python", self.python, self.venv], [*install, *names]):
             subprocess.run(command, check=True, env=environment)
 
     def start(self, *words: str, new_group: bool = False, **environment: str) -> subprocess.Popen[str]:

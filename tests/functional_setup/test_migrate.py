@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -280,6 +282,34 @@ def test_requirements_that_ask_for_another_torch_are_an_error(newer: Indexes, mo
     newer.stop()
 
 
+def test_the_python_of_the_environment_stays(moving: MovingPlace) -> None:
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    others = [(minor, path) for minor in ("3.10", "3.11", "3.12", "3.13") if minor != here for path in pythons(minor)]
+    if not others:
+        pytest.skip(f"no other Python than {here} from 3.10 to 3.13 is installed here")
+    minor, path = others[0]
+    shutil.rmtree(moving.venv)
+    (moving.root / "requirements.txt").write_bytes(b"torch\r\nleaf")
+    moving.python = path
+    moving.install(moving.indexes, "torch==2.13.0", "leaf==1.0")
+    done = moving.call(*MIGRATION, "--json")
+    assert done.code == 0, done.out
+    evidence = moving.row(done.result, "setup")["evidence"][0]
+    assert evidence == f".venv is generation 1: torch 2.13.0+cpu, Python {minor}"
+    assert str(path) not in (moving.root / "README.md").read_text(encoding="utf-8")
+
+
+def pythons(minor: str) -> list[str]:
+    """Where an interpreter of that version is, on the PATH or where pyenv keeps them."""
+    root = Path(os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv")))
+    found = [path for path in sorted(root.glob(f"versions/{minor}.*/bin/python")) if path.exists()]
+    on_path = shutil.which(f"python{minor}")
+    working = [str(path) for path in (*found, *([on_path] if on_path else []))]
+    return [
+        path for path in working if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0
+    ]
+
+
 # --- interrupted ------------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +332,7 @@ def test_killed_then_undone(moving: MovingPlace, words: str) -> None:
     assert journal.exists(), "it was killed in the middle"
     refused = moving.call("rollback", "--json")
     assert (refused.code, refused.error["code"]) == (9, "migrate.unfinished"), refused.out
+    assert moving.status()["unfinished_migration"] is True
     undone = moving.call("migrate", "--undo", "--json")
     assert (undone.code, undone.result["state"], undone.result["left"]) == (0, "undone", [])
     assert picture(moving.root) == before
