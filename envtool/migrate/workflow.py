@@ -74,14 +74,15 @@ def migrate(layout: Layout, wanted: Wanted, reporter: Reporter) -> Ended:
             record = replace(record, options=record.options.with_given(wanted.options), state="running")
             return _Run(layout, record, under_way, reporter).run()
         if under_way is not None:
-            left = under_way.restore()
+            with uninterrupted():
+                left = under_way.restore()
             reporter.note("an interrupted migration was undone first")
             for text in left:
                 reporter.warn(text)
         for sentence in chain.recover(layout):
             reporter.note(sentence)
         options = record.options.with_given(wanted.options) if wanted.resume and record else wanted.options
-        if record is not None and record.state == "done" and record.fingerprint == fingerprint(layout, options, record):
+        if record is not None and _holds(layout, options, record):
             return Ended(result={**record.as_dict(), "changed": False})
         record = _begin(layout, options, reporter)
         # First the record: whoever finds a journal finds the record that belongs to it.
@@ -104,6 +105,7 @@ class _Run:
             transaction=transaction,
             facts=dict(record.facts),
         )
+        self.ended: Ended | None = None
 
     def run(self) -> Ended:
         """All phases that are to do, then the commit."""
@@ -116,6 +118,8 @@ class _Run:
             told = (error.code, f"{self.where()}{_first(error)}", _and_then(error.hint))
             return self.put_back("failed", told, int(error.exit_code))
         except KeyboardInterrupt:
+            if self.ended is not None:
+                return self.ended  # it came too late
             told = ("interrupted", f"{self.where()}interrupted; all is as it was", "Go on: envtool migrate --resume")
             return self.put_back("interrupted", told, int(ExitCode.INTERRUPTED))
         except BaseException:
@@ -135,7 +139,7 @@ class _Run:
         try:
             gate = phase.run(self.migration)
         except BaseException as error:
-            message = getattr(error, "message", "") or type(error).__name__
+            message = getattr(error, "message", "") or _name(error)
             evidence, hint = tuple(message.splitlines()), getattr(error, "hint", "")
             row = Row(name=phase.name, status="fail", evidence=evidence, seconds=_since(start), next=hint)
             self.record = self.record.with_row(row, {})
@@ -154,20 +158,32 @@ class _Run:
         partial = any(not options.runs(phase.name) for phase in STEPS)
         record = self.record.ended("partial" if partial else "done")
         record = replace(record, fingerprint=fingerprint(self.layout, options, record))
-        write_record(self.layout, record)
-        self.transaction.commit()
-        return Ended(result={**record.as_dict(), "changed": True})
+        with uninterrupted():
+            write_record(self.layout, record)
+            self.transaction.commit()
+            self.ended = Ended(result={**record.as_dict(), "changed": True})
+        return self.ended
 
     def put_back(self, state: Any, error: tuple[str, str, str], exit_code: int) -> Ended:
         """Everything is put back; a second Ctrl-C does not stop that."""
         with uninterrupted():
             self.migration.reporter.phase("restore", "the environment and the files, as they were")
-            left = self.transaction.restore()
+            try:
+                left = self.transaction.restore()
+            except EnvtoolError:
+                self.migration.reporter.warn(error[1])
+                raise
             record = self.record.ended(state, error=error, restored=True, left=left)
             # Whatever the record says, what counts is done: everything is back.
             with contextlib.suppress(EnvtoolError):
                 write_record(self.layout, record)
         return Ended(result={**record.as_dict(), "changed": False}, exit_code=exit_code, error=error)
+
+
+def _holds(layout: Layout, options: Options, record: Record) -> bool:
+    """Whether the move that the record tells of is done, and nothing that it looked at has changed since."""
+    done = record.state == "done" and record.fingerprint != ""
+    return done and record.fingerprint == fingerprint(layout, options, record)
 
 
 def _begin(layout: Layout, options: Options, reporter: Reporter) -> Record:
@@ -235,9 +251,16 @@ def _first(error: EnvtoolError) -> str:
     return (error.message.splitlines() or [error.code])[0]
 
 
+def _name(error: BaseException) -> str:
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+
+
 def _and_then(hint: str) -> str:
     """The hint of a gate, and how to go on."""
-    return hint if "envtool migrate" in hint else f"{hint} Then go on: envtool migrate --resume".strip()
+    if "envtool migrate" in hint:
+        return hint
+    first = f"{hint.rstrip('.')}. Then go on" if hint else "Go on"
+    return f"{first}: envtool migrate --resume"
 
 
 def _since(start: float) -> float:
