@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from official import official_wheel
 from picture import picture
-from test_setup_official import Project
+from project import Project, without_index
 
 import envtool
 
@@ -31,17 +31,7 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     if shutil.which("espeak-ng") is None:
         pytest.skip("espeak-ng, which speaks the example's sample, is not installed (apt-get install espeak-ng)")
     folder = tmp_path_factory.mktemp("voice")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "UV_", "ENVTOOL_"))}
-    trust = {key: os.environ[key] for key in ("PIP_CERT", "UV_CACHE_DIR") if key in os.environ}
-    environment = {
-        **kept,
-        "UV_CACHE_DIR": str(folder / "uv-cache"),
-        **trust,
-        "XDG_CACHE_HOME": str(folder / "cache"),
-        "PYTHONPATH": str(Path(envtool.__file__).parents[1]),
-        "ENVTOOL_TORCH_INDEX": "http://127.0.0.1:9/whl",
-        "ENVTOOL_FIND_LINKS": str(wheel.parent),
-    }
+    environment = without_index(folder, wheel)
     found = Project(folder / "project", environment)
     shutil.copytree(EXAMPLE, found.root, ignore=shutil.ignore_patterns("models", "__pycache__"))
     # uv is at hand, as it is for who runs envtool; it comes with the package.
