@@ -92,3 +92,9 @@ class BusyError(EnvtoolError):
     """Another envtool holds the lock of this project."""
 
     exit_code = ExitCode.BUSY
+
+
+class FindingsError(EnvtoolError):
+    """The project holds what will break on CPU-only torch."""
+
+    exit_code = ExitCode.FINDINGS

@@ -241,6 +241,16 @@ class Layout:
         """The folder of all generations."""
         return self.state / "generations"
 
+    @property
+    def migration(self) -> Path:
+        """The folder of a migration under way."""
+        return self.state / "migration"
+
+    @property
+    def migration_journal(self) -> Path:
+        """A migration's journal: it is there until all of the move holds, or is undone."""
+        return self.migration / "journal.json"
+
     def generation(self, number: int) -> Path:
         """The folder of generation ``number``."""
         return self.generations / str(number)

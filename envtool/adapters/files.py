@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import time
@@ -17,10 +18,11 @@ TEMPORARY_SUFFIX = ".envtool-tmp"
 _ATTEMPTS = 4
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, mode: int | None = None, modified: int | None = None) -> None:
     """Write ``path`` atomically and durably: a temporary file beside it, fsync, rename.
 
-    A reader sees the old content or the new one. Raises OSError; then ``path`` is as it was and no rest is left.
+    ``mode``: its permission bits, ``modified``: its time in nanoseconds, both from the first moment on. A reader sees
+    the old content or the new one. Raises OSError; then ``path`` is as it was and no rest is left.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
@@ -28,12 +30,22 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
+        if modified is not None:
+            os.utime(temporary, ns=(modified, modified))
         temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
     platform.sync_folder(path.parent)
+
+
+def sweep(path: Path) -> None:
+    """Remove what a write of ``path`` that was killed has left beside it. Raises OSError."""
+    for rest in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+        remove_file(rest)
 
 
 def write_text(path: Path, text: str) -> None:

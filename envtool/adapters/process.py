@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from envtool.errors import EnvtoolError
@@ -57,6 +60,19 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     if "PIP_CERT" in os.environ:
         kept.setdefault("SSL_CERT_FILE", os.environ["PIP_CERT"])
     return {**kept, **(extra or {})}
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits: for the few steps that must not be left half-way, though a kill may still do it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run(

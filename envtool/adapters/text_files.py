@@ -7,6 +7,15 @@ import stat
 import tempfile
 from pathlib import Path
 
+from envtool.adapters.files import TEMPORARY_SUFFIX
+
+
+def encoded(old: bytes, text: str, encoding: str) -> bytes:
+    """A text as bytes of the encoding, and of the byte order, that the file has now. Raises UnicodeError."""
+    if encoding == "utf-16" and old[:2] == b"\xfe\xff":  # the codec writes the byte order of this machine
+        return old[:2] + text.encode("utf-16-be")
+    return text.encode(encoding)
+
 
 def replace_text(path: Path, before: str, after: str, encoding: str) -> str:
     """Put ``after`` where ``before`` was read. Gives the reason when it was not done, an empty string when it was.
@@ -17,10 +26,8 @@ def replace_text(path: Path, before: str, after: str, encoding: str) -> str:
         old = path.read_bytes()
         if old.decode(encoding) != before:
             return "it changed while envtool ran"
-        data = after.encode(encoding)
-        if encoding == "utf-16" and old[:2] == b"\xfe\xff":  # the codec writes the byte order of this machine
-            data = old[:2] + after.encode("utf-16-be")
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        data = encoded(old, after, encoding)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)

@@ -134,7 +134,7 @@ class _Walk:
             reason = "a conda environment"
         # PyInstaller's one-folder app: copies of what was installed, among them all of torch's source.
         if reason is None and (path / "base_library.zip").exists():
-            reason = "a frozen app"
+            reason = "a bundle made by PyInstaller"
         if reason is None and ("{{" in name or "{%" in name):
             reason = "a template"
         reason = reason or self._ignored(path, rules, folder=True)

@@ -1,4 +1,4 @@
-"""Write a lean, commented PyInstaller spec for a script."""
+"""The spec of a bundle: the one that is there, or a lean, commented one for a script. Nothing is written here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,29 @@ from pathlib import Path
 from envtool.bundle.models import SpecOptions
 from envtool.errors import UsageError
 from envtool.reports.escape import printable
+
+
+def find_spec(source: Path, options: SpecOptions) -> tuple[Path, str]:
+    """The spec to build, and for a script the text to write there; for a spec that is there the text is empty.
+
+    Raises UsageError (``bundle.spec``, ``bundle.spec-options``, ``bundle.spec-exists``).
+    """
+    shown = printable(source.as_posix())
+    if not source.is_file():
+        raise UsageError("bundle.spec", f"no file {shown}", "Name a PyInstaller spec, or the app's main script.")
+    if source.suffix == ".spec":
+        if options.given:
+            hint = "Change the spec: --onefile, --windowed, --icon and --data are for a script without one."
+            raise UsageError("bundle.spec-options", f"{shown} says itself what it builds", hint)
+        return source.absolute(), ""
+    if source.suffix not in (".py", ".pyw"):
+        raise UsageError("bundle.spec", f"{shown} is neither a spec nor a Python script", "It ends in .spec or .py.")
+    spec = source.with_suffix(".spec").absolute()
+    text = spec_text(source.name, source.stem, options)
+    if spec.exists() and spec.read_text(encoding="utf-8", errors="replace") != text:
+        hint = f"Build it: envtool bundle {printable(spec.name)}; or remove it to have a new one written."
+        raise UsageError("bundle.spec-exists", f"{printable(spec.name)} is there, and is yours", hint)
+    return spec, text
 
 
 def parse_data(text: str) -> tuple[str, str | None]:

@@ -8,6 +8,7 @@ from envtool import __version__
 from envtool.cli.audit import audit
 from envtool.cli.bundle import bundle
 from envtool.cli.lock import lock
+from envtool.cli.migrate import migrate
 from envtool.cli.model import model
 from envtool.cli.prune import prune
 from envtool.cli.rollback import rollback
@@ -50,3 +51,4 @@ app.command()(versions)
 app.command()(audit)
 app.command()(model)
 app.command()(bundle)
+app.command()(migrate)

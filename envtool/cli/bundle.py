@@ -164,26 +164,13 @@ def _interpreter(environment: Path) -> Path:
 
 def _spec(source: Path, options: SpecOptions, reporter: Reporter) -> Path:
     """The spec to build: the one named, or a new one for a script."""
-    from envtool.bundle.spec import spec_text
+    from envtool.bundle.spec import find_spec
     from envtool.reports.escape import printable
 
-    shown = printable(source.as_posix())
-    if not source.is_file():
-        raise UsageError("bundle.spec", f"no file {shown}", "Name a PyInstaller spec, or the app's main script.")
-    if source.suffix == ".spec":
-        if options.given:
-            hint = "Change the spec: --onefile, --windowed, --icon and --data are for a script without one."
-            raise UsageError("bundle.spec-options", f"{shown} says itself what it builds", hint)
-        return source.absolute()
-    if source.suffix not in (".py", ".pyw"):
-        raise UsageError("bundle.spec", f"{shown} is neither a spec nor a Python script", "It ends in .spec or .py.")
-    spec = source.with_suffix(".spec").absolute()
-    text = spec_text(source.name, source.stem, options)
-    if spec.exists() and spec.read_text(encoding="utf-8", errors="replace") != text:
-        hint = f"Build it: envtool bundle {printable(spec.name)}; or remove it to have a new one written."
-        raise UsageError("bundle.spec-exists", f"{printable(spec.name)} is there, and is yours", hint)
-    spec.write_bytes(text.encode("utf-8"))
-    reporter.note(f"{printable(spec.name)} written: keep it with the app's sources")
+    spec, text = find_spec(source, options)
+    if text:
+        spec.write_bytes(text.encode("utf-8"))
+        reporter.note(f"{printable(spec.name)} written: keep it with the app's sources")
     return spec
 
 

@@ -84,6 +84,7 @@ def _result(layout: Layout, found: Status) -> dict[str, object]:
         "mode": _MODES[found.occupant.kind],
         "way_back": found.way_back,
         "previous": found.previous,
+        "unfinished_migration": layout.migration_journal.exists(),
         "size": found.total.apparent,
         "unique_size": found.total.unique,
         "generations": [row.as_dict() for row in found.rows],
@@ -128,6 +129,10 @@ def _text(layout: Layout, found: Status) -> str:
         if row.current and row.drift:
             lines.append(f"It differs from the lock in {len(row.drift)}:")
             lines.extend(f"  {clean(line)}" for line in row.drift)
+    if layout.migration_journal.exists():
+        lines.append(
+            "A migration was interrupted here. Undo it: envtool migrate --undo. Go on: envtool migrate --resume"
+        )
     if found.way_back is not None and found.way_back != found.current:
         lines.append(f"Back to full torch (generation {found.way_back}): envtool rollback")
     return "\n".join(lines)

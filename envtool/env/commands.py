@@ -50,7 +50,8 @@ def read_commands(texts: Iterable[str]) -> tuple[Command, ...]:
 def run_checks(commands: Sequence[Command], folder: Path, root: Path, reporter: Reporter) -> None:
     """Run the checks in an environment, from the project's root. Raises VerifyError (``check.*``) for the first that
     fails or is not there."""
-    environment = activated(folder, clean_environment())
+    # A check leaves no bytecode behind: neither in the new environment nor in a project that is put back afterwards.
+    environment = activated(folder, clean_environment({"PYTHONDONTWRITEBYTECODE": "1"}))
     if not (folder / "pyvenv.cfg").is_file():
         del environment["VIRTUAL_ENV"]  # the prefix of an interpreter, set up in place
     for command in commands:

@@ -59,12 +59,13 @@ __all__ = [
 
 
 @contextlib.contextmanager
-def exclusive(layout: Layout, *, wait: float = 0) -> Iterator[None]:
+def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> Iterator[None]:
     """Hold the project's lock: one writer at a time. Creates ``.envtool/`` when it is not there.
 
     The operating system frees the lock when its holder dies, however it dies. ``wait``: seconds to wait for another
-    envtool. Raises BusyError (``busy``) when it does not end in time, InstallError (``env.state``) when ``.envtool``
-    cannot be written.
+    envtool. ``migrating``: this is the one that may work beside an unfinished migration. Raises BusyError (``busy``)
+    when the other does not end in time, or (``migrate.unfinished``) when a migration was interrupted here, InstallError
+    (``env.state``) when ``.envtool`` cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -82,6 +83,10 @@ def exclusive(layout: Layout, *, wait: float = 0) -> Iterator[None]:
     try:
         with contextlib.suppress(OSError):
             holder.write_text(f"{os.getpid()}\n", encoding="ascii")
+        if not migrating and layout.migration_journal.exists():
+            message = f"a migration was interrupted in {layout.root}"
+            hint = "Undo it: envtool migrate --undo. Or go on with it: envtool migrate --resume"
+            raise BusyError("migrate.unfinished", message, hint)
         yield
     finally:
         with contextlib.suppress(OSError):

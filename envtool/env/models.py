@@ -64,20 +64,19 @@ def inspect_models(paths: Sequence[Path], inspection: Inspection, reporter: Repo
     failed: list[ModelFile] = []
     for path, named in find_models(paths):
         row = read_row(path, shown_path(path))
-        # .bin and .ts are many things; in a folder, only what torch could load, or what should be that, is a row.
-        if row.kind == "not-a-model" and not named and row.size and "pointer" not in row.because:
+        if not named and not is_candidate(row):
             skipped.append({"path": clean(row.path), "reason": clean(row.because)})
             continue
-        data, text, fails = row.as_dict(), describe(row), _fails(row, inspection.fail_on)
+        data, text, bad = row.as_dict(), describe(row), fails(row, inspection.fail_on)
         if inspection.load is not None:
             reporter.phase("load", clean(row.path))
             loaded = load_model(row, path, inspection.load)
             data["load"] = loaded
             text += "\n" + "\n".join(clean(line) for line in describe_load(loaded))
-            fails = fails or (load_failed(loaded) and inspection.fail_on != "never")
+            bad = bad or (load_failed(loaded) and inspection.fail_on != "never")
         files.append(data)
         texts.append(text)
-        failed += [row] * fails
+        failed += [row] * bad
     if not files and not skipped:
         raise NoInputsError("model.none", "no model files found", f"Looked for {', '.join(sorted(MODEL_SUFFIXES))}.")
     result = {"files": [clean_values(data) for data in files], "skipped": skipped}
@@ -118,7 +117,13 @@ def rewrite_model(path: Path, out: Path, load: LoadOptions | None, reporter: Rep
     return Outcome(result={"files": [clean_values(data)], "rewritten": clean(shown_path(path))}, text=text)
 
 
-def _fails(row: ModelFile, fail_on: FailOn) -> bool:
+def is_candidate(row: ModelFile) -> bool:
+    """Whether a file found in a folder is a model, or should be one: .bin and .ts are many things."""
+    return row.kind != "not-a-model" or not row.size or "pointer" in row.because
+
+
+def fails(row: ModelFile, fail_on: FailOn = "error") -> bool:
+    """Whether a model stops whoever needs it on a CPU."""
     if fail_on == "never":
         return False
     # What nobody could judge must not look clean.

@@ -52,7 +52,7 @@ def rollback(project: Project, layout: Layout, wanted: RollbackRequest, reporter
 
 
 def choose(layout: Layout, to: str | None, reporter: Reporter) -> Generation | None:
-    """The generation to go back to; None when full torch is wanted and none is there.
+    """The generation to go back to, examined; None when full torch is wanted and none is there.
 
     Raises RollbackError (``rollback.unknown``, ``rollback.unsound``, ``rollback.previous``).
     """
@@ -62,12 +62,22 @@ def choose(layout: Layout, to: str | None, reporter: Reporter) -> Generation | N
         found = chain.previous(layout)
         if found is None:
             raise RollbackError("rollback.previous", "there is no previous generation", "See: envtool status")
-        return found
+        return _sound(layout, found)
     listed = {str(generation.id): generation for generation in chain.list_generations(layout)}
     if to not in listed:
         known = ", ".join(listed) or "none"
         raise RollbackError("rollback.unknown", f"there is no generation {to!r}", f"There are: {known}, or previous.")
-    return listed[to]
+    return _sound(layout, listed[to])
+
+
+def _sound(layout: Layout, generation: Generation) -> Generation:
+    failing = examine(layout, generation)
+    if failing:
+        message = f"generation {generation.id} cannot be used: {failing[0].found}"
+        raise RollbackError(
+            "rollback.unsound", message, "Choose another one (envtool status), or: envtool setup --full"
+        )
+    return generation
 
 
 def _sound_full(layout: Layout, reporter: Reporter) -> Generation | None:
@@ -120,12 +130,6 @@ def _backend(name: str) -> Backend:
 def _flip(
     layout: Layout, target: Generation, wanted: RollbackRequest, reporter: Reporter, seconds: Callable[[], float]
 ) -> SetupResult:
-    failing = examine(layout, target)
-    if failing:
-        message = f"generation {target.id} cannot be used: {failing[0].found}"
-        raise RollbackError(
-            "rollback.unsound", message, "Choose another one (envtool status), or: envtool setup --full"
-        )
     live = chain.current(layout)
     notes: tuple[Note, ...] = ()
     changed = live is None or live.id != target.id

@@ -35,7 +35,8 @@ class LockRequest:
     """What ``envtool lock`` was asked for. Without ``backends`` or ``resolver``, those of the earlier lock are kept.
 
     ``needed``: backends without which an existing lock counts as stale. ``only_resolve``: nothing is installed
-    afterwards, so the Python to lock for need not be on this machine.
+    afterwards, so the Python to lock for need not be on this machine. ``installed``: public versions by name, to stay
+    at where the requirements admit them.
     """
 
     inputs: RequestOptions = field(default_factory=RequestOptions)
@@ -45,6 +46,7 @@ class LockRequest:
     upgrade_packages: tuple[str, ...] = ()
     resolver: str | None = None
     only_resolve: bool = False
+    installed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +195,7 @@ def _options(
         optional=frozenset({"full"}) - {backend.name for backend in (*wanted.backends, *wanted.needed)},
         upgrade=wanted.upgrade,
         upgrade_packages=tuple(canonicalize_name(name) for name in wanted.upgrade_packages),
+        installed=wanted.installed,
     )
 
 

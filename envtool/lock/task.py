@@ -31,6 +31,7 @@ class LockOptions:
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
     optional: frozenset[str] = frozenset()
+    installed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,24 +44,26 @@ class Task:
     reporter: Reporter
 
     def preferred_family(self) -> Mapping[str, Sequence[str]]:
-        """Public versions of the family that the earlier lock had, to keep where they still fit."""
-        if self.previous is None or self.options.upgrade:
+        """Public versions of the family to keep where they still fit: what is installed, else of the earlier lock."""
+        if self.options.upgrade:
             return {}
         kept: dict[str, set[str]] = {}
-        for file in self.previous.torch.values():
+        for file in self.previous.torch.values() if self.previous is not None else ():
             for pin in file.pins:
                 if is_family(pin.name) and pin.name not in self.options.upgrade_packages:
                     kept.setdefault(pin.name, set()).add(pin.version.public)
+        kept |= {name: {version} for name, version in self.options.installed.items() if is_family(name)}
         return {name: tuple(sorted(versions)) for name, versions in kept.items()}
 
     def preferred_rest(self) -> tuple[tuple[str, str], ...]:
-        """Pins of the earlier lock that the resolver should keep where it can; one version a name is all it takes."""
-        if self.previous is None or self.options.upgrade:
+        """Versions (installed, else of the earlier lock) that the resolver should keep; one a name is all it takes."""
+        if self.options.upgrade:
             return ()
         kept: dict[str, set[str]] = {}
-        for pin in self.previous.rest.pins:
+        for pin in self.previous.rest.pins if self.previous is not None else ():
             if pin.name not in self.options.upgrade_packages:
                 kept.setdefault(pin.name, set()).add(str(pin.version))
+        kept |= {name: {version} for name, version in self.options.installed.items() if not is_family(name)}
         return tuple(sorted((name, version) for name, versions in kept.items() for version in versions))
 
 

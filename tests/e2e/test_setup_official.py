@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 from official import official_wheel
-
-import envtool
+from project import Project, without_index
 
 CHECK = """
 import io
@@ -35,29 +28,6 @@ open("checked", "w").write(torch.__version__)
 VERSION = "import torch; print(torch.__version__, torch.cuda.is_available())"
 
 
-@dataclass
-class Project:
-    root: Path
-    environment: dict[str, str]
-
-    def call(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "envtool", *words]
-        inside = {**self.environment, **environment}
-        return subprocess.run(
-            command, cwd=self.root, env=inside, capture_output=True, encoding="utf-8", timeout=900, check=False
-        )
-
-    def result(self, *words: str, **environment: str) -> dict[str, Any]:
-        done = self.call(*words, "--json", **environment)
-        assert done.returncode == 0, done.stdout
-        found: dict[str, Any] = json.loads(done.stdout)["result"]
-        return found
-
-    def python(self, code: str) -> str:
-        done = subprocess.run([self.root / ".venv/bin/python", "-c", code], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project that was set up from a find-links folder, with a torch index that cannot be reached."""
@@ -65,18 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     if wheel is None:
         pytest.skip("no official torch +cpu wheel for this Python in PIP_FIND_LINKS")
     folder = tmp_path_factory.mktemp("official-setup")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "UV_", "ENVTOOL_"))}
-    trust = {key: os.environ[key] for key in ("PIP_CERT", "UV_CACHE_DIR") if key in os.environ}
-    environment = {
-        **kept,
-        "UV_CACHE_DIR": str(folder / "uv-cache"),
-        **trust,
-        "XDG_CACHE_HOME": str(folder / "cache"),
-        "PYTHONPATH": str(Path(envtool.__file__).parents[1]),
-        "ENVTOOL_TORCH_INDEX": "http://127.0.0.1:9/whl",
-        "ENVTOOL_FIND_LINKS": str(wheel.parent),
-    }
-    found = Project(folder / "project", environment)
+    found = Project(folder / "project", without_index(folder, wheel))
     found.root.mkdir()
     (found.root / "check.py").write_text(CHECK, encoding="utf-8")
     done = found.call("setup", "--cpu", "torch==2.13.0", "numpy", "--check", "python check.py", "--json")

@@ -53,11 +53,11 @@ def test_folders_that_are_not_the_projects_own(tmp_path):
     assert list(discovery.project.sources) == ["app.py"]
     assert rows(discovery) == {
         ".git": "version control",
+        "dist/app/_internal": "a bundle made by PyInstaller",
         "env": "a virtual environment",
         "node_modules": "installed packages",
         "lib/site-packages": "installed packages",
         "pkg/_vendor": "vendored code",
-        "dist/app/_internal": "a frozen app",
     }
 
 

@@ -1,0 +1,121 @@
+"""``envtool migrate``: the whole move as one transaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envtool.cli.output import JsonOption, QuietOption, run_command
+from envtool.errors import UsageError
+from envtool.models import Outcome, Reporter
+
+_PHASES = "Phases"
+_UNFINISHED = "An unfinished migration"
+
+Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="PHASES", help="These only: audit,lock.", rich_help_panel=_PHASES)
+]
+Skip = Annotated[
+    list[str] | None, typer.Option("--skip", metavar="PHASES", help="All but these.", rich_help_panel=_PHASES)
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on, with the options of before.", rich_help_panel=_UNFINISHED)
+]
+Undo = Annotated[
+    bool, typer.Option("--undo", help="Put everything back as it was before.", rich_help_panel=_UNFINISHED)
+]
+
+
+def migrate(
+    fix: Annotated[bool, typer.Option("--fix", help="Make the audit's safe fixes.")] = False,
+    check: Annotated[
+        list[str] | None,
+        typer.Option("--check", metavar="CMD", help="Run this in the new environment before the switch. Repeatable."),
+    ] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option("--spec", metavar="SPEC|SCRIPT", help="The app to bundle. Default: the one spec here."),
+    ] = None,
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="LEVEL", help="error (default), warning, note or never: what stops the audit.")
+    ] = None,
+    python: Annotated[
+        str | None, typer.Option("--python", "-p", metavar="VERSION|PATH", help="Default: the one that .venv has.")
+    ] = None,
+    upgrade_torch: Annotated[
+        bool, typer.Option("--upgrade-torch", help="Let the version of torch change in the same move.")
+    ] = False,
+    only: Only = None,
+    skip: Skip = None,
+    resume: Resume = False,
+    undo: Undo = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what each phase would do; write nothing.")] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Move the project to CPU-only torch, all of it or nothing.
+
+    Audit, fix, lock, set up with your checks, models, bundle, docs: one gate
+    after the other. If one does not hold, the environment and every file are
+    put back as they were, byte for byte, also after a kill -9 (by the next
+    envtool migrate). torch keeps its version. Nothing is asked.
+
+    \b
+    Phases:
+      audit   what breaks is mended by a fix or a later phase
+      fix     make the safe fixes (only with --fix)
+      lock    lockfiles/, with the version of torch that is there
+      setup   build, prove, run your checks, switch, try the way back
+      models  every model file loads on a CPU
+      bundle  if there is a PyInstaller spec: build it, start it, test it
+      docs    a section in README.md, if there is one; .venv in .gitignore
+
+    \b
+    Examples:
+      envtool migrate --dry-run
+      envtool migrate --fix --check "pytest -q tests/smoke"
+      envtool migrate --only audit,lock
+      envtool migrate --skip bundle,docs
+      envtool migrate --resume
+
+    Exit codes: 10 the audit or a model, 4 lock, 6 install or build, 7 a check,
+    9 another envtool, 2 usage, 130 interrupted. All is then as it was.
+    """
+
+    def stage(reporter: Reporter) -> Outcome:
+        from envtool.audit.options import FAIL_LEVELS
+        from envtool.cli.options import open_here
+        from envtool.env.records import layout_for
+        from envtool.migrate.models import Options
+        from envtool.migrate.record import check_names
+        from envtool.migrate.workflow import Wanted
+        from envtool.migrate.workflow import migrate as run
+        from envtool.reports.migration import render_result
+
+        if fail_on is not None and fail_on not in FAIL_LEVELS:
+            message = f"--fail-on {fail_on} is not a level"
+            raise UsageError("audit.fail-on", message, f"It is one of {', '.join(FAIL_LEVELS)}.")
+        if sum((resume, undo, dry_run)) > 1:
+            raise UsageError("usage.migrate", "choose one of --resume, --undo and --dry-run", "envtool migrate --help")
+        options = Options(
+            fix=fix,
+            upgrade_torch=upgrade_torch,
+            checks=tuple(check or ()),
+            spec=None if spec is None else spec.as_posix(),
+            fail_on=fail_on,
+            python=python,
+            only=check_names(only or (), "--only"),
+            skip=check_names(skip or (), "--skip"),
+        )
+        project = open_here()
+        layout = layout_for(project.root, project.settings.venv)
+        wanted = Wanted(options=options, resume=resume, undo=undo, dry_run=dry_run)
+        ended = run(layout, wanted, reporter)
+        text = render_result(ended.result)
+        if ended.result["state"] == "done" and not ended.result["changed"]:
+            text = f"nothing to do: moved on {ended.result['finished']}, and nothing has changed since"
+        return Outcome(result=ended.result, text=text, exit_code=ended.exit_code, error=ended.error)
+
+    run_command("migrate", stage, as_json=json, quiet=quiet)

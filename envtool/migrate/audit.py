@@ -1,0 +1,149 @@
+"""The phases audit and fix: what will break, what a fix mends, what a later phase settles, and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from envtool.audit.discover import discover
+from envtool.audit.engine import run_audit
+from envtool.audit.fixes import plan_fixes
+from envtool.audit.mend import mend
+from envtool.audit.models import Finding
+from envtool.audit.options import read_settings
+from envtool.audit.report import SEVERITIES, AuditReport
+from envtool.audit.rules import RULES
+from envtool.bundle.checks import MENDED
+from envtool.errors import FindingsError
+from envtool.migrate.models import Gate, Migration, count, listed
+from envtool.reports.tables import clean
+
+SETTLED: Mapping[str, str] = {
+    "CPU301": "lock",
+    "CPU302": "lock",
+    "CPU304": "lock",
+    **dict.fromkeys(MENDED, "bundle"),
+}
+"""Findings that a later phase answers: the lock routes torch whatever the requirements say, and envtool's bundle ships
+the source that TorchScript reads."""
+
+MODELS = "CPU5"
+"""The rules about model files: those are the gate of a phase of their own, which also sees what git ignores."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Triage:
+    """The findings that fail an audit: a safe fix mends them, a later phase settles them, or nothing does. ``other``
+    is how many are below the level."""
+
+    fixable: tuple[Finding, ...]
+    settled: tuple[Finding, ...]
+    left: tuple[Finding, ...]
+    other: int
+
+
+def triage(report: AuditReport, fail_on: str, phases: Iterable[str]) -> Triage:
+    """Sort the findings. ``phases``: those that will run. Pure."""
+    level = {"error": 1, "warning": 2, "note": 3}.get(fail_on, 0)
+    failing = [finding for finding in report.findings if finding.severity in SEVERITIES[:level]]
+    fixable = [finding for finding in failing if finding.fix is not None and finding.fix.safe]
+    rest = [finding for finding in failing if finding not in fixable]
+    settled = [finding for finding in rest if SETTLED.get(finding.code, "") in phases]
+    return Triage(
+        fixable=tuple(fixable),
+        settled=tuple(settled),
+        left=tuple(finding for finding in rest if finding not in settled),
+        other=len(report.findings) - len(failing),
+    )
+
+
+def look(migration: Migration, *, paths: Iterable[Path] = (), select: tuple[str, ...] = ()) -> tuple[AuditReport, str]:
+    """The audit of the project as its settings say, and the level at which it fails. Raises UsageError.
+
+    ``paths`` are read although git ignores them. Without ``select`` the rules about model files are left out.
+    """
+    options = read_settings(migration.root, [rule.code for rule in RULES])
+    found = discover([migration.root, *paths], cwd=migration.root, exclude=options.exclude)
+    fail_on = migration.options.fail_on or options.fail_on
+    options = replace(options, select=select) if select else replace(options, ignore=(*options.ignore, MODELS))
+    return run_audit(found, RULES, options), fail_on
+
+
+def audit(migration: Migration) -> Gate:
+    """The gate: nothing that fails the audit is left without a fix or a phase that settles it.
+
+    Raises FindingsError (``migrate.audit``).
+    """
+    report, fail_on = look(migration)
+    sorted_out = _triage(migration, report, fail_on)
+    if sorted_out.left:
+        number = count(len(sorted_out.left), "finding")
+        message = f"{number} that no safe fix mends (--fail-on {fail_on})"
+        hint = f"Mend them by hand (envtool audit --explain {sorted_out.left[0].code}), or silence one on its line: "
+        hint += "# envtool: ignore[CODE] why"
+        raise FindingsError("migrate.audit", "\n".join([message, *map(_line, sorted_out.left[:10])]), hint)
+    evidence = [f"{count(report.files, 'file')} read; nothing to mend by hand"]
+    if sorted_out.fixable:
+        evidence.append(f"mended by fixes: {_codes(sorted_out.fixable)}")
+    for phase in ("lock", "bundle"):
+        settled = [finding for finding in sorted_out.settled if SETTLED[finding.code] == phase]
+        if settled:
+            evidence.append(f"settled by the {phase}: {_codes(settled)}")
+    if sorted_out.other:
+        evidence.append(f"{sorted_out.other} below {fail_on}; see: envtool audit")
+    return Gate(evidence=tuple(evidence))
+
+
+def fix(migration: Migration) -> Gate:
+    """The gate: no finding that a fix mends fails the audit any more.
+
+    Raises FindingsError (``migrate.fix``) without ``--fix``, or where a file cannot be fixed.
+    """
+    report, fail_on = look(migration)
+    if not migration.options.fix:
+        return _without_fixes(_triage(migration, report, fail_on))
+    done = mend(report, lambda: look(migration)[0], before=migration.expect)
+    after = _triage(migration, done.report, fail_on)
+    failing = [*after.fixable, *after.left]
+    if failing:
+        message = f"{count(len(failing), 'finding')} left after the fixes"
+        lines = [*map(_line, failing[:10]), *(f"  {clean(reason)}" for reason in done.left[:5])]
+        raise FindingsError("migrate.fix", "\n".join([message, *lines]), "Mend them by hand, and run it again.")
+    if not done.fixed:
+        return Gate(evidence=("nothing to fix",))
+    number = sum(done.fixed.values())
+    names = [f"{clean(path)} ({fixes})" for path, fixes in sorted(done.fixed.items())]
+    evidence = (f"{number} {'fix' if number == 1 else 'fixes'} in {listed(names)}",)
+    return Gate(evidence=evidence, facts={"fixed": dict(done.fixed)})
+
+
+def plan_fix(migration: Migration) -> Gate:
+    """What ``--fix`` would change. Raises FindingsError without it, as :func:`fix` does."""
+    report, fail_on = look(migration)
+    if not migration.options.fix:
+        return _without_fixes(_triage(migration, report, fail_on))
+    plan = plan_fixes(report.sources, report.findings)
+    if not plan.texts:
+        return Gate(evidence=("nothing to fix",), status="todo")
+    return Gate(evidence=(f"would change {listed([clean(path) for path in plan.texts])}",), status="todo")
+
+
+def _triage(migration: Migration, report: AuditReport, fail_on: str) -> Triage:
+    return triage(report, fail_on, [name for name in ("lock", "bundle") if migration.options.runs(name)])
+
+
+def _without_fixes(found: Triage) -> Gate:
+    if found.fixable:
+        message = f"{count(len(found.fixable), 'finding')} can be mended by a fix, and --fix was not given"
+        hint = "What a fix changes: envtool audit --diff. Then: envtool migrate --resume --fix"
+        raise FindingsError("migrate.fix", "\n".join([message, *map(_line, found.fixable[:10])]), hint)
+    return Gate(evidence=("nothing needs a fix",))
+
+
+def _line(finding: Finding) -> str:
+    return f"  {clean(finding.path)}:{finding.location.line} {finding.code} {clean(finding.message)}"
+
+
+def _codes(findings: Iterable[Finding]) -> str:
+    return listed(list(dict.fromkeys(f"{finding.code} in {clean(finding.path)}" for finding in findings)))

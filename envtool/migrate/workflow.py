@@ -1,0 +1,267 @@
+"""The whole move: begin, one gate after the other, place what was built, commit; or put everything back."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from envtool.adapters import platform
+from envtool.adapters.process import uninterrupted
+from envtool.env import generations as chain
+from envtool.env.installed import installed_versions
+from envtool.env.verify import VerifyOptions, locate_site_packages, verify_environment
+from envtool.errors import EnvtoolError, ExitCode, UsageError
+from envtool.migrate import audit, bundle, docs, lock, setup, weights
+from envtool.migrate.fingerprint import fingerprint
+from envtool.migrate.models import Before, Gate, Migration, Options, Phase, Row
+from envtool.migrate.record import Record, fresh, read_record, write_record
+from envtool.migrate.transaction import Transaction, begin, tidy, unfinished
+from envtool.models import Layout, Reporter
+from envtool.torch.backends import FULL
+
+STEPS: tuple[Phase, ...] = (
+    Phase(name="audit", promise="what breaks on CPU-only torch is known and mended", run=audit.audit, plan=audit.audit),
+    Phase(name="fix", promise="the mechanical mends are made", run=audit.fix, plan=audit.plan_fix),
+    Phase(name="lock", promise="the same torch, as a CPU build", run=lock.lock, plan=lock.plan_lock),
+    Phase(name="setup", promise="a proven environment, and your checks in it", run=setup.setup, plan=setup.plan_setup),
+    Phase(name="models", promise="every model file loads on a CPU", run=weights.models, plan=weights.models),
+    Phase(name="bundle", promise="the frozen app builds and starts", run=bundle.bundle, plan=bundle.plan_bundle),
+    Phase(name="docs", promise="the README says how", run=docs.docs, plan=docs.plan_docs),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What to do: the options, and how to begin."""
+
+    options: Options
+    resume: bool = False
+    undo: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """How it ended: the result as JSON, the exit code, and the error as (code, message, hint)."""
+
+    result: Mapping[str, Any]
+    exit_code: int = 0
+    error: tuple[str, str, str] | None = None
+
+
+def migrate(layout: Layout, wanted: Wanted, reporter: Reporter) -> Ended:
+    """Move the project, or go on with it, or undo it. A gate that fails, and Ctrl-C, put everything back.
+
+    Raises BusyError (9), UsageError (``migrate.resume``), InstallError where something cannot be put back; the error of
+    a gate is part of what is returned.
+    """
+    if wanted.dry_run:
+        return _rehearse(layout, wanted.options, reporter)
+    with chain.exclusive(layout, migrating=True):
+        tidy(layout)
+        under_way, record = unfinished(layout), read_record(layout)
+        if wanted.resume and record is None:
+            message = "there is no migration to go on with"
+            raise UsageError("migrate.resume", message, "Begin one: envtool migrate --fix")
+        if wanted.undo:
+            return _undo(layout, under_way, record)
+        if under_way is not None and wanted.resume and record is not None:
+            reporter.note("going on with the migration that was interrupted")
+            chain.recover(layout)
+            record = replace(record, options=record.options.with_given(wanted.options), state="running")
+            return _Run(layout, record, under_way, reporter).run()
+        if under_way is not None:
+            with uninterrupted():
+                left = under_way.restore()
+            reporter.note("an interrupted migration was undone first")
+            for text in left:
+                reporter.warn(text)
+        for sentence in chain.recover(layout):
+            reporter.note(sentence)
+        options = record.options.with_given(wanted.options) if wanted.resume and record else wanted.options
+        if record is not None and _holds(layout, options, record):
+            return Ended(result={**record.as_dict(), "changed": False})
+        record = _begin(layout, options, reporter)
+        # First the record: whoever finds a journal finds the record that belongs to it.
+        write_record(layout, record)
+        return _Run(layout, record, begin(layout), reporter).run()
+
+
+class _Run:
+    """One run through the phases. The record is written after each of them."""
+
+    def __init__(self, layout: Layout, record: Record, transaction: Transaction, reporter: Reporter) -> None:
+        self.layout = layout
+        self.record = record
+        self.transaction = transaction
+        self.migration = Migration(
+            layout=layout,
+            options=record.options,
+            before=record.before,
+            reporter=reporter,
+            transaction=transaction,
+            facts=dict(record.facts),
+        )
+        self.ended: Ended | None = None
+
+    def run(self) -> Ended:
+        """All phases that are to do, then the commit."""
+        try:
+            for phase in STEPS:
+                if self.record.row(phase.name).status in ("todo", "fail"):
+                    self.gate(phase)
+            return self.finish()
+        except EnvtoolError as error:
+            told = (error.code, f"{self.where()}{_first(error)}", _and_then(error.hint))
+            return self.put_back("failed", told, int(error.exit_code))
+        except KeyboardInterrupt:
+            if self.ended is not None:
+                return self.ended  # it came too late
+            told = ("interrupted", f"{self.where()}interrupted; all is as it was", "Go on: envtool migrate --resume")
+            return self.put_back("interrupted", told, int(ExitCode.INTERRUPTED))
+        except BaseException:
+            self.put_back("failed", ("bug", "unexpected error", ""), int(ExitCode.BUG))
+            raise
+
+    def where(self) -> str:
+        """The gate that did not hold, for the error's first words."""
+        failed = next((row.name for row in self.record.rows if row.status == "fail"), "")
+        return f"gate {failed}: " if failed else ""
+
+    def gate(self, phase: Phase) -> None:
+        """One phase. Raises what the phase raises, after having written it down."""
+        number = [step.name for step in STEPS].index(phase.name) + 1
+        self.migration.reporter.phase(f"gate {number}/{len(STEPS)}", f"{phase.name}: {phase.promise}")
+        start = time.monotonic()
+        try:
+            gate = phase.run(self.migration)
+        except BaseException as error:
+            message = getattr(error, "message", "") or _name(error)
+            evidence, hint = tuple(message.splitlines()), getattr(error, "hint", "")
+            row = Row(name=phase.name, status="fail", evidence=evidence, seconds=_since(start), next=hint)
+            self.record = self.record.with_row(row, {})
+            raise
+        row = Row(name=phase.name, status=gate.status, evidence=gate.evidence, seconds=_since(start))
+        self.record = self.record.with_row(row, gate.facts)
+        self.migration.facts.update(gate.facts)
+        write_record(self.layout, self.record)
+
+    def finish(self) -> Ended:
+        """Put the bundle into dist, and commit. Raises InstallError."""
+        built = self.record.facts.get("built")
+        if built is not None:
+            self.transaction.place(self.transaction.staging / built, self.layout.root / bundle.DIST / built)
+        options = self.record.options
+        partial = any(not options.runs(phase.name) for phase in STEPS)
+        record = self.record.ended("partial" if partial else "done")
+        record = replace(record, fingerprint=fingerprint(self.layout, options, record))
+        with uninterrupted():
+            write_record(self.layout, record)
+            self.transaction.commit()
+            self.ended = Ended(result={**record.as_dict(), "changed": True})
+        return self.ended
+
+    def put_back(self, state: Any, error: tuple[str, str, str], exit_code: int) -> Ended:
+        """Everything is put back; a second Ctrl-C does not stop that."""
+        with uninterrupted():
+            self.migration.reporter.phase("restore", "the environment and the files, as they were")
+            try:
+                left = self.transaction.restore()
+            except EnvtoolError:
+                self.migration.reporter.warn(error[1])
+                raise
+            record = self.record.ended(state, error=error, restored=True, left=left)
+            # Whatever the record says, what counts is done: everything is back.
+            with contextlib.suppress(EnvtoolError):
+                write_record(self.layout, record)
+        return Ended(result={**record.as_dict(), "changed": False}, exit_code=exit_code, error=error)
+
+
+def _holds(layout: Layout, options: Options, record: Record) -> bool:
+    """Whether the move that the record tells of is done, and nothing that it looked at has changed since."""
+    done = record.state == "done" and record.fingerprint != ""
+    return done and record.fingerprint == fingerprint(layout, options, record)
+
+
+def _begin(layout: Layout, options: Options, reporter: Reporter) -> Record:
+    """The record of a migration that begins: what is there, and the Python that stays. Raises UsageError."""
+    record = fresh(options, survey(layout))
+    migration = Migration(layout=layout, options=options, before=record.before, reporter=reporter)
+    return replace(record, facts={"python": lock.keep_python(migration)})
+
+
+def survey(layout: Layout) -> Before:
+    """What stands at ``.venv``, read without running it."""
+    try:
+        site = locate_site_packages(layout.venv)
+        report = verify_environment(python=None, site_packages=site, options=VerifyOptions(expected=FULL, static=True))
+        installed = installed_versions(site)
+    except (EnvtoolError, OSError):
+        return Before()
+    size = platform.disk_usage([layout.venv.resolve()]).apparent
+    return Before(torch=report.torch, backend=report.backend, python=report.python, installed=installed, size=size)
+
+
+def _undo(layout: Layout, under_way: Transaction | None, record: Record | None) -> Ended:
+    if under_way is None:
+        message = "there is no unfinished migration here"
+        raise UsageError("migrate.undo", message, "A migration that is done: envtool rollback, and git for the files.")
+    with uninterrupted():
+        left = under_way.restore()
+    ended = (record or fresh(Options(), Before())).ended("undone", restored=True, left=left)
+    write_record(layout, ended)
+    return Ended(result={**ended.as_dict(), "changed": True})
+
+
+def _rehearse(layout: Layout, options: Options, reporter: Reporter) -> Ended:
+    """What the move would do. Nothing is written; the gates that only read are real, and every one is looked at."""
+    if unfinished(layout) is not None:
+        reporter.warn("a migration was interrupted here; it would be undone first")
+    record = _begin(layout, options, reporter)
+    migration = Migration(
+        layout=layout, options=options, before=record.before, reporter=reporter, facts=dict(record.facts)
+    )
+    first: EnvtoolError | None = None
+    for phase in STEPS:
+        if not options.runs(phase.name):
+            continue
+        start = time.monotonic()
+        try:
+            gate = phase.plan(migration)
+            row = Row(name=phase.name, status=gate.status, evidence=gate.evidence, seconds=_since(start))
+        except EnvtoolError as error:
+            first = first or error
+            gate = Gate(evidence=tuple(error.message.splitlines()), status="fail")
+            row = Row(name=phase.name, status="fail", evidence=gate.evidence, seconds=_since(start), next=error.hint)
+        record = record.with_row(row, gate.facts)
+        migration.facts.update(gate.facts)
+    result = {**record.as_dict(), "state": "dry-run", "changed": False}
+    if first is None:
+        return Ended(result=result)
+    failed = next(row.name for row in record.rows if row.status == "fail")
+    told = (first.code, f"gate {failed}: {_first(first)}", first.hint)
+    return Ended(result=result, exit_code=int(first.exit_code), error=told)
+
+
+def _first(error: EnvtoolError) -> str:
+    """The first line; the checklist has the others."""
+    return (error.message.splitlines() or [error.code])[0]
+
+
+def _name(error: BaseException) -> str:
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+
+
+def _and_then(hint: str) -> str:
+    """The hint of a gate, and how to go on."""
+    if "envtool migrate" in hint:
+        return hint
+    first = f"{hint.rstrip('.')}. Then go on" if hint else "Go on"
+    return f"{first}: envtool migrate --resume"
+
+
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 3)

@@ -1,0 +1,394 @@
+"""``envtool migrate`` with real uv and small wheels: every gate broken on purpose, Ctrl-C, kill -9, and going on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from craft import torchscript
+from moving import MIGRATION, MovingPlace
+from picture import picture
+from small_wheels import Indexes, torch
+
+ALL_PASS = ["pass"] * 7
+
+
+@pytest.fixture
+def moving(tmp_path: Path, surroundings: dict[str, str], indexes: Indexes) -> MovingPlace:
+    found = MovingPlace(tmp_path / "project", surroundings)
+    found.fill(indexes)
+    return found
+
+
+def check_moved(place: MovingPlace) -> None:
+    root = place.root
+    assert (root / "requirements.txt").read_bytes() == b"torch\r\nleaf"
+    assert 'hiddenimports=["app"]' in (root / "app.spec").read_text(encoding="utf-8")
+    assert (root / "app.spec").stat().st_mode & 0o777 == 0o444
+    readme = (root / "docs/start.md").read_bytes()
+    assert readme.startswith(b"# App\r\n\r\nNo newline at the end\r\n\r\n<!-- envtool:begin -->\r\n")
+    assert readme.endswith(b"<!-- envtool:end -->\r\n")
+    assert b"\n" not in readme.replace(b"\r\n", b"")
+    assert b"torch 2.13.0+cpu" in readme
+    assert b"`envtool bundle app.spec`" in readme
+    assert (root / "README.md").is_symlink()
+    assert (root / ".gitignore").read_bytes() == b".venv/\n*.log\n/.venv\n"
+    assert (root / "dist/app/app").read_text(encoding="utf-8") == "the new app"
+    assert {path.name for path in (root / "dist").iterdir()} == {"app", "notes.txt"}
+    assert place.installed() == {"leaf": "1.0", "torch": "2.13.0+cpu"}
+    assert not (root / ".envtool/migration").exists()
+
+
+def test_the_whole_move_and_the_way_back(moving: MovingPlace) -> None:
+    own = moving.venv.stat().st_ino
+    done = moving.call(*MIGRATION, "--json")
+    assert done.code == 0, done.out
+    assert moving.statuses(done.result) == ALL_PASS
+    check_moved(moving)
+    result = done.result
+    assert (result["state"], result["restored"], result["torch"]["after"]) == ("done", False, "2.13.0+cpu")
+    assert result["way_back"]["generation"] == 2
+    assert result["sizes"]["environment"]["before"] > result["sizes"]["environment"]["after"] > 0
+    assert result["sizes"]["bundle"] == {"before": len("the old app"), "after": 11}
+    record = json.loads((moving.root / result["record"]).read_text(encoding="utf-8"))
+    assert record["phases"] == result["phases"]
+    summary = (moving.root / result["summary"]).read_text(encoding="utf-8")
+    assert "- [x] lock: torch 2.13.0+cpu" in summary
+    assert "| bundle | 11 B | 11 B |" in summary
+    back = moving.call("rollback", "--json")
+    assert (back.code, back.result["backend"]) == (0, "full")
+    assert moving.venv.stat().st_ino == own, "the user's own folder, by rename"
+
+
+def test_again_there_is_nothing_to_do_until_something_changes(moving: MovingPlace) -> None:
+    assert moving.call(*MIGRATION).code == 0
+    before = picture(moving.root)
+    again = moving.call(*MIGRATION)
+    assert (again.code, again.out.split(":")[0]) == (0, "nothing to do")
+    assert picture(moving.root) == before
+    moving.write("app.py", "import torch\n\nprint(torch.__version__)\n")
+    changed = moving.call(*MIGRATION, "--json")
+    assert (changed.result["changed"], changed.result["generation"]) == (True, 1)
+
+
+def test_without_fix_the_gate_says_so(moving: MovingPlace) -> None:
+    before = picture(moving.root)
+    done = moving.call("migrate")
+    assert done.code == 10
+    assert "error[migrate.fix]: gate fix: 1 finding can be mended by a fix, and --fix was not given" in done.err
+    assert "hint: What a fix changes: envtool audit --diff. Then: envtool migrate --resume --fix" in done.err
+    assert picture(moving.root) == before
+
+
+def break_audit(place: MovingPlace) -> None:
+    place.write("train.py", "import torch\n\ntorch.zeros(1).cuda()\n")
+
+
+def break_lock(place: MovingPlace) -> None:
+    (place.root / "requirements.txt").write_bytes(b"torch\r\nleaf\r\nnot-there-at-all")
+
+
+def break_torch(place: MovingPlace) -> None:
+    (place.root / "requirements.txt").write_bytes(b"torch\r\nleaf @ git+https://git.example/leaf")
+
+
+def break_check(place: MovingPlace) -> None:
+    place.write("check.py", "raise SystemExit('no microphone')\n")
+
+
+def break_models(place: MovingPlace) -> None:
+    torchscript(place.root / "models" / "fixed.pt", "cuda:0", code='x = torch.device("cuda:0")\n')
+
+
+def break_loads(place: MovingPlace) -> None:
+    place.write("app.py", "import torch\n\n\ndef load(path, **options):\n    return torch.jit.load(path)\n")
+
+
+def break_spec(place: MovingPlace) -> None:
+    place.write("second.spec", 'Analysis(["app.py"])\n')
+
+
+def break_bundle(place: MovingPlace) -> None:
+    place.write("fake-bundle", "fail")
+
+
+def break_docs(place: MovingPlace) -> None:
+    place.write("docs/start.md", "<!-- envtool:begin -->\n")
+
+
+BROKEN: list[tuple[str, Callable[[MovingPlace], None], int, str]] = [
+    ("audit", break_audit, 10, "migrate.audit"),
+    ("lock", break_lock, 4, "resolve.unsatisfiable"),
+    ("lock", break_torch, 4, "lock.unlockable"),
+    ("setup", break_check, 7, "check.failed"),
+    ("models", break_models, 10, "migrate.models"),
+    ("bundle", break_spec, 2, "migrate.spec"),
+    ("bundle", break_bundle, 7, "bundle.smoke"),
+    ("docs", break_docs, 2, "migrate.markers"),
+]
+
+
+@pytest.mark.parametrize(("gate", "harm", "code", "error"), BROKEN, ids=[row[1].__name__ for row in BROKEN])
+def test_a_gate_that_does_not_hold_puts_everything_back(
+    moving: MovingPlace, gate: str, harm: Callable[[MovingPlace], None], code: int, error: str
+) -> None:
+    harm(moving)
+    before = picture(moving.root)
+    done = moving.call(*MIGRATION, "--json")
+    assert (done.code, done.error["code"]) == (code, error), done.out
+    assert done.error["message"].startswith(f"gate {gate}: ")
+    assert done.error["hint"]
+    assert done.result["restored"] is True
+    assert moving.row(done.result, gate)["status"] == "fail"
+    assert picture(moving.root) == before
+    assert not (moving.root / ".envtool/migration").exists()
+    assert moving.call("verify", "--backend", "full", "--static").code == 0, "the environment still is what it was"
+
+
+def test_a_load_that_hides_its_file_stops_a_model_from_a_gpu(moving: MovingPlace) -> None:
+    break_loads(moving)
+    before = picture(moving.root)
+    done = moving.call("migrate", "--only", "models", "--json")
+    assert (done.code, done.error["code"]) == (10, "migrate.models")
+    assert "CPU109" in "\n".join(moving.row(done.result, "models")["evidence"])
+    assert picture(moving.root) == before
+
+
+def test_in_a_chain_the_generation_of_before_is_current_again(moving: MovingPlace) -> None:
+    assert moving.call(*MIGRATION).code == 0
+    assert moving.call("rollback").code == 0
+    moving.write("fake-bundle", "fail")
+    before = picture(moving.root)
+    assert moving.venv.readlink().name == "2"
+    done = moving.call(*MIGRATION, "--json")
+    assert done.code == 7
+    assert picture(moving.root) == before
+
+
+def test_without_an_environment_and_a_lock_there_is_none_afterwards(moving: MovingPlace) -> None:
+    subprocess.run(["rm", "-rf", moving.venv, moving.root / "dist"], check=True)
+    moving.write("fake-bundle", "fail")
+    before = picture(moving.root)
+    assert moving.call(*MIGRATION).code == 7
+    assert picture(moving.root) == before
+    assert not moving.venv.is_symlink()
+    moving.write("fake-bundle", "pass")
+    done = moving.call("migrate", "--resume", "--json")
+    assert moving.statuses(done.result) == ALL_PASS
+    assert done.result["way_back"] is None
+    assert "torch-full.txt" in "\n".join(moving.row(done.result, "setup")["evidence"])
+
+
+def test_a_bug_puts_everything_back_too(moving: MovingPlace) -> None:
+    moving.write("fake-bundle", "raise")
+    before = picture(moving.root)
+    done = moving.call(*MIGRATION)
+    assert (done.code, "error[bug]" in done.err) == (1, True)
+    assert picture(moving.root) == before
+
+
+def test_a_spec_written_for_a_script_goes_again(moving: MovingPlace) -> None:
+    (moving.root / "app.spec").unlink()
+    moving.write("fake-bundle", "fail")
+    before = picture(moving.root)
+    assert moving.call(*MIGRATION, "--spec", "app.py").code == 7
+    assert picture(moving.root) == before
+    moving.write("fake-bundle", "pass")
+    assert moving.call("migrate", "--resume").code == 0
+    assert "Written by envtool bundle" in (moving.root / "app.spec").read_text(encoding="utf-8")
+
+
+def test_resume_takes_the_options_of_before_and_what_was_built(moving: MovingPlace) -> None:
+    moving.write("fake-bundle", "fail")
+    assert moving.call(*MIGRATION, "--check", "python check.py").code == 7
+    assert moving.status()["generations"][0]["torch"] == "2.13.0+cpu", "kept for the next time"
+    moving.write("fake-bundle", "pass")
+    done = moving.call("migrate", "--resume", "--json")
+    assert moving.statuses(done.result) == ALL_PASS
+    assert "2 checks of the project passed" in moving.row(done.result, "setup")["evidence"]
+    assert done.result["generation"] == 1, "not built a second time"
+    check_moved(moving)
+
+
+def test_nothing_to_resume_or_undo(moving: MovingPlace) -> None:
+    for word in ("resume", "undo"):
+        done = moving.call("migrate", f"--{word}", "--json")
+        assert (done.code, done.error["code"]) == (2, f"migrate.{word}")
+
+
+def test_a_dry_run_writes_nothing(moving: MovingPlace) -> None:
+    before = picture(moving.root)
+    done = moving.call(*MIGRATION, "--dry-run", "--json")
+    assert done.code == 0, done.out
+    assert moving.statuses(done.result) == ["pass", "todo", "todo", "todo", "pass", "todo", "todo"]
+    assert picture(moving.root) == before
+    assert not (moving.root / ".envtool").exists()
+    break_models(moving)
+    broken = moving.call(*MIGRATION, "--dry-run", "--json")
+    assert (broken.code, moving.row(broken.result, "docs")["status"]) == (10, "todo"), "the others are looked at too"
+
+
+def test_only_and_skip(moving: MovingPlace) -> None:
+    lock = moving.call("migrate", "--only", "lock", "--json")
+    assert moving.statuses(lock.result) == ["skip", "skip", "pass", "skip", "skip", "skip", "skip"]
+    assert lock.result["state"] == "partial"
+    assert not moving.venv.is_symlink()
+    rest = moving.call("migrate", "--fix", "--skip", "bundle,docs", "--json")
+    assert moving.statuses(rest.result) == [*["pass"] * 5, "skip", "skip"]
+    assert (moving.root / "dist/app/app").read_text(encoding="utf-8") == "the old app"
+    wrong = moving.call("migrate", "--only", "locks", "--json")
+    assert (wrong.code, wrong.error["code"]) == (2, "usage.phase")
+
+
+@pytest.fixture
+def newer(tmp_path: Path, surroundings: dict[str, str]) -> Indexes:
+    """Indexes that have a torch 2.14 too."""
+    found = Indexes(tmp_path / "newer")
+    found.fill()
+    for python in ("310", "311", "312", "313", "314"):
+        found.add("whl/cpu", *torch("2.14.0+cpu", python))
+        found.add("simple", *torch("2.14.0", python, cuda="13.0"))
+    surroundings |= {"ENVTOOL_TORCH_INDEX": found.torch_index, "UV_DEFAULT_INDEX": found.default_index}
+    return found
+
+
+def test_torch_keeps_its_version_unless_asked(newer: Indexes, moving: MovingPlace) -> None:
+    kept = moving.call(*MIGRATION, "--dry-run", "--json")
+    assert moving.row(kept.result, "lock")["evidence"][0] == "torch 2.13.0+cpu, the version that is there (2.13.0)"
+    newest = moving.call(*MIGRATION, "--dry-run", "--upgrade-torch", "--json")
+    assert moving.row(newest.result, "lock")["evidence"][0] == "torch 2.13.0 becomes 2.14.0+cpu (--upgrade-torch)"
+    # A lock from before that already has the newer one does not decide it.
+    assert moving.call("lock").code == 0
+    assert "2.14.0+cpu" in (moving.root / "lockfiles/torch-cpu.txt").read_text(encoding="utf-8")
+    assert moving.call(*MIGRATION, "--json").result["torch"]["after"] == "2.13.0+cpu"
+    newer.stop()
+
+
+def test_requirements_that_ask_for_another_torch_are_an_error(newer: Indexes, moving: MovingPlace) -> None:
+    (moving.root / "requirements.txt").write_bytes(b"torch>=2.14\r\nleaf")
+    before = picture(moving.root)
+    done = moving.call(*MIGRATION, "--json")
+    assert (done.code, done.error["code"]) == (4, "migrate.torch")
+    assert "2.14.0+cpu, and .venv has 2.13.0" in done.error["message"]
+    assert picture(moving.root) == before
+    newer.stop()
+
+
+def test_the_python_of_the_environment_stays(moving: MovingPlace) -> None:
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    others = [(minor, path) for minor in ("3.10", "3.11", "3.12", "3.13") if minor != here for path in pythons(minor)]
+    if not others:
+        pytest.skip(f"no other Python than {here} from 3.10 to 3.13 is installed here")
+    minor, path = others[0]
+    shutil.rmtree(moving.venv)
+    (moving.root / "requirements.txt").write_bytes(b"torch\r\nleaf")
+    moving.python = path
+    moving.install(moving.indexes, "torch==2.13.0", "leaf==1.0")
+    done = moving.call(*MIGRATION, "--json")
+    assert done.code == 0, done.out
+    evidence = moving.row(done.result, "setup")["evidence"][0]
+    assert evidence == f".venv is generation 1: torch 2.13.0+cpu, Python {minor}"
+    assert str(path) not in (moving.root / "README.md").read_text(encoding="utf-8")
+
+
+def pythons(minor: str) -> list[str]:
+    """Where an interpreter of that version is, on the PATH or where pyenv keeps them."""
+    root = Path(os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv")))
+    found = [path for path in sorted(root.glob(f"versions/{minor}.*/bin/python")) if path.exists()]
+    on_path = shutil.which(f"python{minor}")
+    working = [str(path) for path in (*found, *([on_path] if on_path else []))]
+    return [
+        path for path in working if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0
+    ]
+
+
+# --- interrupted ------------------------------------------------------------------------------------------------------
+
+
+def until(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return
+    raise AssertionError(f"{words!r} never came")
+
+
+@pytest.mark.parametrize("words", ["gate 3/7", "gate 4/7", "activate  generation", "gate 6/7", "gate 7/7"])
+def test_killed_then_undone(moving: MovingPlace, words: str) -> None:
+    before = picture(moving.root)
+    process = moving.start(*MIGRATION)
+    until(process, words)
+    process.kill()
+    process.communicate()
+    journal = moving.root / ".envtool/migration/journal.json"
+    assert journal.exists(), "it was killed in the middle"
+    refused = moving.call("rollback", "--json")
+    assert (refused.code, refused.error["code"]) == (9, "migrate.unfinished"), refused.out
+    assert moving.status()["unfinished_migration"] is True
+    undone = moving.call("migrate", "--undo", "--json")
+    assert (undone.code, undone.result["state"], undone.result["left"]) == (0, "undone", [])
+    assert picture(moving.root) == before
+    assert not journal.exists()
+    assert moving.call("verify", "--backend", "full", "--static").code == 0
+
+
+@pytest.mark.parametrize("gate", ["gate 2/7", "gate 5/7", "gate 7/7"])
+def test_killed_then_resumed(moving: MovingPlace, gate: str) -> None:
+    process = moving.start(*MIGRATION)
+    until(process, gate)
+    process.kill()
+    process.communicate()
+    done = moving.call("migrate", "--resume", "--json")
+    assert (done.code, moving.statuses(done.result)) == (0, ALL_PASS), done.out
+    check_moved(moving)
+
+
+def test_killed_then_begun_anew(moving: MovingPlace) -> None:
+    moving.write("fake-bundle", "wait")
+    process = moving.start(*MIGRATION)
+    until(process, "gate 6/7")
+    process.kill()
+    process.communicate()
+    moving.write("fake-bundle", "fail")
+    done = moving.call(*MIGRATION)
+    assert done.code == 7
+    assert "note  an interrupted migration was undone first" in done.err
+    assert moving.call("verify", "--backend", "full", "--static").code == 0
+    assert not moving.venv.is_symlink()
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["envtool", "the whole group"])
+def test_ctrl_c(moving: MovingPlace, group: bool) -> None:
+    moving.write("check.py", "import pathlib, time\npathlib.Path('started').touch()\ntime.sleep(60)\n")
+    before = picture(moving.root)
+    # A program of its own group, as a shell starts it: Ctrl-C reaches envtool and its children.
+    command = moving.start(*MIGRATION, "--json", new_group=True)
+    deadline = time.monotonic() + 60
+    while not (moving.root / "started").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    if group:
+        os.killpg(command.pid, signal.SIGINT)
+    else:
+        command.send_signal(signal.SIGINT)
+    out, _ = command.communicate(timeout=60)
+    (moving.root / "started").unlink()
+    answer = json.loads(out)
+    assert (command.returncode, answer["error"]["code"], answer["result"]["state"]) == (
+        130,
+        "interrupted",
+        "interrupted",
+    )
+    assert answer["error"]["message"] == "gate setup: interrupted; all is as it was"
+    assert picture(moving.root) == before
+    moving.write("check.py", "import leaf\n")
+    assert moving.call("migrate", "--resume").code == 0
+    check_moved(moving)

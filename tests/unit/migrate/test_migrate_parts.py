@@ -1,0 +1,169 @@
+"""The pure parts of a migration: what stops it, its options, its journal, its texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envtool.audit.models import Finding, Fix, Location
+from envtool.audit.report import AuditReport
+from envtool.env.records import layout_for
+from envtool.env.standing import Standing
+from envtool.errors import InstallError, UsageError
+from envtool.migrate.audit import triage
+from envtool.migrate.journal import Journal, Placed, Saved, journal_text, parse_journal
+from envtool.migrate.models import Before, Options, Row
+from envtool.migrate.record import check_names, fresh, read_record, write_record
+from envtool.migrate.transaction import unfinished
+from envtool.reports.migration import render_checklist, render_result, render_summary
+
+
+def finding(code: str, severity: Any = "error", *, fix: Fix | None = None) -> Finding:
+    place = Location(line=3, column=1, end_line=3, end_column=2)
+    return Finding(
+        code=code, severity=severity, confidence="high", path="a.py", location=place, message="it breaks", fix=fix
+    )
+
+
+SAFE = Fix(message="mend", edits=())
+UNSAFE = Fix(message="mend", edits=(), safe=False)
+
+
+def sorted_out(findings: list[Finding], fail_on: str, phases: list[str]) -> tuple[list[str], list[str], list[str], int]:
+    report = AuditReport(root=Path(), findings=tuple(findings), safe=(), skipped=(), rules={}, files=1)
+    found = triage(report, fail_on, phases)
+    codes = [[row.code for row in rows] for rows in (found.fixable, found.settled, found.left)]
+    return (*codes, found.other)  # type: ignore[return-value]
+
+
+def test_what_stops_a_move() -> None:
+    findings = [
+        finding("CPU304", fix=SAFE),
+        finding("CPU301"),
+        finding("CPU201", fix=UNSAFE),
+        finding("CPU101"),
+        finding("CPU204", "warning"),
+    ]
+    assert sorted_out(findings, "error", ["lock", "bundle"]) == (["CPU304"], ["CPU301", "CPU201"], ["CPU101"], 1)
+    assert sorted_out(findings, "error", ["lock"]) == (["CPU304"], ["CPU301"], ["CPU201", "CPU101"], 1)
+    assert sorted_out(findings, "warning", []) == (["CPU304"], [], ["CPU301", "CPU201", "CPU101", "CPU204"], 0)
+    assert sorted_out(findings, "never", []) == ([], [], [], 5)
+
+
+def test_options_of_before_with_those_of_now() -> None:
+    before = Options(fix=True, checks=("a",), spec="app.spec")
+    assert before.with_given(Options()) == before
+    assert before.with_given(Options(checks=("b",), upgrade_torch=True)) == Options(
+        fix=True, checks=("b",), spec="app.spec", upgrade_torch=True
+    )
+
+
+def test_names_of_phases() -> None:
+    assert check_names(["audit, lock", "docs"], "--only") == ("audit", "lock", "docs")
+    with pytest.raises(UsageError) as caught:
+        check_names(["bundles"], "--skip")
+    assert "--skip bundles: no such phase" in caught.value.message
+
+
+def test_the_journal_comes_back_as_it_was_written() -> None:
+    journal = Journal(
+        environment=Standing(kind="directory", inode=7, mode=0o755),
+        files=(Saved(path="a", kind="file", state="sha256:1", store="0", mode=0o640, modified=3, written=("absent",)),),
+        folders=("lockfiles",),
+        placed=(Placed(built="b", final="dist/b", aside="dist/.b", had=True),),
+    )
+    assert parse_journal(journal_text(journal)) == journal
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}', '{"schema": 1, "environment": 5}'])
+def test_what_is_no_journal(text: str, tmp_path: Path) -> None:
+    layout = layout_for(tmp_path)
+    layout.migration.mkdir(parents=True)
+    (layout.migration / "journal.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InstallError) as caught:
+        unfinished(layout)
+    assert caught.value.code == "migrate.journal"
+
+
+def test_the_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    layout = layout_for(tmp_path)
+    layout.state.mkdir()
+    record = fresh(Options(skip=("docs",), checks=("a b",)), Before(torch="2.13.0", installed={"leaf": "1.0"}))
+    record = record.with_row(Row(name="audit", status="pass", evidence=("read",), seconds=1.5), {"generation": 3})
+    record = record.ended("failed", error=("check.failed", "no", "mend it"), restored=True, left=("a: changed",))
+    assert read_record(layout) is None
+    write_record(layout, record)
+    assert read_record(layout) == record
+    assert [row.status for row in record.rows] == ["pass", *["todo"] * 5, "skip"]
+    table = json.loads((tmp_path / ".envtool/migration.json").read_text(encoding="utf-8"))
+    assert table["error"] == {"code": "check.failed", "message": "no", "hint": "mend it"}
+    (tmp_path / ".envtool/migration.json").write_text("{}", encoding="utf-8")
+    assert read_record(layout) is None
+
+
+ROWS = [
+    {"name": "audit", "status": "pass", "evidence": ["8 files read", "settled by the lock: CPU301 in a.txt"]},
+    {"name": "setup", "status": "fail", "evidence": ["check `x` failed", "  \x1b[31mlast *words*\x1b[0m"]},
+    {"name": "docs", "status": "todo", "evidence": []},
+]
+
+
+def test_the_checklist() -> None:
+    assert render_checklist(ROWS).splitlines() == [
+        "  ok  audit   8 files read",
+        "              settled by the lock: CPU301 in a.txt",
+        "FAIL  setup   check `x` failed",
+        "                ?[31mlast *words*?[0m",
+        "todo  docs",
+    ]
+
+
+def test_long_evidence_stays_in_80_columns_and_keeps_paths_whole() -> None:
+    path = "lockfiles/" + "long-name-" * 6 + ".txt"
+    row = {
+        "name": "lock",
+        "status": "pass",
+        "evidence": [f"wrote {path}, lockfiles/torch-cpu.txt, lockfiles/lock.toml"],
+    }
+    lines = render_checklist([row]).splitlines()
+    assert any(path in line for line in lines)
+    assert all(len(line) <= 80 for line in lines if path not in line)
+
+
+def record_table(state: str) -> dict[str, Any]:
+    record = fresh(Options(), Before(torch="2.13.0+cu130", size=4_800_000_000)).ended(state)  # type: ignore[arg-type]
+    facts = {
+        "torch": "2.13.0+cpu",
+        "environment_size": 936_600_000,
+        "way_back": {"generation": 2, "torch": "2.13.0+cu130", "seconds": 0.5},
+    }
+    record = dataclasses.replace(record, facts=facts)
+    return {
+        **record.as_dict(),
+        "envtool": "1",
+        "error": None,
+        "facts": facts,
+        "phases": [{**row, "seconds": 1} for row in ROWS],
+    }
+
+
+def test_the_end_and_the_summary() -> None:
+    done = record_table("done")
+    assert render_result(done).splitlines()[-4:] == [
+        "torch    2.13.0+cu130 before, 2.13.0+cpu now",
+        "size     environment: 4.8 GB before, 936.6 MB now",
+        "back     envtool rollback (0.50 s, measured)",
+        "record   .envtool/migration.json, for the team .envtool/migration.md",
+    ]
+    summary = render_summary(done)
+    assert "- [ ] **failed** setup: check \\`x\\` failed (1.0 s)" in summary
+    assert "\x1b" not in summary
+    assert "| environment | 4.8 GB | 936.6 MB |" in summary
+    assert "Tried during the move: 0.50 s." in summary
+    failed = render_summary(record_table("failed"))
+    assert "**Stopped by a gate.**" in failed
+    assert "For the team" not in failed
