@@ -13,7 +13,7 @@ from envtool.audit.explain import page_of
 from envtool.audit.models import Finding, Project, Skipped, SourceKind
 from envtool.audit.report import SEVERITIES, AuditReport
 from envtool.audit.risk.advice import MITIGATIONS, advice
-from envtool.audit.risk.checklist import checklist, deselected
+from envtool.audit.risk.checklist import checklist, deselected, unread_models
 from envtool.audit.risk.evidence import Evidence
 from envtool.audit.risk.fine import fine_lines
 from envtool.audit.risk.model import (
@@ -157,7 +157,7 @@ def _perspective(report: AuditReport, prefix: str, name: str, kinds: Sequence[So
         errors=sum(finding.severity == "error" for finding in found),
         warnings=sum(finding.severity == "warning" for finding in found),
         notes=sum(finding.severity == "note" for finding in found),
-        mitigation=_mitigation(found, files, checked),
+        mitigation=_not_read(report, prefix, files) or _mitigation(found, files, checked),
     )
 
 
@@ -175,6 +175,12 @@ def likelihood_of(findings: Sequence[Finding]) -> Likelihood:
     if any(finding.confidence == "high" for finding in errors):
         return "certain"
     return "likely" if errors else "possible" if findings else "none"
+
+
+def _not_read(report: AuditReport, prefix: str, files: int) -> Words:
+    """Models that are kept out of git are the rule, and no reason to say that there are none."""
+    left = unread_models(report) if prefix == "CPU5" and not files else []
+    return ("not read: ", Code(left[0]), "; look at it by ", Code(f"envtool model {left[0]}")) if left else ()
 
 
 def _mitigation(findings: Sequence[Finding], files: int, checked: bool) -> Words:

@@ -10,6 +10,7 @@ from envtool.audit.risk.evidence import EnvironmentFacts, Evidence, Mention
 from envtool.audit.risk.model import Box, Code, Perspective, Phase, State, Words, words
 from envtool.audit.rules import RULES
 
+_MODELS = re.compile(r"(^|/)((models?|weights|checkpoints)|[^/]+\.(pt|pth|jit|ts|ckpt|pt2))$", re.IGNORECASE)
 _DELIVERY = ("dockerfile", "compose", "ci", "makefile", "shell")
 
 
@@ -47,6 +48,11 @@ def deselected(report: AuditReport) -> list[str]:
     return [rule.code for rule in RULES if rule.code not in report.rules]
 
 
+def unread_models(report: AuditReport) -> list[str]:
+    """Paths that were left out and look like model files or their folder: nobody looked at them yet."""
+    return [row.path for row in report.skipped if row.reason.startswith("ignored") and _MODELS.search(row.path)]
+
+
 def _box(what: str, done: bool, evidence: Words) -> Box:
     return Box(what=words(what), state="done" if done else "open", evidence=evidence)
 
@@ -55,6 +61,9 @@ def _clean(row: Perspective, report: AuditReport) -> Box:
     what = words(f"no error in {row.name[0].lower()}{row.name[1:]}")
     if not row.checked:
         return Box(what=what, state="open", evidence=("not checked: its rules were deselected",))
+    if not row.files and not row.findings and row.prefix == "CPU5" and (left := unread_models(report)):
+        look = ("not read: ", Code(left[0]), "; look at it: ", Code(f"envtool model {left[0]}"))
+        return Box(what=what, state="open", evidence=look)
     if not row.files and not row.findings:
         return Box(what=what, state="not-applicable", evidence=("no such files were read",))
     if row.errors:

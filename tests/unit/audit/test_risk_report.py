@@ -167,6 +167,13 @@ def test_a_part_of_the_findings_is_no_proof(tmp_path):
     assert boxes(none)["no error in code"] == ("open", "not checked: its rules were deselected")
 
 
+def test_models_that_were_not_read_are_no_good_news(tmp_path):
+    report = audited(tmp_path, {**CLEAN, ".gitignore": "models/\n", "models/notes.py": "x = 1\n"})
+    assert boxes(report)["no error in models"] == ("open", "not read: models; look at it: envtool model models")
+    (row,) = [row for row in assess(report).perspectives if row.prefix == "CPU5"]
+    assert text(row.mitigation) == "not read: models; look at it by envtool model models"
+
+
 def test_a_comment_is_no_evidence(tmp_path):
     files = {**CLEAN, ".github/workflows/ci.yml": "jobs: {}\n# run: envtool setup --cpu --frozen\n"}
     assert boxes(audited(tmp_path, files))["CI or the image installs from the lock"][0] == "open"
