@@ -104,6 +104,12 @@ def break_check(place: MovingPlace) -> None:
     place.write("check.py", "raise SystemExit('no microphone')\n")
 
 
+def break_venv(place: MovingPlace) -> None:
+    # A link that envtool did not make is not replaced.
+    place.venv.rename(place.root / "shared-env")
+    place.venv.symlink_to("shared-env")
+
+
 def break_models(place: MovingPlace) -> None:
     torchscript(place.root / "models" / "fixed.pt", "cuda:0", code='x = torch.device("cuda:0")\n')
 
@@ -129,6 +135,7 @@ BROKEN: list[tuple[str, Callable[[MovingPlace], None], int, str]] = [
     ("lock", break_lock, 4, "resolve.unsatisfiable"),
     ("lock", break_torch, 4, "lock.unlockable"),
     ("setup", break_check, 7, "check.failed"),
+    ("setup", break_venv, 6, "env.foreign"),
     ("models", break_models, 10, "migrate.models"),
     ("bundle", break_spec, 2, "migrate.spec"),
     ("bundle", break_bundle, 7, "bundle.smoke"),

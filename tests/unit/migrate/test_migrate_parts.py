@@ -11,14 +11,17 @@ import pytest
 
 from envtool.audit.models import Finding, Fix, Location
 from envtool.audit.report import AuditReport
+from envtool.audit.rules import RULES
 from envtool.env.records import layout_for
 from envtool.env.standing import Standing
 from envtool.errors import InstallError, UsageError
-from envtool.migrate.audit import triage
+from envtool.migrate.audit import SETTLED, triage
 from envtool.migrate.journal import Journal, Placed, Saved, journal_text, parse_journal
-from envtool.migrate.models import Before, Options, Row
+from envtool.migrate.models import PHASES, Before, Options, Row
 from envtool.migrate.record import check_names, fresh, read_record, write_record
 from envtool.migrate.transaction import unfinished
+from envtool.migrate.weights import LOADS
+from envtool.migrate.workflow import STEPS
 from envtool.reports.migration import render_checklist, render_result, render_summary
 
 
@@ -52,6 +55,13 @@ def test_what_stops_a_move() -> None:
     assert sorted_out(findings, "error", ["lock"]) == (["CPU304"], ["CPU301"], ["CPU201", "CPU101"], 1)
     assert sorted_out(findings, "warning", []) == (["CPU304"], [], ["CPU301", "CPU201", "CPU101", "CPU204"], 0)
     assert sorted_out(findings, "never", []) == ([], [], [], 5)
+
+
+def test_the_tables_speak_of_rules_and_phases_that_there_are() -> None:
+    assert tuple(step.name for step in STEPS) == PHASES
+    codes = {rule.code for rule in RULES}
+    assert {*SETTLED, *LOADS} <= codes
+    assert {*SETTLED.values()} <= {*PHASES}
 
 
 def test_options_of_before_with_those_of_now() -> None:
