@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from envtool.audit.explain import page_of
 from envtool.audit.fixes import plan_fixes
+from envtool.audit.mend import ROUNDS
 from envtool.audit.models import Location
 from envtool.audit.report import AuditReport
 from envtool.audit.rules import RULES
 from envtool.cli.app import app
-from envtool.cli.audit_fix import ROUNDS
 
 CODES = [rule.code for rule in RULES]
 
