@@ -62,6 +62,9 @@ def wheel_of(url: str) -> tuple[str, Version] | None:
     return distribution, version
 
 
+_RANGE = re.compile(r"(?:>=|~=|<=|>|<)\s*(v?\d[\w.]*\+[A-Za-z][\w.]*)")
+
+
 @lru_cache(maxsize=4096)
 def parse_requirement(text: str) -> tuple[str, Requirement] | None:
     """The normalised name and the requirement, also of a bare URL (``git+…#egg=name``, a wheel); None if it is none."""
@@ -72,6 +75,9 @@ def parse_requirement(text: str) -> tuple[str, Requirement] | None:
         pass
     else:
         return canonicalize_name(requirement.name), requirement
+    if _RANGE.search(text):
+        # ">=2.2+cu121" is no version specifier; whoever writes it means that build.
+        return parse_requirement(_RANGE.sub(r"==\1", text))
     if "://" not in text:
         return None
     # After a bare URL pip takes a marker without the blank that PEP 508 asks for.

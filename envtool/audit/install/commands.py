@@ -67,7 +67,7 @@ _WITHOUT_TARGETS = ("uv sync", "poetry install", "pdm install")
 
 _PYTHON = re.compile(r"^(python[\d.]*|py|pypy[\d.]*|\$[({]?\w*(PYTHON|PY)\w*[)}]?)$", re.I)
 _VERBS = frozenset({"install", "sync", "add", "create", "wheel"})
-_PREFIXES = frozenset({"sudo", "env", "exec", "command", "call", "nice", "nohup", "run", "set", "time"})
+_PREFIXES = frozenset({"sudo", "eval", "env", "exec", "command", "call", "nice", "nohup", "run", "set", "time"})
 _WRAPPERS = frozenset({"retry", "travis_retry", "timeout", "xvfb-run", "arch", "winpty", "ionice", "proxychains4"})
 """Commands that run the rest of their line, after options and values of their own."""
 
@@ -99,11 +99,14 @@ _WITH_VALUE = frozenset(
 def parse_install(command: Command, environment: Mapping[str, str]) -> Install | None:
     """The install that a command runs, or None if it runs none."""
     if not any(
-        word.text in _VERBS or word.text.endswith("pip-sync") or word.text.startswith("--with")
+        word.text in _VERBS
+        or word.text.endswith("pip-sync")
+        or word.text.startswith("--with")
+        or word.text.lstrip("@-").startswith("$")
         for word in command.words
     ):
         return None
-    words = _without_redirections(command.words)
+    words = _without_redirections(_spelled_out(command.words, environment))
     own: dict[str, str] = {}
     prefixed = False
     while words:
@@ -126,6 +129,21 @@ def parse_install(command: Command, environment: Mapping[str, str]) -> Install |
     if not tool or head is None:
         return None
     return _parse(tool, head, rest, command, {**environment, **own}, own)
+
+
+def _spelled_out(words: Sequence[Word], environment: Mapping[str, str]) -> Sequence[Word]:
+    """A command that stands in a variable (``$(TORCH_INSTALL)``), word by word, all at the variable's place."""
+    at = next((number for number, word in enumerate(words) if _begins(word)), 0)
+    text = expand(words[at].text.lstrip("@-"), environment) if words else ""
+    if " " not in text or not words[at].text.lstrip("@-").startswith("$"):
+        return words
+    start, end = words[at].start, words[at].end
+    return [*words[:at], *(Word(part.strip("\"'"), start, end) for part in text.split()), *words[at + 1 :]]
+
+
+def _begins(word: Word) -> bool:
+    """Whether a word is the command itself, not what stands before it."""
+    return base_name(word.text) not in _PREFIXES and not ASSIGNMENT.match(word.text)
 
 
 def _without_redirections(words: Sequence[Word]) -> list[Word]:

@@ -46,9 +46,9 @@ def _pattern(dialect: Dialect) -> re.Pattern[str]:
     newline = r"(?P<nl>(?!))" if dialect in ("folded", "exec") else r"(?P<nl>\r?\n)"
     comment = r"(?P<comment>(?:(?i:rem)\b|::)[^\n]*)" if dialect == "batch" else r"(?P<comment>\#[^\n]*)"
     escape = _ESCAPE.get(dialect, r"\\[^\r\n]")
-    quotes = r'"(?:\\.|[^"\\])*"' if dialect in ("batch", "powershell") else r"'[^']*'|\"(?:\\.|[^\"\\])*\""
-    if dialect == "powershell":
-        quotes = r"'[^']*'|" + quotes
+    quotes = r"'[^']*'|\"(?:\\.|[^\"\\])*\""
+    if dialect == "batch":
+        quotes = r'"[^"\r\n]*"?'  # a quote ends with its line, and a backslash is one
     blank = {"folded": r"[ \t\r\n]", "exec": r"[][,\s]"}.get(dialect, r"[ \t\r]")
     plain = r"[^\s;&|()\"]" if dialect in ("powershell", "batch") else r"[^\s;&|()\"'`\\]"
     if dialect == "exec":
