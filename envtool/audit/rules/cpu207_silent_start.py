@@ -11,6 +11,9 @@ from envtool.audit.made import Report
 from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
 from envtool.audit.syntax import tree_of
 
+_OFF = frozenset({"", "0", "disabled", "false", "no", "none", "off"})
+"""How a switch that is a string, such as an environment variable, is set off."""
+
 _BROAD = frozenset({"Exception", "BaseException"})
 _LOUD = frozenset(
     {
@@ -99,7 +102,7 @@ def _switches_off(handler: ast.ExceptHandler) -> bool:
         if isinstance(node, ast.Pass):
             return True
         value = node.value if isinstance(node, ast.Assign | ast.Return) else node
-        if isinstance(value, ast.Constant) and value.value in (False, None):
+        if isinstance(value, ast.Constant) and (value.value in (False, None) or str(value.value).lower() in _OFF):
             return True
     return False
 
