@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 from official import TORCH, official_wheel
+from project import Project, without_index
 
-ROOT = Path(__file__).parents[3]
-EXAMPLE = ROOT / "examples" / "voice"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "voice"
 
 
 @dataclass(frozen=True)
 class Built:
-    """A folder with the example, what ``envtool bundle --json`` said, and the truth about the sample."""
+    """A folder with the example, the result of ``envtool bundle --json``, and the truth about the sample."""
 
     folder: Path
     said: dict[str, Any]
@@ -34,34 +34,21 @@ class Built:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The example set up, made and bundled as its README says. Never change it: use ``copy``."""
-    if official_wheel() is None:
+    wheel = official_wheel()
+    if wheel is None:
         pytest.skip(f"no torch {TORCH} wheel for this Python in PIP_FIND_LINKS")
     if shutil.which("espeak-ng") is None:
         pytest.skip("no espeak-ng to speak the sample with: apt-get install espeak-ng")
     folder = tmp_path_factory.mktemp("voice") / "voice"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("models", "dist", ".venv", ".envtool", "lockfiles"))
+    environment = without_index(folder.parent, wheel)
     # uv is at hand, as it is for who runs envtool; it comes with the package.
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("ENVTOOL_")},
-        "PYTHONPATH": str(ROOT),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-    }
-
-    def run(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "envtool", *words],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    project = Project(folder, environment)
+    for words in (["setup", "--cpu"], ["run", "--", "python", "make_models.py"]):
+        done = project.call(*words)
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    run("setup", "--cpu")
-    run("run", "--", "python", "make_models.py")
-    said = json.loads(run("bundle", "voice.spec", "--json"))
+    said = project.result("bundle", "voice.spec")
     return Built(folder, said, json.loads((folder / "models" / "sample.json").read_text(encoding="utf-8")))
 
 
