@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from envtool.adapters.http import CREDENTIALS_HINT, redact
-from envtool.errors import InstallError, LockError, ResolutionError, UnsatisfiableError
+from envtool.errors import InstallError, LockError, ResolutionError, UnsatisfiableError, UsageError
 from envtool.models import Completed
 
 UNREACHABLE_HINT = (
@@ -20,7 +20,8 @@ _LIMIT = 700
 def check_resolved(done: Completed) -> None:
     """Raise what a failed ``uv pip compile`` means; return when it succeeded.
 
-    Raises UnsatisfiableError, ResolutionError (``resolve.*``), InstallError (``network.*``).
+    Raises UnsatisfiableError, ResolutionError (``resolve.*``), InstallError (``network.*``), UsageError
+    (``find-links.missing``).
     """
     if done.returncode == 0:
         return
@@ -41,6 +42,11 @@ def check_resolved(done: Completed) -> None:
         raise _build_failure(build[1] if build else "", text)
     if re.search(r"Failed to (fetch|query)|error sending request|client error|Could not connect|timed out", text):
         raise InstallError("network.unreachable", f"an index cannot be reached: {_last(text)}", UNREACHABLE_HINT)
+    folder = re.search(r"Failed to read `--find-links` directory: (\S+)", text)
+    if folder:
+        message = f"the find-links folder {folder[1]} cannot be read"
+        hint = "Create it, or take it out of the requirement files, the settings, or the configuration of uv or pip."
+        raise UsageError("find-links.missing", message, hint)
     if re.search(r"Build backend|Git operation failed|Failed to read metadata", text):
         raise ResolutionError("resolve.build", f"a package could not be read: {_explanation(text)}", _advice(text))
     raise ResolutionError("resolve.failed", f"uv could not resolve: {_explanation(text)}", _advice(text))

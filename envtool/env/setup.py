@@ -17,6 +17,7 @@ from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
 from envtool.env.installed import installed_versions, local_projects, metadata_folders
 from envtool.env.plan import Plan, changes, check_space, measure
+from envtool.env.reuse import find_ready
 from envtool.env.satisfied import fingerprint, marks
 from envtool.env.verify import VerifyOptions, locate_python, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError, LockError, VerifyError
@@ -135,7 +136,7 @@ class Steps:
         if result.changed:
             names = write_lock(self.project, result)
             self.reporter.phase("lock", f"wrote {', '.join(names)}")
-        ready = self.ready(digest)
+        ready = find_ready(self.layout, digest, self.wanted.backend, self.reporter, plain=self.wanted.plain)
         if ready is not None:
             return self.switch(ready, request, plan, lock_changed=result.changed)
         check_space(plan)
@@ -204,40 +205,6 @@ class Steps:
         )
 
     # --- an environment that is there already ---
-
-    def ready(self, digest: str) -> Generation | None:
-        """A healthy generation that was built from this very lock and still stands; the current one first."""
-        if self.wanted.plain:
-            now = chain.current(self.layout)
-            fits = now is not None and now.kind == "plain" and now.lock_digest == digest and now.healthy
-            return now if fits else None
-        found = [
-            generation
-            for generation in chain.list_generations(self.layout)
-            if generation.lock_digest == digest and generation.healthy and self.stands(generation)
-        ]
-        now = chain.current(self.layout)
-        if now is not None and any(generation.id == now.id for generation in found):
-            return now
-        return max(found, key=lambda generation: generation.id, default=None)
-
-    def stands(self, generation: Generation) -> bool:
-        """Whether a generation is still what its record says: what is installed, and every recorded file."""
-        folder = self.layout.generation(generation.id)
-        if not chain.is_sound(self.layout, generation, folder):
-            return False
-        try:
-            site = locate_site_packages(folder)
-            if installed_versions(site) != dict(generation.installed):
-                return False
-            options = VerifyOptions(expected=self.wanted.backend, static=True)
-            report = verify_environment(python=None, site_packages=site, options=options)
-        except EnvtoolError:
-            return False
-        if not report.ok:
-            first = report.failures[0]
-            self.reporter.warn(f"generation {generation.id} is passed over: {first.found}")
-        return report.ok
 
     def switch(self, generation: Generation, request: Request, plan: Plan, *, lock_changed: bool) -> SetupResult:
         """Make a generation current that is there already."""

@@ -136,7 +136,8 @@ class Draft:
         folder = Path(unquote(urlsplit(text).path)) if text.startswith("file:") else self.root / text.split("[", 1)[0]
         shown = relative(folder, self.root)
         if not folder.is_dir():
-            self.unlockable.append(f"{text} ({line.origin}: a file, not a project folder)")
+            what = "a file, not a project folder" if folder.exists() else "there is no such folder"
+            self.unlockable.append(f"{text} ({line.origin}: {what})")
             return
         pyproject = read_pyproject(folder)
         project = (pyproject or {}).get("project") or {}

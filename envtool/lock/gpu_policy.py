@@ -6,23 +6,31 @@ project names itself is an error with its fix: leaving out silently what somebod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from packaging.utils import canonicalize_name
 
 from envtool.errors import ResolutionError
+from envtool.lock.markers import cells_of
 from envtool.models import Note, Requested, Resolved
 from envtool.torch.family import is_gpu_payload
+from envtool.torch.select import Cell
 
 _CPU_NAMES = {"onnxruntime-gpu": "onnxruntime", "tensorflow-gpu": "tensorflow", "faiss-gpu": "faiss-cpu"}
 
 
-def split_direct(requirements: Sequence[Requested], policy: str) -> tuple[tuple[Requested, ...], tuple[Note, ...]]:
-    """The requirements that go on to the resolver, and notes. Raises ResolutionError (``gpu.direct``)."""
+def split_direct(
+    requirements: Sequence[Requested], policy: str, cells: Iterable[Cell]
+) -> tuple[tuple[Requested, ...], tuple[Note, ...]]:
+    """The requirements that go on to the resolver, and notes. Raises ResolutionError (``gpu.direct``).
+
+    What a marker keeps out of every cell of the lock is nobody's mistake: it goes on, and comes to nothing.
+    """
     if policy == "keep":
         return tuple(requirements), ()
-    kept = tuple(item for item in requirements if not is_gpu_payload(item.requirement.name))
-    named = [item for item in requirements if is_gpu_payload(item.requirement.name)]
+    asked = tuple(cells)
+    named = [item for item in requirements if _is_payload(item, asked)]
+    kept = tuple(item for item in requirements if item not in named)
     if named and policy != "drop":
         listed = ", ".join(f"{item.requirement.name} ({item.origin})" for item in named)
         message = f"a cpu lock has no place for GPU packages, and the project itself names {listed}"
@@ -33,6 +41,11 @@ def split_direct(requirements: Sequence[Requested], policy: str) -> tuple[tuple[
         hint += "take the line out, or move it to an extra."
         raise ResolutionError("gpu.direct", message, hint)
     return kept, tuple(Note(code="gpu.dropped", message=_dropped(item)) for item in named)
+
+
+def _is_payload(item: Requested, cells: Sequence[Cell]) -> bool:
+    marker = item.requirement.marker
+    return is_gpu_payload(item.requirement.name) and (marker is None or bool(cells_of(str(marker), cells)[0]))
 
 
 def _dropped(item: Requested) -> str:

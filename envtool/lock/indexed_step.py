@@ -29,7 +29,7 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
     """
     requirements, notes = task.request.requirements, list[Note]()
     if source.backend.is_cpu:
-        requirements, left_out = gpu_policy.split_direct(requirements, task.options.gpu_packages)
+        requirements, left_out = gpu_policy.split_direct(requirements, task.options.gpu_packages, source.grid.cells)
         notes += left_out
     direct = [str(item.requirement) for item in requirements]
     wanted = family_requests(task.request)

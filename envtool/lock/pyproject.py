@@ -75,11 +75,14 @@ def group_requirements(pyproject: Mapping[str, Any], groups: Sequence[str]) -> I
     from packaging.errors import ExceptionGroup
 
     table = pyproject.get("dependency-groups") or {}
+    known = f"Groups: {', '.join(sorted(table)) or 'none'}."
+    for group in groups:
+        if canonicalize_name(group) not in {canonicalize_name(name) for name in table}:
+            raise UsageError("request.group", f"pyproject.toml has no dependency group {group!r}", known)
     try:
         texts = [text for group in groups for text in resolve_dependency_groups(table, group)]
     except (LookupError, ValueError, TypeError, ExceptionGroup) as error:
-        known = ", ".join(sorted(table)) or "none"
-        raise UsageError("request.group", f"dependency group cannot be used: {error}", f"Groups: {known}.") from None
+        raise UsageError("request.group", f"dependency group cannot be used: {error}", known) from None
     for text in texts:
         yield requested(str(text), f"pyproject.toml group {', '.join(groups)}")
 

@@ -124,7 +124,8 @@ class _Reader:
             raise UsageError("requirements.missing", f"requirements file {shown} does not exist{named}", hint) from None
         except OSError as error:
             message = f"requirements file {shown} cannot be read: {error.strerror}"
-            raise UsageError("requirements.unreadable", message) from error
+            hint = "Name a text file." if path.is_dir() else "Mend its permissions."
+            raise UsageError("requirements.unreadable", message, hint) from error
         if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
             message = f"requirements file {shown} is not a text file"
             raise UsageError("requirements.unreadable", message, "Save it as UTF-8.")

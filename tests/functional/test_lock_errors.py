@@ -211,3 +211,24 @@ def test_a_marker_that_holds_on_some_targets(workspace: Workspace) -> None:
         in done.messages
     )
     assert 'targets = [\n    "windows-amd64",\n    "macos-arm64",\n]' in workspace.text("lock.toml")
+
+
+def test_a_find_links_folder_that_is_not_there(workspace: Workspace) -> None:
+    workspace.write("requirements.txt", "torch\n--find-links ./nowhere\n")
+    status, code, message, _ = refused(workspace, "--backend", "cpu")
+    assert (status, code) == (2, "find-links.missing")
+    assert message.endswith("nowhere cannot be read")
+
+
+def test_a_group_that_is_not_there(workspace: Workspace) -> None:
+    workspace.write("pyproject.toml", PROJECT + '[dependency-groups]\ndev = ["leaf"]\n')
+    status, code, message, hint = refused(workspace, "--group", "tests")
+    assert (status, code) == (2, "request.group")
+    assert (message, hint) == ("pyproject.toml has no dependency group 'tests'", "Groups: dev.")
+
+
+def test_a_local_path_that_is_not_there(workspace: Workspace) -> None:
+    workspace.write("requirements.txt", "torch\n-e ./nowhere\n")
+    status, code, message, _ = refused(workspace)
+    assert (status, code) == (4, "lock.unlockable")
+    assert message.endswith("cannot pin ./nowhere (requirements.txt:2: there is no such folder)")

@@ -79,3 +79,10 @@ def test_the_rest_is_the_same_for_both_backends(workspace: Workspace, policy: st
         {"version": "2.14.0+cpu", "marker": "sys_platform != 'darwin'"},
     ]
     assert pins["full"]["torch"] == [{"version": "2.14.0", "marker": None}]
+
+
+def test_what_a_marker_keeps_out_of_the_lock_is_no_error(workspace: Workspace) -> None:
+    workspace.write("requirements.txt", 'torch\ntriton ; sys_platform == "linux"\n')
+    workspace.locked("--backend", "cpu", "--target", "macos-arm64", "--target", "windows-amd64")
+    assert workspace.pins("requirements.txt") == ["leaf==2.0"]
+    assert workspace.lock("--backend", "cpu", "--target", "linux-x86_64").error["code"] == "gpu.direct"
