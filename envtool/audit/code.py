@@ -8,17 +8,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from envtool.audit.classify import is_benchmark, is_example, is_test, may_be_test
-from envtool.audit.flow import FUNCTIONS, Flow, keyword, parameters, relevant_flow
+from envtool.audit.flow import FUNCTIONS, Flow, Function, keyword, parameters, relevant_flow
+from envtool.audit.leaning import leaning, speaks_of_devices
 from envtool.audit.models import Confidence, Finding, Location, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.modules import importers_of, resolve_definition
 from envtool.audit.reach import why_unreached
 from envtool.audit.syntax import locate
-from envtool.audit.values import Value, Values, always_cuda, evaluate
+from envtool.audit.values import Value, Values, always_cuda, evaluate, truth
 
 NOT_COMPILED = "AssertionError: Torch not compiled with CUDA enabled"
 """What most of CUDA says on a CPU-only build."""
 
 Row = Finding | Safe
+_COMMAND_LINES = frozenset(
+    {"argparse", "click", "fire", "hydra", "optparse", "typer", "tyro", "absl", "simple_parsing"}
+)
 
 
 class CodeRule(ABC):
@@ -80,7 +84,7 @@ def weigh(flow: Flow, node: ast.AST, confidence: Confidence) -> tuple[Severity, 
     path = flow.source.path
     if is_test(path) or (may_be_test(path) and _has_tests(flow)):
         return "warning", "medium"
-    if in_main_block(flow, node) and importers_of(flow):
+    if (in_main_block(flow, node) or _in_self_test(flow, node)) and not _is_script(flow) and importers_of(flow):
         return "warning", "medium"
     if (is_example(path) or is_benchmark(path)) and confidence == "high":
         return "error", "medium"
@@ -92,6 +96,21 @@ def _has_tests(flow: Flow) -> bool:
     return bool(modules & {"pytest", "unittest"}) or any(
         function.name.startswith("test_") for function in flow.functions
     )
+
+
+def _in_self_test(flow: Flow, node: ast.AST) -> bool:
+    """Whether a node stands in a function that only tries the module out: ``def test():``."""
+    return any(
+        isinstance(parent, FUNCTIONS)
+        and (parent.name == "test" or parent.name.startswith("test_"))
+        and not parameters(parent)
+        for parent in flow.ancestors(node)
+    )
+
+
+def _is_script(flow: Flow) -> bool:
+    """Whether a module reads a command line: its main block is a program, not a demo."""
+    return bool({found.module.split(".")[0] for found in flow.imported.values()} & _COMMAND_LINES)
 
 
 def in_main_block(flow: Flow, node: ast.AST) -> bool:
@@ -217,16 +236,15 @@ def _hits(sink: Sink) -> bool:
     if always_cuda(sink.values):
         return True
     # An ordinal is a CUDA device to torch: .to(0), pipeline(device=0).
-    device = sink.device
-    return (
-        sink.kind == "to"
-        and _knows_torch(sink.flow)
-        and isinstance(device, ast.Constant)
-        and isinstance(device.value, int)
-        and not isinstance(device.value, bool)
-        and len(sink.call.args) == 1
-        and not sink.call.keywords
-    )
+    if sink.kind == "keyword":
+        return sink.flow.dotted(sink.call.func) == "transformers.pipeline" and _ordinal(sink.values)
+    alone = sink.kind == "to" and len(sink.call.args) == 1 and not sink.call.keywords
+    written = isinstance(sink.device, ast.Constant) or speaks_of_devices(written_as(sink.device))
+    return alone and written and _knows_torch(sink.flow) and _ordinal(sink.values)
+
+
+def _ordinal(values: Values) -> bool:
+    return bool(values) and all(type(value.const) is int and value.const >= 0 for value in values or ())
 
 
 def _knows_torch(flow: Flow) -> bool:
@@ -237,7 +255,10 @@ def _knows_torch(flow: Flow) -> bool:
 def _sinks_of(flow: Flow, call: ast.Call) -> Iterator[Sink]:
     func = call.func
     name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
-    if name == "to" and isinstance(func, ast.Attribute):
+    if name == "device" and isinstance(flow.parents.get(call), ast.withitem) and flow.dotted(func) == "torch.device":
+        if call.args:
+            yield Sink(flow, call, "default", call.args[0], evaluate(flow, call.args[0]))
+    elif name == "to" and isinstance(func, ast.Attribute):
         for device in (*call.args[:1], keyword(call, "device")):
             if device is not None:
                 yield Sink(flow, call, "to", device, evaluate(flow, device))
@@ -255,6 +276,8 @@ def _arguments(flow: Flow, call: ast.Call) -> Iterator[Sink]:
     for word in call.keywords:
         if word.arg in _DEVICE_KEYWORDS or (word.arg or "").endswith("_device"):
             kind = "load" if word.arg == "map_location" else "keyword"
+            if kind == "keyword" and (called := _called(flow, call)) is not None and checks_hardware(*called):
+                continue
             yield Sink(flow, call, kind, word.value, evaluate(flow, word.value))
             if isinstance(word.value, ast.Dict) and word.arg == "device_map":
                 yield from _settings(flow, call, word.value, None)
@@ -280,25 +303,37 @@ def _positional(flow: Flow, call: ast.Call) -> Iterator[Sink]:
     if not call.args or any(isinstance(argument, ast.Starred) for argument in call.args):
         return
     candidates = [(index, argument) for index, argument in enumerate(call.args) if _may_be_device(argument)]
-    if not candidates:
+    called = _called(flow, call) if candidates else None
+    if called is None or checks_hardware(*called):
         return
-    found = resolve_definition(flow, call.func)
-    if found is None:
-        return
-    function = found[1]
-    bound = (
-        isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) and call.func.value.id == "self"
-    )
-    if isinstance(function, ast.ClassDef):
-        bound = True
-        inits = [item for item in function.body if isinstance(item, FUNCTIONS) and item.name == "__init__"]
-        if not inits:
-            return
-        function = inits[0]
-    names = [arg.arg for arg in parameters(function)][1 if bound else 0 :]
+    names = [arg.arg for arg in parameters(called[1])]
+    if names and names[0] in ("self", "cls"):
+        names = names[1:]
     for index, argument in candidates:
         if index < len(names) and names[index] in ("device", "torch_device", "dev", "map_location"):
             yield Sink(flow, call, "keyword", argument, evaluate(flow, argument))
+
+
+def _called(flow: Flow, call: ast.Call) -> tuple[Flow, Function] | None:
+    """The function of the project that a call runs; the constructor of a class."""
+    found = resolve_definition(flow, call.func)
+    if found is None:
+        return None
+    home, definition = found
+    if isinstance(definition, ast.ClassDef):
+        inits = [item for item in definition.body if isinstance(item, FUNCTIONS) and item.name == "__init__"]
+        return (home, inits[0]) if inits else None
+    return home, definition
+
+
+def checks_hardware(flow: Flow, function: Function) -> bool:
+    """Whether a function tests what hardware there is, and so may change the device that it was given."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.If | ast.IfExp):
+            answer = truth(flow, node.test)
+            if (answer is False and leaning(node.test)) or (answer is True and "cuda" in ast.unparse(node.test)):
+                return True
+    return False
 
 
 def _may_be_device(node: ast.expr) -> bool:

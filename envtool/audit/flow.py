@@ -15,6 +15,7 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Scope: TypeAlias = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 _SCOPES = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 _RELEVANT = re.compile(
@@ -234,6 +235,8 @@ class Flow:
             found = self.imported.get(inner.id)
             if found is not None and not found.level and not self._shadowed(inner):
                 name = ".".join([found.dotted, *reversed(parts)])
+            elif found is None and inner.id == "torch" and self.stars and self.lookup("torch", inner) is None:
+                name = ".".join(["torch", *reversed(parts)])  # from utils import *, and utils imports torch
         self._dotted[node] = name
         return name
 
@@ -274,6 +277,12 @@ def _outside(scope: ast.AST, child: ast.AST) -> bool:
     if isinstance(scope, ast.ClassDef):
         return child not in scope.body
     return False
+
+
+def blocks(node: ast.AST) -> list[list[ast.stmt]]:
+    """The blocks of statements of a compound statement, but those of exception handlers."""
+    found = [getattr(node, name, None) for name in ("body", "orelse", "finalbody")]
+    return [block for block in found if isinstance(block, list)]
 
 
 def parameters(node: Function | ast.Lambda) -> list[ast.arg]:

@@ -7,12 +7,14 @@ import re
 
 _GPU = re.compile(
     r"cuda|gpu|nvidia|nccl|rocm|triton|nvml|tensorrt|(^|_)(hip|ddp|fsdp|rank|world_size|trt|apex|amp|fp16|half)(_|$)"
-    r"|distributed|parallel|deepspeed|xformers|flash_attn|launcher|(^|_)dist(_|$)",
+    r"|distributed|parallel|deepspeed|xformers|flash_attn|launcher|vllm|exllama|gptq|awq|(^|_)dist(_|$)"
+    r"|(^|_)(bnb|dp|q_?lora|[48]_?bit|quant|quantization|quantize)(_|$)",
     re.IGNORECASE,
 )
 _CPU = re.compile(
     r"^(use_|force_|only_|on_|run_on_)?cpu(_only)?$|(^|_)(no|non|not|without|disable|skip)_?(cuda|gpu)", re.IGNORECASE
 )
+_DEVICE = re.compile(r"device|backend|accelerator|quant|^bits$", re.IGNORECASE)
 _NAMED_GPU = re.compile(r"(^|_)(cuda|nccl|gpu)$", re.IGNORECASE)
 _DISPLAYS = (ast.Tuple, ast.List, ast.Set)
 _AVAILABLE = re.compile(r"^_?(is_(?!torch_|mps_|xpu_|npu_)\w+_available|HAS_(?!TORCH)\w+|\w+_AVAILABLE|find_spec)$")
@@ -20,7 +22,7 @@ _AVAILABLE = re.compile(r"^_?(is_(?!torch_|mps_|xpu_|npu_)\w+_available|HAS_(?!T
 
 def speaks_of_devices(name: str) -> bool:
     """Whether a name of an option or a variable is about devices."""
-    return bool(_GPU.search(name) or _CPU.search(name) or re.search(r"device|backend|accelerator", name, re.IGNORECASE))
+    return any(pattern.search(name) for pattern in (_GPU, _CPU, _DEVICE))
 
 
 def leaning(node: ast.expr) -> int:
@@ -45,6 +47,7 @@ def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> int:
     # Only what is compared: in config["gpus"] != n the string is a name.
     sides = [part for side in (left, right) for part in (side.elts if isinstance(side, _DISPLAYS) else [side])]
     sides = [part.operand if isinstance(part, ast.UnaryOp) else part for part in sides]
+    sides = [part.args[0] if isinstance(part, ast.Call) and len(part.args) == 1 else part for part in sides]
     literals = [part.value for part in sides if isinstance(part, ast.Constant)]
     texts = [text for text in literals if isinstance(text, str)]
     sign = -1 if isinstance(op, ast.NotEq | ast.NotIn | ast.IsNot) else 1
@@ -52,8 +55,9 @@ def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> int:
         return sign
     if any(re.match(r"(cpu|gloo)\b", text) for text in texts):  # not mps: what is not mps may be the CPU
         return -sign
-    names = " ".join(_identifiers(left))
-    if not (_GPU.search(names) or "device" in names) or _CPU.search(names):
+    words = _identifiers(left)
+    names = " ".join(words)
+    if not (any(_GPU.search(word) for word in words) or "device" in names) or any(_CPU.search(word) for word in words):
         return 0
     if isinstance(op, ast.Gt | ast.GtE):
         return 1

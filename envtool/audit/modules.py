@@ -76,6 +76,9 @@ def resolve_definition(flow: Flow, node: ast.expr, depth: int = 0) -> tuple[Flow
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         if node.value.id in ("self", "cls"):
             return _method(flow, flow.class_of(node), node.attr)
+        owner = _by_name(flow, node.value.id, node, depth + 1)
+        if owner is not None and isinstance(owner[1], ast.ClassDef):
+            return _method(owner[0], owner[1], node.attr)
         found = flow.imported.get(node.value.id)
         home = imported_symbol(flow, found) if found is not None else None
         if home is not None and home[1] == "":
@@ -139,6 +142,8 @@ def _callers(flow: Flow, function: Function | ast.ClassDef) -> list[tuple[Flow, 
     calls: list[tuple[Flow, ast.Call]] = []
     for other in flows_naming(flow.project, name):
         definitions = sum(definition.name == name for definition in (*other.functions, *other.classes))
+        if owner is flow.tree and other is not flow and _means_another(other, name, flow):
+            continue
         if definitions > (other is flow):
             return None
         called = [call for call in other.calls if _called_name(call) == name]
@@ -148,6 +153,16 @@ def _callers(flow: Flow, function: Function | ast.ClassDef) -> list[tuple[Flow, 
             return None
         calls.extend((other, call) for call in called)
     return calls
+
+
+def _means_another(other: Flow, name: str, flow: Flow) -> bool:
+    """Whether a module has a function or class of its own under a name, or imports another module's."""
+    bound = other.bindings[other.tree].get(name)
+    if bound and all(isinstance(binding.statement, (*FUNCTIONS, ast.ClassDef)) for binding in bound):
+        return True
+    found = other.imported.get(name)
+    home = imported_symbol(other, found) if found is not None else None
+    return home is not None and home[0] is not flow and name in home[0].bindings[home[0].tree]
 
 
 def _loads(flow: Flow) -> list[ast.Name]:
@@ -180,6 +195,11 @@ def importers_of(flow: Flow) -> list[tuple[Flow, ast.Import | ast.ImportFrom]]:
         ]
     found = flow.project.cache[key]
     return found if isinstance(found, list) else []
+
+
+def loaded_paths(flow: Flow) -> set[str | None]:
+    """The modules of the project that a module imports."""
+    return {path for node in flow.imports for path in _loaded(flow, node)}
 
 
 def _loaded(flow: Flow, node: ast.Import | ast.ImportFrom) -> set[str | None]:

@@ -6,10 +6,11 @@ import ast
 
 from envtool.audit import reach, values
 from envtool.audit.devices import NAMES, Values, mapped, one, union
-from envtool.audit.flow import Binding, Flow
+from envtool.audit.entries import entry_default
+from envtool.audit.flow import Binding, Flow, keyword
 from envtool.audit.leaning import speaks_of_devices
 from envtool.audit.modules import flow_at, imported_symbol, module_path, resolve_definition
-from envtool.audit.script_options import OPTION_HOLDERS, option_defaults
+from envtool.audit.script_options import holds_options, option_defaults
 
 
 def name_values(flow: Flow, node: ast.Name) -> Values:
@@ -62,10 +63,15 @@ def settle(flow: Flow, bindings: list[Binding], scope: ast.AST, use: ast.AST | N
         later = use is not None and _place(binding.statement) >= _place(use)
         if later and not _comes_round(flow, binding.statement, use, scope):
             continue
-        state = reach.state_within(flow, binding.statement, scope)
+        state = (
+            reach.state_before(flow, binding.statement, use, scope)
+            if use is not None and not later
+            else reach.state_within(flow, binding.statement, scope)
+        )
         if state == "never":
             continue
-        new = values.evaluate(flow, binding.value)
+        value = entry_default(flow, binding.statement) if isinstance(binding.statement, ast.arg) else binding.value
+        new = values.evaluate(flow, value)
         found = new if state == "always" else union([found, new])
     return found or None
 
@@ -105,7 +111,7 @@ def attribute_values(flow: Flow, node: ast.Attribute) -> Values:
 def _field(flow: Flow, node: ast.Attribute) -> Values:
     """``self.device``, ``args.device``, ``Config.device``, ``settings.DEVICE``."""
     if not isinstance(node.value, ast.Name):
-        if isinstance(node.value, ast.Attribute) and node.value.attr in OPTION_HOLDERS:
+        if isinstance(node.value, ast.Attribute) and holds_options(node.value.attr):
             return _options(flow, node)
         return None
     base = node.value.id
@@ -115,15 +121,27 @@ def _field(flow: Flow, node: ast.Attribute) -> Values:
         if bindings and not _is_dataclass_field(owner, node.attr):
             return union(_reached(flow, binding) for binding in bindings)
         return None
-    assigned = flow.fields.get((None, f"{base}.{node.attr}"), [])
+    assigned = [
+        binding
+        for binding in flow.fields.get((None, f"{base}.{node.attr}"), [])
+        if _same_object(flow, node.value, binding.statement)
+    ]
     if assigned:
         return _assigned_field(flow, node, assigned, base)
     return _field_of_module(flow, node, node.value)
 
 
+def _same_object(flow: Flow, base: ast.Name, statement: ast.AST) -> bool:
+    """Whether ``args.device = …`` elsewhere may mean the same ``args``: not one that another function makes itself."""
+    here, there = flow.lookup(base.id, base), flow.lookup(base.id, statement)
+    if here is None or there is None or here[0] is there[0]:
+        return True
+    return isinstance(there[0], ast.Module) or any(isinstance(binding.statement, ast.arg) for binding in there[1])
+
+
 def _assigned_field(flow: Flow, node: ast.Attribute, assigned: list[Binding], base: str) -> Values:
     """``args.device = …`` somewhere in the module, else the option's default."""
-    default = _options(flow, node) if base in OPTION_HOLDERS else None
+    default = _options(flow, node) if holds_options(base) else None
     found = settle(flow, assigned, flow.scope_of(assigned[0].statement), None)
     certain = any(
         reach.state_within(flow, binding.statement, flow.scope_of(binding.statement)) == "always"
@@ -142,7 +160,40 @@ def _field_of_module(flow: Flow, node: ast.Attribute, base: ast.Name) -> Values:
     if definition is not None and isinstance(definition[1], ast.ClassDef):
         fields = definition[0].bindings.get(definition[1], {}).get(node.attr)
         return settle(definition[0], fields, definition[1], None) if fields else None
-    return _options(flow, node) if base.id in OPTION_HOLDERS else None
+    made = _made_from(flow, base)
+    if made is not None:
+        return _field_of_object(*made, node.attr)
+    return _options(flow, node) if holds_options(base.id) else None
+
+
+def _made_from(flow: Flow, base: ast.Name) -> tuple[Flow, ast.Call, Flow, ast.ClassDef] | None:
+    """The call and the class of the project that an object was made from: ``config = Config()``, here or elsewhere."""
+    home, name = flow, base.id
+    bound = flow.lookup(base.id, base)
+    bindings = bound[1] if bound is not None else []
+    if bound is None and (imported := flow.imported.get(base.id)) is not None:
+        target = imported_symbol(flow, imported)
+        if target is not None and target[1]:
+            home, name = target
+            bindings = home.bindings[home.tree].get(name, [])
+    call = bindings[0].value if len(bindings) == 1 else None
+    if not isinstance(call, ast.Call):
+        return None
+    definition = resolve_definition(home, call.func)
+    if definition is None or not isinstance(definition[1], ast.ClassDef):
+        return None
+    return home, call, definition[0], definition[1]
+
+
+def _field_of_object(flow: Flow, call: ast.Call, home: Flow, owner: ast.ClassDef, name: str) -> Values:
+    """A field as the class makes it, unless the call says otherwise."""
+    given = keyword(call, name)
+    if given is not None:
+        return values.evaluate(flow, given)
+    bindings = [*home.bindings.get(owner, {}).get(name, []), *home.fields.get((owner, name), [])]
+    if not bindings or call.args or any(word.arg is None for word in call.keywords):
+        return None
+    return union(_reached(home, binding) for binding in bindings)
 
 
 def _reached(flow: Flow, binding: Binding) -> Values:

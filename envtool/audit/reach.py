@@ -7,17 +7,17 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from envtool.audit import values
-from envtool.audit.flow import FUNCTIONS, Flow, Function
-from envtool.audit.leaning import is_device_test, leaning
+from envtool.audit import choice, values
+from envtool.audit.flow import COMPREHENSIONS, FUNCTIONS, Flow, Function, blocks
 from envtool.audit.modules import callers_of, importers_of, resolve_definition
 
 State = Literal["always", "maybe", "never"]
+_LEFT_EARLY = (ast.Try, ast.For, ast.AsyncFor, ast.While)
 
 
-_GPU_FUNCTION = re.compile(r"(^|_)(cuda|gpus?|pin_memory|nccl)(_|$)", re.IGNORECASE)
+_GPU_NAME = re.compile(r"(^|_)(cuda|gpus?|pin_memory|nccl|parallelize)(_|$)", re.IGNORECASE)
+_GPU_CLASS = re.compile(r"(TRT|Trt|TensorRT|VLLM|Vllm)(?![a-z])")
 _DISTRIBUTED = re.compile(r"(^|_)(ddp|dist|fsdp|distributed|slurm)(_|$)", re.IGNORECASE)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
 
 _EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "pytest.skip", "pytest.exit", "unittest.skip"})
@@ -52,6 +52,37 @@ def state_within(flow: Flow, node: ast.AST, scope: ast.AST) -> State:
     return result
 
 
+def state_before(flow: Flow, statement: ast.AST, use: ast.AST, scope: ast.AST) -> State:
+    """Whether a statement was run when its scope comes to ``use``: the block that holds both is run by then."""
+    inner_of_use: dict[ast.AST, ast.AST] = {}
+    child = use
+    for parent in flow.ancestors(use):
+        inner_of_use[parent] = child
+        child = parent
+    child = statement
+    for parent in flow.ancestors(statement):
+        other = inner_of_use.get(parent)
+        if other is not None:
+            if isinstance(parent, ast.If) and parent.test not in (child, other):
+                if (child in parent.body) != (other in parent.body):
+                    return "maybe" if _loops(flow, parent, scope) else "never"
+            elif isinstance(parent, _LEFT_EARLY) and child in parent.body and other not in parent.body:
+                break
+            return "always" if child is statement else state_within(flow, statement, child)
+        child = parent
+    return state_within(flow, statement, scope)
+
+
+def _loops(flow: Flow, node: ast.AST, scope: ast.AST) -> bool:
+    """Whether a loop of the scope is around a node."""
+    for parent in flow.ancestors(node):
+        if parent is scope:
+            return False
+        if isinstance(parent, ast.For | ast.AsyncFor | ast.While):
+            return True
+    return False
+
+
 def _step(flow: Flow, parent: ast.AST, child: ast.AST) -> State:
     if isinstance(parent, ast.If | ast.While | ast.IfExp):
         return _branch(flow, parent, child)
@@ -61,7 +92,7 @@ def _step(flow: Flow, parent: ast.AST, child: ast.AST) -> State:
         return "never" if child in parent.body and _is_empty(flow, parent.iter) else "maybe"
     if isinstance(parent, ast.ExceptHandler | ast.match_case):
         return "maybe"
-    if isinstance(parent, _COMPREHENSIONS) and not isinstance(child, ast.comprehension):
+    if isinstance(parent, COMPREHENSIONS) and not isinstance(child, ast.comprehension):
         tests = [test for generator in parent.generators for test in generator.ifs]
         if any(values.truth(flow, test) is False for test in tests):
             return "never"
@@ -109,15 +140,10 @@ def _operand(flow: Flow, parent: ast.BoolOp, child: ast.AST) -> State:
 def _cut_off(flow: Flow, parent: ast.AST, child: ast.AST) -> bool:
     """Whether an earlier statement of the same block surely leaves it."""
     if isinstance(child, ast.stmt):
-        for block in _blocks(parent):
+        for block in blocks(parent):
             if child in block:
                 return any(exits(flow, statement) for statement in block[: block.index(child)])
     return False
-
-
-def _blocks(node: ast.AST) -> list[list[ast.stmt]]:
-    found = [getattr(node, name, None) for name in ("body", "orelse", "finalbody")]
-    return [block for block in found if isinstance(block, list)]
 
 
 def exits(flow: Flow, statement: ast.stmt, depth: int = 0) -> bool:
@@ -181,66 +207,6 @@ def _ends(flow: Flow, statement: ast.stmt, depth: int) -> bool:
     return False
 
 
-def by_choice(flow: Flow, node: ast.AST) -> str:
-    """Why a node is reached only when someone asks for a GPU, or an empty string."""
-    child = node
-    for parent in flow.ancestors(node):
-        if isinstance(parent, ast.If | ast.IfExp | ast.While) and child is not parent.test:
-            body = parent.body if isinstance(parent.body, list) else [parent.body]
-            side = leaning(parent.test)
-            inside = 1 if child in body else -1
-            known = values.truth(flow, parent.test)
-            if side == inside and (known is None or (side == 1 and is_device_test(parent.test))):
-                return f"line {parent.lineno} chooses the GPU"
-        elif isinstance(parent, ast.BoolOp):
-            sides = [leaning(part) for part in parent.values[: _position(parent.values, child)]]
-            if (1 if isinstance(parent.op, ast.And) else -1) in sides:
-                return f"line {parent.lineno} chooses the GPU"
-        elif isinstance(parent, _COMPREHENSIONS) and not isinstance(child, ast.comprehension):
-            if any(leaning(test) == 1 for generator in parent.generators for test in generator.ifs):
-                return f"line {parent.lineno} chooses the GPU"
-        elif isinstance(parent, ast.match_case) and "cuda" in ast.dump(parent.pattern).lower():
-            return "a case for the GPU"
-        if (reason := _left_early(parent, child)) or (reason := _gpu_function(parent, child)):
-            return reason
-        child = parent
-    return ""
-
-
-def _position(items: Sequence[ast.AST], item: ast.AST) -> int:
-    return next((index for index, other in enumerate(items) if other is item), 0)
-
-
-def _left_early(parent: ast.AST, child: ast.AST) -> str:
-    """``if device == "cpu": return`` before the node."""
-    if not isinstance(child, ast.stmt):
-        return ""
-    for block in _blocks(parent):
-        for statement in block[: block.index(child)] if child in block else ():
-            if (
-                isinstance(statement, ast.If)
-                and not statement.orelse
-                and leaning(statement.test) == -1
-                and isinstance(statement.body[-1], ast.Return | ast.Raise | ast.Continue | ast.Break)
-            ):
-                return f"line {statement.lineno} leaves when there is no GPU"
-    return ""
-
-
-def _gpu_function(parent: ast.AST, child: ast.AST) -> str:
-    if isinstance(parent, FUNCTIONS) and child in parent.body:
-        if _GPU_FUNCTION.search(parent.name):
-            return f"in {parent.name}(), which is for the GPU"
-        for decorator in parent.decorator_list:
-            if re.search(r"cuda|gpu|triton", ast.unparse(decorator), re.IGNORECASE):
-                return f"{parent.name}() is marked for the GPU"
-    if isinstance(parent, ast.ClassDef):
-        for decorator in parent.decorator_list:
-            if re.search(r"cuda|gpu", ast.unparse(decorator), re.IGNORECASE):
-                return f"class {parent.name} is marked for the GPU"
-    return ""
-
-
 # --- caught ----------------------------------------------------------------------------------------------------------
 
 
@@ -289,16 +255,16 @@ def why_unreached(flow: Flow, node: ast.AST, raised: Sequence[str], depth: int =
     """Why a node does no harm on a CPU-only build, or an empty string when nothing stands before it."""
     if state_within(flow, node, flow.tree) == "never":
         return "not reached without CUDA"
-    if reason := by_choice(flow, node) or caught(flow, node, raised):
+    if reason := choice.by_choice(flow, node) or caught(flow, node, raised):
         return reason
     if depth >= 3:
-        return ""
+        return _guarded_module(flow, raised)
     for definition in flow.ancestors(node):
         if isinstance(definition, (*FUNCTIONS, ast.ClassDef)):
             reason = _guarded_callers(flow, definition, raised, depth)
             if reason:
                 return reason
-    return _guarded_module(flow, raised, depth)
+    return _guarded_module(flow, raised)
 
 
 def _guarded_callers(flow: Flow, definition: Function | ast.ClassDef, raised: Sequence[str], depth: int) -> str:
@@ -309,16 +275,24 @@ def _guarded_callers(flow: Flow, definition: Function | ast.ClassDef, raised: Se
     if outside:
         guarded = all(why_unreached(other, call, raised, depth + 1) for other, call in outside)
         return "every caller is guarded" if guarded else ""
-    if isinstance(definition, FUNCTIONS) and _DISTRIBUTED.search(definition.name):
-        return f"in {definition.name}(), which is for distributed runs"
-    return ""
+    return _by_name(definition)
 
 
-def _guarded_module(flow: Flow, raised: Sequence[str], depth: int) -> str:
+def _by_name(definition: Function | ast.ClassDef) -> str:
+    """What a name tells where the callers are not known: ``to_cuda()``, ``init_distributed()``, ``TrtEngine``."""
+    name = definition.name
+    if isinstance(definition, ast.ClassDef):
+        return f"in {name}, which is for the GPU" if _GPU_CLASS.search(name) else ""
+    if _GPU_NAME.search(name):
+        return f"in {name}(), which is for the GPU"
+    return f"in {name}(), which is for distributed runs" if _DISTRIBUTED.search(name) else ""
+
+
+def _guarded_module(flow: Flow, raised: Sequence[str]) -> str:
     key = ("guarded", flow.source.path)
     if key not in flow.project.cache:
         flow.project.cache[key] = ""  # for modules that import each other
         imports = importers_of(flow)
-        guarded = bool(imports) and all(why_unreached(other, node, raised, depth + 1) for other, node in imports)
+        guarded = bool(imports) and all(why_unreached(other, node, raised) for other, node in imports)
         flow.project.cache[key] = "its module is imported only for the GPU" if guarded else ""
     return str(flow.project.cache[key])

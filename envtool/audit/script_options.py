@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from envtool.audit.flow import Flow, keyword
 from envtool.audit.models import Project
-from envtool.audit.modules import flows_naming
+from envtool.audit.modules import flows_naming, loaded_paths
 
 OPTION_HOLDERS = frozenset(
     {"args", "arg", "opt", "opts", "options", "cfg", "config", "flags", "FLAGS", "hparams", "parsed"}
 )
 """Names under which scripts keep parsed options."""
 
+_HOLDER_ENDS = ("_args", "_opt", "_cfg", "_config")
+_DATACLASS_PARSERS = ("HfArgumentParser", "simple_parsing", "tyro", "draccus", "pyrallis", "chz")
+
 _FLAGS = {"store_true": False, "store_false": True}
+
+
+def holds_options(name: str) -> bool:
+    """Whether a name is one under which scripts keep their options."""
+    return name in OPTION_HOLDERS or name.endswith(_HOLDER_ENDS)
 
 
 def _collect(project: Project) -> dict[str, list[tuple[Flow, ast.expr | bool | None]]]:
@@ -28,8 +37,25 @@ def _collect(project: Project) -> dict[str, list[tuple[Flow, ast.expr | bool | N
                 name, default = _option(call)
                 if name:
                     found.setdefault(name, []).append((flow, default))
+    for parser in _DATACLASS_PARSERS:
+        for flow in flows_naming(project, parser):
+            for owner in flow.classes:
+                for name, value in _dataclass_options(flow, owner):
+                    found.setdefault(name, []).append((flow, value))
     project.cache[key] = found
     return found
+
+
+def _dataclass_options(flow: Flow, owner: ast.ClassDef) -> Iterator[tuple[str, ast.expr | None]]:
+    """The fields of a dataclass whose defaults are those of options: ``bits: int = field(default=4)``."""
+    if not any("dataclass" in ast.unparse(decorator) for decorator in owner.decorator_list):
+        return
+    for statement in owner.body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            value = statement.value
+            if isinstance(value, ast.Call) and (flow.dotted(value.func) or "").endswith("field"):
+                value = keyword(value, "default")
+            yield statement.target.id, value
 
 
 def option_name(call: ast.Call) -> str:
@@ -54,7 +80,10 @@ def _option(call: ast.Call) -> tuple[str, ast.expr | bool | None]:
 
 
 def option_defaults(flow: Flow, name: str) -> list[tuple[Flow, ast.expr | bool | None]]:
-    """The defaults of an option: those of the module itself if it has any, else of the whole project."""
+    """The defaults of an option: those of the module itself if it has any, else of what it imports, else of all."""
     found = _collect(flow.project).get(name, [])
     own = [row for row in found if row[0] is flow]
-    return own or found
+    if own or len(found) < 2:
+        return own or found
+    loaded = loaded_paths(flow)
+    return [row for row in found if row[0].source.path in loaded] or found

@@ -13,7 +13,17 @@ from collections.abc import Callable
 from typing import Any
 
 from envtool.audit import calls, names
-from envtool.audit.devices import Value, Values, always_cuda, device_prefix, is_cuda, mapped, one, union
+from envtool.audit.devices import (
+    LAUNCHER_VARIABLES,
+    Value,
+    Values,
+    always_cuda,
+    device_prefix,
+    is_cuda,
+    mapped,
+    one,
+    union,
+)
 from envtool.audit.flow import Flow
 
 _LIMIT = 12
@@ -129,6 +139,8 @@ def _compare(flow: Flow, node: ast.Compare) -> Values:
     if len(node.ops) != 1:
         return None
     left, right = evaluate(flow, node.left), evaluate(flow, node.comparators[0])
+    if flow.dotted(node.comparators[0]) == "os.environ":
+        return _in_environment(flow, node, left)
     if right is None and isinstance(node.comparators[0], ast.Tuple | ast.List | ast.Set):
         right = _members(flow, node.comparators[0])
     if not left or not right:
@@ -144,6 +156,13 @@ def _compare(flow: Flow, node: ast.Compare) -> Values:
             except TypeError:
                 return None
     return frozenset(Value(answer, flow, node) for answer in answers)
+
+
+def _in_environment(flow: Flow, node: ast.Compare, left: Values) -> Values:
+    """``"RANK" in os.environ``: only a launcher of distributed runs sets it."""
+    if not left or not all(value.const in LAUNCHER_VARIABLES for value in left):
+        return None
+    return one(isinstance(node.ops[0], ast.NotIn), flow, node)
 
 
 def _pattern(const: object) -> bool:
@@ -199,6 +218,28 @@ def _joined(flow: Flow, node: ast.JoinedStr) -> Values:
     return one(text, flow, node)
 
 
+def _subscript(flow: Flow, node: ast.Subscript) -> Values:
+    """``[0, "cpu"][0]`` and ``{"gpu": "cuda", …}["gpu"]``: a choice that is written down."""
+    index = evaluate(flow, node.slice)
+    if not index or len(index) != 1:
+        return None
+    key = next(iter(index)).const
+    if (
+        isinstance(node.value, ast.List | ast.Tuple)
+        and type(key) is int
+        and -len(node.value.elts) <= key < len(node.value.elts)
+    ):
+        return evaluate(flow, node.value.elts[key])
+    if isinstance(node.value, ast.Dict):
+        found = [value for name, value in zip(node.value.keys, node.value.values, strict=True) if _is(name, key)]
+        return evaluate(flow, found[-1]) if found else None
+    return None
+
+
+def _is(node: ast.expr | None, key: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value == key
+
+
 def _named(flow: Flow, node: ast.NamedExpr) -> Values:
     return evaluate(flow, node.value)
 
@@ -227,6 +268,7 @@ _HANDLERS: dict[type[ast.expr], Callable[[Flow, Any], Values]] = {
     ast.JoinedStr: _joined,
     ast.Call: _call,
     ast.NamedExpr: _named,
+    ast.Subscript: _subscript,
 }
 
 __all__ = ["Value", "Values", "always_cuda", "evaluate", "is_cuda", "truth"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
-from envtool.audit.code import NOT_COMPILED, CodeRule, Row, device_sinks, weigh
-from envtool.audit.flow import FUNCTIONS, Flow, Function, default_of, keyword, parameters, relevant_flow
-from envtool.audit.leaning import leaning
+from envtool.audit.choice import given_to
+from envtool.audit.code import NOT_COMPILED, CodeRule, Row, checks_hardware, device_sinks, weigh
+from envtool.audit.entries import is_entry
+from envtool.audit.flow import Flow, Function, default_of, keyword, parameters, relevant_flow
 from envtool.audit.models import Project, Safe, Source
-from envtool.audit.modules import callers_of, flows_naming
+from envtool.audit.modules import callers_of, flows_naming, loaded_paths
 from envtool.audit.reach import state_within, why_unreached
 from envtool.audit.script_options import option_name
-from envtool.audit.values import Value, always_cuda, evaluate, truth
+from envtool.audit.values import Value, always_cuda, evaluate
 
 _DEVICE_NAMES = ("device", "torch_device", "map_location")
 
@@ -59,7 +61,7 @@ class CudaDefault(CodeRule):
             default = keyword(call, "default") if name in ("add_argument", "option") else None
             if default is None or not always_cuda(evaluate(flow, default)) or _is_used(flow.project, default):
                 continue
-            if _is_checked(flow.project, option_name(call)):
+            if _is_checked(flow, option_name(call)):
                 yield Safe(path=flow.source.path, line=default.lineno, reason=f"{self.name}: its use is guarded")
                 continue
             message = "the option is a CUDA device by default; its use is not seen here"
@@ -70,22 +72,26 @@ class CudaDefault(CodeRule):
             default = default_of(function, parameter.arg)
             if default is None or not parameter.arg.endswith(_DEVICE_NAMES) or not always_cuda(evaluate(flow, default)):
                 continue
-            if why_unreached(flow, function, ("AssertionError",)) or _checks(flow, function, parameter.arg):
-                continue
             name = parameter.arg
+            if is_entry(flow, function) or name.startswith("_") or checks_hardware(flow, function):
+                continue
+            if why_unreached(flow, function, ("AssertionError",)):
+                continue
             message = f"the parameter {name} is a CUDA device unless the caller gives another one"
             omitted = [
                 (other, call)
                 for other, call in callers_of(flow, function) or ()
-                if not _gives(function, call, name) and not why_unreached(other, call, ("AssertionError",))
+                if given_to(function, call, name) is None and not why_unreached(other, call, ("AssertionError",))
             ]
-            if not omitted:
+            if config := _configured(flow, function):
+                message = f"the parameter {name} is a CUDA device, and {config} makes the class without it"
+                yield self.finding(flow, default, f"{message}: {NOT_COMPILED}", *weigh(flow, default, "medium"))
+            elif not omitted or not _is_used_by(function, name):
                 yield self.finding(flow, default, message, "warning", "medium")
-                continue
-            severities = [weigh(other, call, "medium") for other, call in omitted]
-            severity, confidence = min(severities)
-            message = f"the parameter {name} is a CUDA device, and a call in the project leaves it out: {NOT_COMPILED}"
-            yield self.finding(flow, default, message, severity, confidence)
+            else:
+                severity, confidence = min(weigh(other, call, "medium") for other, call in omitted)
+                message = f"the parameter {name} is a CUDA device, and a call in the project leaves it out"
+                yield self.finding(flow, default, f"{message}: {NOT_COMPILED}", severity, confidence)
 
 
 def _is_used(project: Project, default: ast.expr) -> bool:
@@ -100,33 +106,57 @@ def _is_used(project: Project, default: ast.expr) -> bool:
     return default in found
 
 
-def _is_checked(project: Project, name: str) -> bool:
+def _is_checked(flow: Flow, name: str) -> bool:
     """Whether the option is read where a CPU-only build does not come: ``args.device if is_available() else "cpu"``."""
+    others = [other for other in flows_naming(flow.project, name) if flow.source.path in loaded_paths(other)]
     return any(
         attribute.attr == name and state_within(other, attribute, other.tree) == "never"
-        for other in flows_naming(project, name)
+        for other in (flow, *others)
         for attribute in other.attributes
     )
 
 
-def _gives(function: Function, call: ast.Call, name: str) -> bool:
-    if any(word.arg in (name, None) for word in call.keywords):
-        return True
-    names = [arg.arg for arg in (*function.args.posonlyargs, *function.args.args)]
-    if names and names[0] in ("self", "cls"):
-        names = names[1:]
-    starred = any(isinstance(argument, ast.Starred) for argument in call.args)
-    return starred or (name in names and names.index(name) < len(call.args))
+def _configured(flow: Flow, function: Function) -> str:
+    """The configuration file that names the class of a constructor (``target: package.Class``) and gives no device."""
+    owner = flow.parents.get(function)
+    if not isinstance(owner, ast.ClassDef) or function.name != "__init__":
+        return ""
+    named = re.compile(
+        rf"^( *)(?:- )?(?:_target_|target|class_path): *[\"']?[\w.]+\.{owner.name}[\"']? *$", re.MULTILINE
+    )
+    for source in flow.project.of_kind("config"):
+        if f".{owner.name}" not in source.text:
+            continue
+        for match in named.finditer(source.text):
+            if not any("device" in line for line in _mapping_after(source.text, match)):
+                return source.path
+    return ""
 
 
-def _checks(flow: Flow, function: Function, name: str) -> bool:
-    """Whether the body tests what hardware there is, and so may change the device."""
-    for node in ast.walk(function):
-        if isinstance(node, ast.If | ast.IfExp) and truth(flow, node.test) is False and leaning(node.test):
-            return True
-        if isinstance(node, ast.If | ast.IfExp) and truth(flow, node.test) is True and "cuda" in ast.unparse(node.test):
-            return True
-    return isinstance(function, FUNCTIONS) and name.startswith("_")
+def _mapping_after(text: str, match: re.Match[str]) -> Iterator[str]:
+    """The lines of YAML after a key that belong to its mapping: not those further to the left."""
+    for line in text[match.end() :].split("\n")[1:]:
+        if line.strip() and len(line) - len(line.lstrip()) < len(match[1]):
+            return
+        yield line
+
+
+def _is_used_by(function: Function, name: str) -> bool:
+    """Whether a function gives a parameter to a call, compares it, or keeps it in its object."""
+    return any(
+        isinstance(part, ast.Name) and part.id == name for node in ast.walk(function) for part in _used_parts(node)
+    )
+
+
+def _used_parts(node: ast.AST) -> Sequence[ast.expr]:
+    if isinstance(node, ast.Call):
+        return [*node.args, *(word.value for word in node.keywords)]
+    if isinstance(node, ast.Compare):
+        return [node.left, *node.comparators]
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
+        target = node.targets[0].value
+        return [node.value] if isinstance(target, ast.Name) and target.id == "self" else []
+    return []
 
 
 RULE = CudaDefault()

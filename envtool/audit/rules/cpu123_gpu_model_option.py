@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from envtool.audit.choice import off_by_default
 from envtool.audit.code import CodeRule, Row
 from envtool.audit.flow import Flow
+from envtool.audit.models import Severity
 from envtool.audit.values import evaluate
 
 _OPTIONS: dict[str, tuple[object, str]] = {
@@ -31,7 +33,11 @@ class GpuModelOption(CodeRule):
                 values = evaluate(flow, word.value) if wanted is not None else None
                 if wanted is not None and values and all(value.const == wanted[0] for value in values):
                     message = f"{word.arg}={wanted[0]!r}: {wanted[1]}"
-                    yield from self.report(flow, word.value, message, raised="RuntimeError", confidence="medium")
+                    # Small weights are a feature that one asks for; where a flag does, it depends.
+                    severity: Severity = "warning" if off_by_default(flow, word.value) else "error"
+                    yield from self.report(
+                        flow, word.value, message, raised="RuntimeError", severity=severity, confidence="medium"
+                    )
 
 
 RULE = GpuModelOption()

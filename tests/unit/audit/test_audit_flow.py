@@ -192,3 +192,97 @@ def test_other_libraries(tmp_path):
 def test_names_that_only_look_like_torch(tmp_path):
     text = "from torch.cuda import device, synchronize\ndef f(device, synchronize):\n    synchronize(device)"
     assert errors(tmp_path, {"a.py": text}) == []
+
+
+def test_a_callee_that_corrects_its_device(tmp_path):
+    files = {
+        "run.py": "from engine import Engine\nimport argparse\np = argparse.ArgumentParser()\n"
+        "p.add_argument('--device', default='cuda')\nengine = Engine(device=p.parse_args().device)\n"
+        "args = p.parse_args()\nother = Engine(args.device)",
+        "engine.py": "class Engine:\n    def __init__(self, device):\n        if not torch.cuda.is_available():\n"
+        "            device = 'cpu'\n        self.device = device",
+    }
+    assert errors(tmp_path, files) == []
+
+
+def test_an_option_of_the_modules_that_are_imported(tmp_path):
+    option = (
+        "import argparse\ndef parse():\n    p = argparse.ArgumentParser()\n    p.add_argument('--device', default='{}')"
+    )
+    files = {
+        "first.py": option.format("cpu"),
+        "second.py": option.format("cuda"),
+        "run.py": "from first import parse\nargs = parse()\nx.to(args.device)",
+    }
+    assert errors(tmp_path, files) == []
+    assert errors(tmp_path, {"run.py": "from second import parse\nargs = parse()\nx.to(args.device)"}) == [
+        "second.py:5"
+    ]
+
+
+def test_helpers_of_one_name_in_several_scripts(tmp_path):
+    text = "def ddp_setup(rank):\n    torch.cuda.set_device(rank)\ndef main(rank):\n    ddp_setup(rank)"
+    assert errors(tmp_path, {"one.py": text, "two.py": text}) == ["one.py:3", "two.py:3"]
+
+
+def test_a_long_chain_of_modules_that_are_imported_only_for_the_gpu(tmp_path):
+    files = {"run.py": "def load(use_vllm=False):\n    if use_vllm:\n        import m0"}
+    files |= {f"m{index}.py": f"import m{index + 1}" for index in range(6)}
+    files["m6.py"] = "x.cuda()"
+    assert errors(tmp_path, files) == []
+    assert errors(tmp_path, {"more.py": "import m3"}) == ["m6.py:2"]
+
+
+def test_options_of_another_object_of_that_name(tmp_path):
+    text = (
+        "import argparse\ndef load(path, device='cpu'):\n    args = read(path)\n    args.device = device\n"
+        "p = argparse.ArgumentParser()\np.add_argument('--device', default='cuda')\nargs = p.parse_args()\n"
+        "x.to(args.device)"
+    )
+    assert errors(tmp_path, {"run.py": text}) == ["run.py:7"]
+
+
+def test_the_program_in_an_imported_module_is_no_demo(tmp_path):
+    text = (
+        "import argparse\nif __name__ == '__main__':\n    args = argparse.ArgumentParser().parse_args()\n    x.cuda()"
+    )
+    assert errors(tmp_path, {"train.py": text, "run.py": "import train"}) == ["train.py:5"]
+
+
+def test_a_module_that_tries_itself(tmp_path):
+    files = {"model.py": "def test():\n    x.cuda()\n\ndef test_net(net):\n    net.cuda()", "run.py": "import model"}
+    assert errors(tmp_path, files) == ["model.py:6"]
+    assert errors(tmp_path, {}, "warning") == ["model.py:3"]
+
+
+def test_torch_through_a_star_import(tmp_path):
+    (tmp_path / "run.py").write_text("from common import *\ntorch.cuda.synchronize()\n", encoding="utf-8")
+    assert errors(tmp_path, {"common.py": ""}) == ["run.py:2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("trainer:\n  _target_: lightning.pytorch.Trainer\n  accelerator: gpu\n", 3),
+        ("model:\n  target: app.Net\n  params:\n    size: 3\n    device: cuda\n", 5),
+        ("model:\n  class_path: app.Net\n  init_args:\n    device: cuda:0\n", 4),
+    ],
+)
+def test_a_config_that_names_what_it_makes(tmp_path, text, line):
+    (tmp_path / "base.yaml").write_text(text, encoding="utf-8")
+    assert errors(tmp_path, {}) == [f"base.yaml:{line}"]
+
+
+def test_a_template_of_a_config_and_its_reader(tmp_path):
+    (tmp_path / "diffusion_template.yaml").write_text("device: cuda\n", encoding="utf-8")
+    files = {"run.py": "args = load('configs/diffusion.yaml')\nx.to(args.device)"}
+    assert errors(tmp_path, files) == ["diffusion_template.yaml:1"]
+
+
+def test_a_class_that_a_config_makes_without_a_device(tmp_path):
+    files = {"encoders.py": "class Embedder:\n    def __init__(self, device='cuda'):\n        self.device = device"}
+    config = "cond:\n  target: app.encoders.Embedder\n  params:\n    size: 3\n"
+    (tmp_path / "base.yaml").write_text(config + "    device: cpu\n", encoding="utf-8")
+    assert errors(tmp_path, files) == []
+    (tmp_path / "base.yaml").write_text(config, encoding="utf-8")
+    assert errors(tmp_path, files) == ["encoders.py:3"]

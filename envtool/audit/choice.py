@@ -1,0 +1,222 @@
+"""Whether code is reached only by choice: a branch, a helper or a mark for GPUs, or a flag that is off by default."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+
+from envtool.audit import values
+from envtool.audit.flow import COMPREHENSIONS, FUNCTIONS, Binding, Flow, Function, blocks, default_of, keyword
+from envtool.audit.leaning import is_device_test, leaning
+from envtool.audit.modules import callers_of
+from envtool.audit.script_options import holds_options, option_defaults
+
+_GPU_MARK = re.compile(r"cuda|gpu|triton", re.IGNORECASE)
+_NO_MARK = re.compile(r"^[\w.]*\b(option|argument|autocast|custom_fwd|custom_bwd)\b")
+
+_COLLECTIVES = frozenset(
+    {
+        "all_gather",
+        "all_gather_into_tensor",
+        "all_gather_object",
+        "all_reduce",
+        "all_to_all",
+        "broadcast",
+        "broadcast_object_list",
+        "gather",
+        "reduce",
+        "reduce_scatter",
+        "reduce_scatter_tensor",
+        "scatter",
+    }
+)
+
+
+def by_choice(flow: Flow, node: ast.AST) -> str:
+    """Why a node is reached only when someone asks for a GPU, or an empty string."""
+    child = node
+    for parent in flow.ancestors(node):
+        if isinstance(parent, ast.If | ast.IfExp | ast.While) and child is not parent.test:
+            body = parent.body if isinstance(parent.body, list) else [parent.body]
+            side = side_of(flow, parent.test)
+            inside = 1 if child in body else -1
+            known = values.truth(flow, parent.test)
+            if side == inside and (known is None or (side == 1 and is_device_test(parent.test))):
+                return f"line {parent.lineno} chooses the GPU"
+        elif isinstance(parent, ast.BoolOp):
+            sides = [side_of(flow, part) for part in parent.values[: _position(parent.values, child)]]
+            if (1 if isinstance(parent.op, ast.And) else -1) in sides:
+                return f"line {parent.lineno} chooses the GPU"
+        elif isinstance(parent, COMPREHENSIONS) and not isinstance(child, ast.comprehension):
+            if any(leaning(test) == 1 for generator in parent.generators for test in generator.ifs):
+                return f"line {parent.lineno} chooses the GPU"
+        elif isinstance(parent, ast.match_case) and "cuda" in ast.dump(parent.pattern).lower():
+            return "a case for the GPU"
+        if (reason := _left_early(parent, child)) or (reason := _marked(flow, parent, child)):
+            return reason
+        child = parent
+    return ""
+
+
+def side_of(flow: Flow, test: ast.expr, depth: int = 0) -> int:
+    """Which side of a condition is the GPU's, by its words or by those that its names were made of."""
+    found = leaning(test)
+    if found or depth > 3:
+        return found
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return -side_of(flow, test.operand, depth + 1)
+    if isinstance(test, ast.BoolOp):
+        wanted = 1 if isinstance(test.op, ast.And) else -1
+        return wanted if any(side_of(flow, part, depth + 1) == wanted for part in test.values) else 0
+    binding = _only_binding(flow, test)
+    if binding is None:
+        return 0
+    if isinstance(binding.statement, ast.arg):
+        sides = {side_of(other, given, depth + 1) for other, given in _given(flow, binding.statement)}
+        return sides.pop() if len(sides) == 1 else 0
+    return side_of(flow, binding.value, depth + 1) if binding.value is not None else 0
+
+
+def _only_binding(flow: Flow, test: ast.expr) -> Binding | None:
+    """The one place where a name, or a field of the own object, gets its value."""
+    found: list[Binding] = []
+    if isinstance(test, ast.Name):
+        bound = flow.lookup(test.id, test)
+        found = bound[1] if bound is not None else []
+    elif isinstance(test, ast.Attribute) and isinstance(test.value, ast.Name) and test.value.id == "self":
+        found = flow.fields.get((flow.class_of(test), test.attr), [])
+    return found[0] if len(found) == 1 else None
+
+
+def _given(flow: Flow, parameter: ast.arg) -> list[tuple[Flow, ast.expr]]:
+    """What the calls in the project give to a parameter; empty where that is not known of each."""
+    function = flow.parents.get(flow.parents.get(parameter, flow.tree))
+    calls = callers_of(flow, function) if isinstance(function, FUNCTIONS) else None
+    if calls is None or not isinstance(function, FUNCTIONS):
+        return []
+    found: list[tuple[Flow, ast.expr]] = []
+    for other, call in calls:
+        given = given_to(function, call, parameter.arg)
+        value, home = (given, other) if given is not None else (default_of(function, parameter.arg), flow)
+        if value is None:
+            return []
+        if not _is_false(value):
+            found.append((home, value))
+    return found
+
+
+def _position(items: Sequence[ast.AST], item: ast.AST) -> int:
+    return next((index for index, other in enumerate(items) if other is item), 0)
+
+
+def _left_early(parent: ast.AST, child: ast.AST) -> str:
+    """``if device == "cpu": return`` before the node."""
+    if not isinstance(child, ast.stmt):
+        return ""
+    for block in blocks(parent):
+        for statement in block[: block.index(child)] if child in block else ():
+            if (
+                isinstance(statement, ast.If)
+                and not statement.orelse
+                and leaning(statement.test) == -1
+                and isinstance(statement.body[-1], ast.Return | ast.Raise | ast.Continue | ast.Break)
+            ):
+                return f"line {statement.lineno} leaves when there is no GPU"
+    return ""
+
+
+def _is_collective(flow: Flow, function: Function) -> bool:
+    """Whether a small function always takes part in a collective operation, of a process group that others made."""
+    if len(function.body) > 6:
+        return False
+    for statement in function.body:
+        if isinstance(statement, ast.Expr | ast.Assign | ast.Return) and isinstance(statement.value, ast.Call):
+            dotted = flow.dotted(statement.value.func) or ""
+            if dotted.startswith("torch.distributed.") and dotted.rsplit(".", 1)[-1] in _COLLECTIVES:
+                return not any(
+                    isinstance(node, ast.Attribute | ast.Name) and ast.unparse(node).endswith("init_process_group")
+                    for node in ast.walk(function)
+                )
+    return False
+
+
+def _marked(flow: Flow, parent: ast.AST, child: ast.AST) -> str:
+    if not isinstance(parent, (*FUNCTIONS, ast.ClassDef)) or child not in parent.body:
+        return ""
+    if isinstance(parent, FUNCTIONS) and _is_collective(flow, parent):
+        return f"in {parent.name}(), which is for distributed runs"
+    for decorator in parent.decorator_list:
+        text = ast.unparse(decorator)
+        if _GPU_MARK.search(text) and not _NO_MARK.search(text):
+            return f"{parent.name} is marked for the GPU"
+    return ""
+
+
+# --- flags ------------------------------------------------------------------------------------------------------------
+
+
+def off_by_default(flow: Flow, node: ast.AST) -> bool:
+    """Whether a node is reached only with a flag that is False unless someone sets it."""
+    child = node
+    for parent in flow.ancestors(node):
+        if isinstance(parent, ast.If | ast.IfExp) and child is not parent.test:
+            body = parent.body if isinstance(parent.body, list) else [parent.body]
+            test = parent.test
+            if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+                if child not in body and _is_off(flow, test.operand):
+                    return True
+            elif child in body and _is_off(flow, test):
+                return True
+        elif isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.And):
+            before = parent.values[: _position(parent.values, child)]
+            if any(_is_off(flow, part) for part in before):
+                return True
+        child = parent
+    return False
+
+
+def _is_off(flow: Flow, test: ast.expr, depth: int = 0) -> bool:
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        return any(_is_off(flow, part, depth) for part in test.values)
+    if isinstance(test, ast.Attribute):
+        base = test.value
+        holder = base.id if isinstance(base, ast.Name) else base.attr if isinstance(base, ast.Attribute) else ""
+        defaults = [default for _, default in option_defaults(flow, test.attr)] if holds_options(holder) else []
+        return bool(defaults) and all(_is_false(default) for default in defaults)
+    bound = flow.lookup(test.id, test) if isinstance(test, ast.Name) else None
+    if bound is None or len(bound[1]) != 1 or depth > 2:
+        return False
+    binding = bound[1][0]
+    if isinstance(binding.statement, ast.arg):
+        function = flow.parents.get(flow.parents.get(binding.statement, flow.tree))
+        return isinstance(function, FUNCTIONS) and _off_parameter(flow, function, binding.statement.arg, depth)
+    return binding.value is not None and _is_off(flow, binding.value, depth + 1)
+
+
+def _off_parameter(flow: Flow, function: Function, name: str, depth: int) -> bool:
+    """Whether a parameter is False by default, and no call in the project gives another value."""
+    if not _is_false(default_of(function, name)):
+        return False
+    for other, call in callers_of(flow, function) or ():
+        given = given_to(function, call, name)
+        if given is not None and not _is_false(given) and not _is_off(other, given, depth + 1):
+            return False
+    return True
+
+
+def given_to(function: Function, call: ast.Call, name: str) -> ast.expr | None:
+    """What a call gives to a parameter; the call itself where that cannot be told; None where it is left out."""
+    if (word := keyword(call, name)) is not None:
+        return word
+    if any(word.arg is None for word in call.keywords) or any(isinstance(part, ast.Starred) for part in call.args):
+        return call
+    names = [arg.arg for arg in (*function.args.posonlyargs, *function.args.args)]
+    if names and names[0] in ("self", "cls"):
+        names = names[1:]
+    index = names.index(name) if name in names else len(call.args)
+    return call.args[index] if index < len(call.args) else None
+
+
+def _is_false(value: ast.expr | bool | None) -> bool:
+    return value is False or (isinstance(value, ast.Constant) and value.value is False)
