@@ -227,7 +227,12 @@ def device_sinks(flow: Flow) -> list[Sink]:
     key = ("sinks", flow.source.path)
     found = flow.project.cache.get(key)
     if not isinstance(found, list):
-        found = [sink for call in flow.calls for sink in _sinks_of(flow, call) if _hits(sink)]
+        found = [
+            sink
+            for call in flow.calls
+            for sink in _sinks_of(flow, call)
+            if _hits(sink) and not (sink.kind == "keyword" and _is_corrected(sink))
+        ]
         flow.project.cache[key] = found
     return found
 
@@ -241,6 +246,12 @@ def _hits(sink: Sink) -> bool:
     alone = sink.kind == "to" and len(sink.call.args) == 1 and not sink.call.keywords
     written = isinstance(sink.device, ast.Constant) or speaks_of_devices(written_as(sink.device))
     return alone and written and _knows_torch(sink.flow) and _ordinal(sink.values)
+
+
+def _is_corrected(sink: Sink) -> bool:
+    """Whether the function that is given the device looks at the hardware itself."""
+    called = _called(sink.flow, sink.call)
+    return called is not None and checks_hardware(*called)
 
 
 def _ordinal(values: Values) -> bool:
@@ -276,8 +287,6 @@ def _arguments(flow: Flow, call: ast.Call) -> Iterator[Sink]:
     for word in call.keywords:
         if word.arg in _DEVICE_KEYWORDS or (word.arg or "").endswith("_device"):
             kind = "load" if word.arg == "map_location" else "keyword"
-            if kind == "keyword" and (called := _called(flow, call)) is not None and checks_hardware(*called):
-                continue
             yield Sink(flow, call, kind, word.value, evaluate(flow, word.value))
             if isinstance(word.value, ast.Dict) and word.arg == "device_map":
                 yield from _settings(flow, call, word.value, None)
@@ -304,7 +313,7 @@ def _positional(flow: Flow, call: ast.Call) -> Iterator[Sink]:
         return
     candidates = [(index, argument) for index, argument in enumerate(call.args) if _may_be_device(argument)]
     called = _called(flow, call) if candidates else None
-    if called is None or checks_hardware(*called):
+    if called is None:
         return
     names = [arg.arg for arg in parameters(called[1])]
     if names and names[0] in ("self", "cls"):
