@@ -72,9 +72,10 @@ def _builtin(flow: Flow, node: ast.Call, function: Callable[..., Any]) -> Values
 
 def _safely(function: Callable[..., Any], *arguments: object) -> Any:
     try:
-        return function(*arguments)
+        found = function(*arguments)
     except (TypeError, ValueError, OverflowError):
         return None
+    return tuple(found) if isinstance(found, list) else found
 
 
 def _method_call(flow: Flow, node: ast.Call, func: ast.Attribute) -> Values:
