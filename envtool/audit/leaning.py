@@ -7,7 +7,7 @@ import re
 
 _GPU = re.compile(
     r"cuda|gpu|nvidia|nccl|rocm|triton|nvml|tensorrt|(^|_)(hip|ddp|fsdp|rank|world_size|trt|apex|amp|fp16|half)(_|$)"
-    r"|distributed|parallel|deepspeed|xformers|flash_attn|launcher|vllm|exllama|gptq|awq|(^|_)dist(_|$)"
+    r"|distributed|parallel|deepspeed|xformers|flash_attn|launcher|vllm|exllama|gptq|awq|pin_memory|(^|_)dist(_|$)"
     r"|(^|_)(bnb|dp|q_?lora|[48]_?bit|quant|quantization|quantize)(_|$)",
     re.IGNORECASE,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import posixpath
 import re
 from collections.abc import Sequence
 from typing import Literal
@@ -16,7 +17,8 @@ _LEFT_EARLY = (ast.Try, ast.For, ast.AsyncFor, ast.While)
 
 
 _GPU_NAME = re.compile(r"(^|_)(cuda|gpus?|pin_memory|nccl|parallelize)(_|$)", re.IGNORECASE)
-_GPU_CLASS = re.compile(r"(TRT|Trt|TensorRT|VLLM|Vllm)(?![a-z])")
+_GPU_ENGINE = re.compile(r"(TRT|Trt|TensorRT|VLLM|Vllm)(?![a-z])")
+_GPU_CLASS = re.compile(r"(CUDA|Cuda|NCCL|Nccl)(?![a-z])")
 _DISTRIBUTED = re.compile(r"(^|_)(ddp|dist|fsdp|distributed|slurm)(_|$)", re.IGNORECASE)
 
 
@@ -275,17 +277,21 @@ def _guarded_callers(flow: Flow, definition: Function | ast.ClassDef, raised: Se
     if outside:
         guarded = all(why_unreached(other, call, raised, depth + 1) for other, call in outside)
         return "every caller is guarded" if guarded else ""
-    return _by_name(definition)
+    return _by_name(flow, definition, passed_around=calls is None)
 
 
-def _by_name(definition: Function | ast.ClassDef) -> str:
-    """What a name tells where the callers are not known: ``to_cuda()``, ``init_distributed()``, ``TrtEngine``."""
+def _by_name(flow: Flow, definition: Function | ast.ClassDef, *, passed_around: bool) -> str:
+    """What names tell where the callers are not known: ``to_cuda()``, ``init_distributed()``, ``CudaAccelerator``."""
     name = definition.name
+    stem = posixpath.basename(flow.source.path).removesuffix(".py")
     if isinstance(definition, ast.ClassDef):
-        return f"in {name}, which is for the GPU" if _GPU_CLASS.search(name) else ""
+        for_gpu = _GPU_ENGINE.search(name) or (passed_around and _GPU_CLASS.search(name))
+        return f"in {name}, which is for the GPU" if for_gpu else ""
     if _GPU_NAME.search(name):
         return f"in {name}(), which is for the GPU"
-    return f"in {name}(), which is for distributed runs" if _DISTRIBUTED.search(name) else ""
+    if _DISTRIBUTED.search(name) or (passed_around and _DISTRIBUTED.search(stem)):
+        return f"in {name}(), which is for distributed runs"
+    return ""
 
 
 def _guarded_module(flow: Flow, raised: Sequence[str]) -> str:

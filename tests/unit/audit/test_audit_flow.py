@@ -286,3 +286,16 @@ def test_a_class_that_a_config_makes_without_a_device(tmp_path):
     assert errors(tmp_path, files) == []
     (tmp_path / "base.yaml").write_text(config, encoding="utf-8")
     assert errors(tmp_path, files) == ["encoders.py:3"]
+
+
+def test_names_tell_where_callers_are_not_known(tmp_path):
+    accelerator = "class CudaAccelerator:\n    def sync(self):\n        torch.cuda.synchronize()\n"
+    files = {
+        "one.py": accelerator + "KINDS = {'cuda': CudaAccelerator}",
+        "distributed_utils.py": "def entry(rank):\n    torch.cuda.set_device(rank)\ndef run(spawn):\n    spawn(entry)",
+        "two.py": "def to_cuda(x):\n    return x.cuda()",
+        "three.py": "class TrtEngine:\n    def go(self):\n        torch.cuda.synchronize()",
+    }
+    assert errors(tmp_path, files) == []
+    assert errors(tmp_path, {"run.py": "from two import to_cuda\nto_cuda(1)"}) == ["two.py:3"]
+    assert errors(tmp_path, {"one.py": accelerator + "CudaAccelerator().sync()"}) == ["one.py:4", "two.py:3"]

@@ -46,6 +46,7 @@ from envtool.audit.leaning import leaning
         ("lora_args.q_lora", 1),
         ("args.quant == 4", 1),
         ("use_dp", 1),
+        ("pin_memory", 1),
         ("is_bnb_available()", 1),
         ("is_torch_available()", 0),
         ("is_mps_available()", 0),
