@@ -84,7 +84,7 @@ def weigh(flow: Flow, node: ast.AST, confidence: Confidence) -> tuple[Severity, 
     path = flow.source.path
     if is_test(path) or (may_be_test(path) and _has_tests(flow)):
         return "warning", "medium"
-    if (in_main_block(flow, node) or _in_self_test(flow, node)) and not _is_script(flow) and importers_of(flow):
+    if (in_main_block(flow, node) or _in_self_test(flow, node)) and not is_script(flow) and importers_of(flow):
         return "warning", "medium"
     if (is_example(path) or is_benchmark(path)) and confidence == "high":
         return "error", "medium"
@@ -108,7 +108,7 @@ def _in_self_test(flow: Flow, node: ast.AST) -> bool:
     )
 
 
-def _is_script(flow: Flow) -> bool:
+def is_script(flow: Flow) -> bool:
     """Whether a module reads a command line: its main block is a program, not a demo."""
     return bool({found.module.split(".")[0] for found in flow.imported.values()} & _COMMAND_LINES)
 

@@ -25,7 +25,7 @@ _DISTRIBUTED = re.compile(r"(^|_)(ddp|dist|fsdp|distributed|slurm)(_|$)", re.IGN
 _EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "pytest.skip", "pytest.exit", "unittest.skip"})
 _EXIT_NAMES = frozenset({"exit", "quit"})
 _EXIT_METHODS = frozenset({"skipTest", "skip"})
-_PARENTS_OF = {
+PARENTS_OF = {
     "AssertionError": {"AssertionError", "Exception", "BaseException"},
     "RuntimeError": {"RuntimeError", "Exception", "BaseException"},
     "AttributeError": {"AttributeError", "Exception", "BaseException"},
@@ -34,6 +34,7 @@ _PARENTS_OF = {
     "ValueError": {"ValueError", "Exception", "BaseException"},
     "OSError": {"OSError", "IOError", "EnvironmentError", "Exception", "BaseException"},
     "ZeroDivisionError": {"ZeroDivisionError", "ArithmeticError", "Exception", "BaseException"},
+    "ImportError": {"ImportError", "Exception", "BaseException"},
     "ModuleNotFoundError": {"ModuleNotFoundError", "ImportError", "Exception", "BaseException"},
 }
 
@@ -226,7 +227,7 @@ def caught(flow: Flow, node: ast.AST, raised: Sequence[str]) -> str:
                 call = item.context_expr
                 if isinstance(call, ast.Call) and (flow.dotted(call.func) or "").endswith("contextlib.suppress"):
                     named = {ast.unparse(argument) for argument in call.args}
-                    if all(named & _PARENTS_OF[name] for name in raised):
+                    if all(named & PARENTS_OF[name] for name in raised):
                         return f"suppressed at line {parent.lineno}"
         child = parent
     return ""
@@ -236,7 +237,7 @@ def _catches(flow: Flow, node: ast.Try, raised: str) -> bool:
     for handler in node.handlers:
         kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
         names = {ast.unparse(kind).rsplit(".", 1)[-1] for kind in kinds if kind is not None}
-        if handler.type is None or names & _PARENTS_OF[raised]:
+        if handler.type is None or names & PARENTS_OF[raised]:
             return not _gives_up(flow, handler)
     return False
 
@@ -295,7 +296,7 @@ def _by_name(flow: Flow, definition: Function | ast.ClassDef, *, passed_around: 
 
 
 def _guarded_module(flow: Flow, raised: Sequence[str]) -> str:
-    key = ("guarded", flow.source.path)
+    key = ("guarded", f"{flow.source.path}:{'|'.join(raised)}")
     if key not in flow.project.cache:
         flow.project.cache[key] = ""  # for modules that import each other
         imports = importers_of(flow)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 
-from envtool.audit.code import CodeRule, Row
+from envtool.audit.code import CodeRule, Row, is_script
 from envtool.audit.flow import FUNCTIONS, Flow
 from envtool.audit.models import Confidence, Severity
 from envtool.audit.modules import importers_of
@@ -28,6 +29,9 @@ _PACKAGES = frozenset(
         "xformers",
     }
 )
+
+
+_ENGINE = re.compile(r"(^|[/_])(trt|tensorrt|trtllm|flash_attn|xformers|bnb)(_|\.py$)", re.IGNORECASE)
 
 
 class GpuImport(CodeRule):
@@ -66,6 +70,8 @@ def _weight(flow: Flow, node: ast.stmt) -> tuple[Severity, Confidence]:
     importers = importers_of(flow)
     if importers and all(_lazy(other, statement) for other, statement in importers):
         return "warning", "medium"
+    if not importers and _ENGINE.search(flow.source.path) and not is_script(flow):
+        return "warning", "medium"  # loaded by its name, for those who asked for the engine
     return "error", "high" if not importers else "medium"
 
 

@@ -10,6 +10,7 @@ from envtool.audit.code import CodeRule, Row
 from envtool.audit.flow import FUNCTIONS, Flow
 from envtool.audit.models import Severity
 from envtool.audit.modules import callers_of
+from envtool.audit.reach import PARENTS_OF
 from envtool.audit.values import truth
 
 _MAIN = re.compile(r"_?(main|run|train|cli|app|start|launch)(_|$)")
@@ -37,8 +38,9 @@ class CudaRequired(CodeRule):
                 if how:
                     message = f"on a CPU-only build this branch is taken, and ends with {how}"
                     severity = _weight(flow, node)
+                    raised = how if how in PARENTS_OF else "RuntimeError"
                     yield from self.report(
-                        flow, node.test, message, raised="RuntimeError", severity=severity, confidence="medium"
+                        flow, node.test, message, raised=raised, severity=severity, confidence="medium"
                     )
 
 

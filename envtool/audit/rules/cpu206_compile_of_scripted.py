@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from envtool.audit.classify import is_test
 from envtool.audit.dotted import FUNCTIONS, dotted, imported_names
@@ -13,6 +14,7 @@ from envtool.audit.syntax import tree_of
 
 _MAKERS = frozenset({"torch.jit.load", "torch.jit.script", "torch.jit.freeze"})
 _MESSAGE = "torch.compile raises RuntimeError: it does not take a TorchScript module; use the module as it is"
+_Path: TypeAlias = tuple[tuple[ast.If, bool], ...]
 _KEEPERS = frozenset({"eval", "to", "cpu", "cuda", "float", "half", "train"})
 
 
@@ -34,28 +36,41 @@ class CompileOfScripted:
         report = Report(self.code, source, project)
         scopes = [tree, *(node for node in ast.walk(tree) if isinstance(node, FUNCTIONS))]
         for scope in scopes:
-            scripted: set[str] = set()
-            for node in _in_order(scope):
+            scripted: dict[str, _Path] = {}
+            for node, path in _in_order(scope, ()):
+                here = {name for name, made in scripted.items() if not _apart(made, path)}
                 if isinstance(node, ast.Call) and dotted(node.func, names) == "torch.compile" and node.args:
-                    if _is_scripted(node.args[0], names, scripted):
+                    if _is_scripted(node.args[0], names, here):
                         yield report.warning(node, _MESSAGE) if is_test(source.path) else report.error(node, _MESSAGE)
                 elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
                     name = node.targets[0].id
-                    if _is_scripted(node.value, names, scripted):
-                        scripted.add(name)
-                    else:
-                        scripted.discard(name)
+                    if _is_scripted(node.value, names, here):
+                        scripted[name] = path
+                    elif name in here:
+                        del scripted[name]
 
 
-def _in_order(scope: ast.AST) -> Iterable[ast.AST]:
-    """Nodes of a scope in source order, a call before the assignment of its result; without inner functions."""
+def _in_order(scope: ast.AST, path: _Path) -> Iterator[tuple[ast.AST, _Path]]:
+    """Nodes of a scope in source order, a call before the assignment of its result; without inner functions.
+
+    Each with the branches that it stands in.
+    """
     for child in ast.iter_child_nodes(scope):
+        inner = path
+        if isinstance(scope, ast.If) and child is not scope.test:
+            inner = (*path, (scope, child in scope.body))
         if not isinstance(child, (*FUNCTIONS, ast.Lambda)):
-            yield from _in_order(child)
-            yield child
+            yield from _in_order(child, inner)
+            yield child, inner
 
 
-def _is_scripted(node: ast.expr, names: dict[str, str], scripted: set[str]) -> bool:
+def _apart(first: _Path, second: _Path) -> bool:
+    """Whether two nodes stand in different branches of one ``if``: not both are run."""
+    sides = dict(first)
+    return any(sides.get(branch, side) != side for branch, side in second)
+
+
+def _is_scripted(node: ast.expr, names: dict[str, str], scripted: Collection[str]) -> bool:
     while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _KEEPERS:
         node = node.func.value
     if isinstance(node, ast.Name):

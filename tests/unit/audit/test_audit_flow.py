@@ -299,3 +299,19 @@ def test_names_tell_where_callers_are_not_known(tmp_path):
     assert errors(tmp_path, files) == []
     assert errors(tmp_path, {"run.py": "from two import to_cuda\nto_cuda(1)"}) == ["two.py:3"]
     assert errors(tmp_path, {"one.py": accelerator + "CudaAccelerator().sync()"}) == ["one.py:4", "two.py:3"]
+
+
+def test_a_module_that_refuses_to_be_imported_where_that_is_caught(tmp_path):
+    files = {
+        "attention.py": "if not torch.cuda.is_available():\n    raise ImportError('CUDA is not available')\nx.cuda()",
+        "flash.py": "import attention",
+        "run.py": "try:\n    import flash\nexcept ImportError:\n    flash = None",
+    }
+    assert errors(tmp_path, files) == []
+    assert errors(tmp_path, {"other.py": "import flash"}) == ["attention.py:2"]
+
+
+def test_a_module_for_an_engine_that_is_loaded_by_its_name(tmp_path):
+    assert errors(tmp_path, {"detector_trt.py": "import tensorrt"}) == []
+    assert errors(tmp_path, {}, "warning") == ["detector_trt.py:2"]
+    assert errors(tmp_path, {"build_trt.py": "import argparse\nimport tensorrt"}) == ["build_trt.py:3"]
