@@ -31,7 +31,7 @@ _PACKAGES = frozenset(
 )
 
 
-_ENGINE = re.compile(r"(^|[/_])(trt|tensorrt|trtllm|flash_attn|xformers|bnb)(_|\.py$)", re.IGNORECASE)
+_ENGINE = re.compile(r"(^|[/_])(trt|tensorrt|trtllm)(_|\.py$)", re.IGNORECASE)
 
 
 class GpuImport(CodeRule):
