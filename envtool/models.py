@@ -223,6 +223,11 @@ class Generation:
     satisfied: Mapping[str, str] = field(default_factory=dict)
     python_path: str = ""
 
+    @property
+    def about(self) -> str:
+        """Its torch in words: ``torch 2.13.0+cpu (cpu)``, or ``no torch``."""
+        return f"torch {self.torch} ({self.backend})" if self.torch else "no torch"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:

@@ -72,7 +72,10 @@ def run_uv(
     cwd: Path | None = None,
     show_stderr: bool = False,
 ) -> Completed:
-    """Run uv with a clean environment plus ``env``. No user or project configuration of uv's is read."""
+    """Run uv with a clean environment plus ``env``. No user or project configuration of uv's is read.
+
+    With ``show_stderr`` uv draws on the terminal; a failure's words are given back all the same.
+    """
     uv_version()
     extra = dict(env or {})
     if "XDG_CONFIG_DIRS" not in extra:
@@ -80,8 +83,12 @@ def run_uv(
         extra["UV_NO_CONFIG"] = "1"
     if not show_stderr:
         extra["UV_NO_PROGRESS"] = "1"
-    whole = clean_environment(extra)
-    return run([find_uv(), *args], env=whole, cwd=cwd, show_stderr=show_stderr)
+    done = run([find_uv(), *args], env=clean_environment(extra), cwd=cwd, show_stderr=show_stderr)
+    if show_stderr and done.returncode != 0:
+        # uv told the person at the terminal and not us: a second run says what kind of failure it is. What was fetched
+        # is in uv's cache, and a failure of the moment is mended on the way.
+        return run_uv(args, env=env, cwd=cwd)
+    return done
 
 
 def find_python(request: str) -> Path:

@@ -79,8 +79,8 @@ def _describe(result: SetupResult) -> str:
         return f"torch {place.torch or 'none'} ({place.backend}), Python {place.python}"
     if generation is None:
         return "no environment"
-    name = "plain environment" if generation.kind == "plain" else f"generation {generation.id}"
-    return f"{name}: torch {generation.torch or 'none'} ({generation.backend}), Python {generation.python}"
+    name = "a plain environment" if generation.kind == "plain" else f"generation {generation.id}"
+    return f"{name}: {generation.about}, Python {generation.python}"
 
 
 def _text(result: SetupResult, layout: Layout) -> str:

@@ -124,6 +124,7 @@ class Steps:
 
     def run(self) -> SetupResult:
         """Do all of it."""
+        chain.check_replaceable(self.layout)
         with self.clock.phase("lock"):
             result, request, interpreter = self.locked()
         self.notes += result.notes
@@ -206,11 +207,15 @@ class Steps:
 
     # --- an environment that is there already ---
 
+    def home(self, generation: Generation) -> Path:
+        """Where an environment lies."""
+        return self.layout.venv if generation.kind == "plain" else self.layout.generation(generation.id)
+
     def switch(self, generation: Generation, request: Request, plan: Plan, *, lock_changed: bool) -> SetupResult:
         """Make a generation current that is there already."""
         now = chain.current(self.layout)
         same = now is not None and now.id == generation.id
-        folder = self.layout.venv if generation.kind == "plain" else self.layout.generation(generation.id)
+        folder = self.home(generation)
         with self.clock.phase("check"):
             run_checks(self.commands, folder, self.project.root, self.reporter)
         generation = replace(generation, satisfied=self.satisfied(folder, request))
@@ -280,14 +285,8 @@ class Steps:
         report = verify_environment(
             python=locate_python(folder), site_packages=locate_site_packages(folder), options=options
         )
-        passed = sum(check.status == "pass" for check in report.checks)
-        self.reporter.phase("verify", f"{passed} of {len(report.checks)} checks passed")
-        if not report.ok:
-            first = report.failures[0]
-            others = [check.id for check in report.failures[1:]]
-            more = f" (also: {', '.join(others)})" if others else ""
-            message = f"the new environment failed {first.id}: {first.found}{more}; the environment is as it was"
-            raise VerifyError(f"verify.{first.id}", message, first.fix)
+        self.reporter.phase("verify", counted(report))
+        raise_failure(report, "the new environment")
         return report
 
     def generation(
@@ -364,6 +363,28 @@ class Steps:
         )
 
 
+def counted(report: VerifyReport) -> str:
+    """How the checks went, in words: a skipped one did not fail."""
+    passed, skipped = (sum(check.status == status for check in report.checks) for status in ("pass", "skip"))
+    words = [f"{passed} checks passed"]
+    words += [f"{len(report.failures)} failed"] if report.failures else []
+    return ", ".join([*words, *([f"{skipped} skipped"] if skipped else [])])
+
+
+def raise_failure(report: VerifyReport, what: str) -> None:
+    """Raise VerifyError (``verify.<check>``) for the first check that failed."""
+    if report.ok:
+        return
+    first, *others = report.failures
+    more = f" (also: {', '.join(check.id for check in others)})" if others else ""
+    message = f"{what} failed {first.id}: {first.found}{more}; the environment is as it was"
+    # The check's own advice is to run setup, which is what was just done.
+    hint = (
+        "The locked packages do not work here: try other versions (envtool lock --upgrade --diff) or another --python."
+    )
+    raise VerifyError(f"verify.{first.id}", message, hint)
+
+
 def _plain_text(generation: Generation) -> str:
     from envtool.env.records import record_text
 
@@ -394,6 +415,6 @@ def describe_own(layout: Layout, taken: int) -> Generation:
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         kind="adopted",
         # Whatever is in it, it is what the user worked with: as healthy as its interpreter.
-        healthy=platform.interpreter(layout.venv).exists(),
+        healthy=platform.has_interpreter(layout.venv),
         installed=tuple(installed.items()),
     )
