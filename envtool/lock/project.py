@@ -125,6 +125,9 @@ def _inspect(path: Path, wanted: str) -> Interpreter:
         raise UsageError(
             "python.unsupported", f"{wanted} is {words[1]}; torch has builds for CPython only", "Name a CPython."
         )
+    if words[0] not in SUPPORTED_PYTHONS:
+        message = f"{wanted} is Python {words[0]}; envtool sets up {SUPPORTED_PYTHONS[0]} to {SUPPORTED_PYTHONS[-1]}"
+        raise UsageError("python.unsupported", message, "Choose another one with --python.")
     return Interpreter(path=path, minor=words[0])
 
 

@@ -11,6 +11,10 @@ import pytest
 from place import TARGETS, Place
 from small_wheels import Indexes, wheel
 
+from envtool.errors import UsageError
+from envtool.lock import project
+from envtool.models import Completed
+
 # --- what stands at .venv ---------------------------------------------------------------------------------------------
 
 
@@ -182,3 +186,40 @@ def test_in_place_mends_what_is_broken(place: Place, indexes: Indexes, tmp_path:
     assert place.done(*words, "--json").result["changed"] is True
     assert module.is_file()
     assert place.done(*words, "--json").result["changed"] is False
+
+
+# --- Pythons ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_python_that_is_not_there(place: Place) -> None:
+    done = place.setup("--cpu", "--python", "3.19", "--json")
+    assert (done.code, done.error["code"]) == (6, "python.missing")
+    assert done.error["hint"].startswith("Install it (uv python install 3.19)")
+    done = place.setup("--cpu", "--python", "no/such/python", "--json")
+    assert (done.code, done.error["message"]) == (6, "no Python found as 'no/such/python'")
+
+
+def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = Completed(args=("python3.9",), returncode=0, stdout="3.9 cpython", stderr="")
+    monkeypatch.setattr(project, "run", lambda _: said)
+    with pytest.raises(UsageError, match=r"^/old/python is Python 3\.9; envtool sets up 3\.10 to 3\.14$") as caught:
+        project._inspect(Path("/old/python"), "/old/python")
+    assert caught.value.code == "python.unsupported"
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_size_of_a_wheel_in_find_links_is_known(place: Place, indexes: Indexes) -> None:
+    """A lock for several Pythons has several digests; the index says no sizes, and is switched off here."""
+    assert place.call("lock").code == 0
+    folder = indexes.folder / "whl/cpu/torch"
+    words = ("--cpu", "--frozen", "--dry-run", "--json", "--find-links", str(folder))
+    plan = place.setup(*words, ENVTOOL_TORCH_INDEX="http://127.0.0.1:9/whl").result["plan"]
+    python = f"{sys.version_info[0]}{sys.version_info[1]}"
+    assert plan["unknown"] == ["leaf"]
+    assert plan["download"] == next(folder.glob(f"*-cp{python}-*.whl")).stat().st_size
+
+
+def test_what_is_not_known_is_not_said_to_be_saved(place: Place) -> None:
+    assert "saved" not in place.done("--cpu").out  # these indexes say no sizes
