@@ -10,8 +10,8 @@ import typer
 from envtool.errors import UsageError
 
 if TYPE_CHECKING:
-    from envtool.lock.project import Project
     from envtool.lock.request import RequestOptions
+    from envtool.lock.workspace import Project
 
 _INPUTS = "Inputs"
 _ENVIRONMENT = "Environment"
@@ -104,7 +104,7 @@ def open_here(**overrides: Any) -> Project:
 
     Raises UsageError for a bad setting or option.
     """
-    from envtool.lock.project import open_project
+    from envtool.lock.workspace import open_project
     from envtool.settings import read_settings
 
     # The command line's values go through the same checks as the settings of the same name.

@@ -9,8 +9,8 @@ from envtool.models import Outcome
 from envtool.reports.escape import printable
 
 if TYPE_CHECKING:
+    from envtool.env.outcome import SetupResult
     from envtool.env.plan import Plan
-    from envtool.env.setup import SetupResult
     from envtool.models import Layout
 
 
@@ -85,8 +85,6 @@ def _describe(result: SetupResult) -> str:
 
 
 def _text(result: SetupResult, layout: Layout) -> str:
-    from envtool.env.plan import human
-
     generation, place = result.generation, result.place
     venv = layout.venv.relative_to(layout.root).as_posix() if place is None else printable(str(place.path))
     if not result.changed:
@@ -96,6 +94,8 @@ def _text(result: SetupResult, layout: Layout) -> str:
     backend = place.backend if place is not None else generation.backend if generation is not None else ""
     known = plan is not None and plan.full is not None and not (plan.size.unknown or plan.full.unknown)
     if plan is not None and plan.full is not None and known and backend == "cpu":
+        from envtool.env.plan import human
+
         saved = plan.full.download - plan.size.download
         disk = plan.full.disk - plan.size.disk
         if saved > 0:  # on macOS and Windows full torch is the CPU build too

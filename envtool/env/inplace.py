@@ -22,12 +22,14 @@ from envtool.env import undo
 from envtool.env.commands import run_checks
 from envtool.env.install import Installation, install_into, pins_here
 from envtool.env.installed import installed_versions
+from envtool.env.outcome import InPlace, SetupResult
 from envtool.env.plan import Plan, changes, check_space
-from envtool.env.setup import InPlace, SetupRequest, SetupResult, Steps, raise_failure
+from envtool.env.setup import SetupRequest, Steps, raise_failure
 from envtool.env.verify import VerifyOptions, verify_environment
 from envtool.errors import InstallError, UsageError
-from envtool.lock.project import Interpreter, Project
+from envtool.lock.project import Interpreter
 from envtool.lock.stage import write_lock
+from envtool.lock.workspace import Project
 from envtool.models import Layout, Note, Pin, Reporter, VerifyReport
 from envtool.torch.family import is_gpu_payload
 

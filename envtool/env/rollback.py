@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from envtool.env import generations as chain
 from envtool.env.installed import installed_versions
+from envtool.env.outcome import SetupResult
+from envtool.env.own import describe_own
 from envtool.env.records import Flip, remember_flip
-from envtool.env.setup import SetupRequest, SetupResult, describe_own, setup
 from envtool.env.verify import VerifyOptions, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError, InstallError, RollbackError
-from envtool.lock.project import Project
-from envtool.lock.text import LOCK_TOML
 from envtool.models import CheckResult, Generation, Layout, Note, Reporter
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
+
+if TYPE_CHECKING:
+    from envtool.lock.workspace import Project
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,14 @@ def rollback(project: Project, layout: Layout, wanted: RollbackRequest, reporter
         target = choose(layout, wanted.to, reporter)
         if target is not None:
             return _flip(layout, target, wanted, reporter, lambda: time.monotonic() - start)
+    return _build(project, layout, wanted, reporter)
+
+
+def _build(project: Project, layout: Layout, wanted: RollbackRequest, reporter: Reporter) -> SetupResult:
+    """Full torch from the lock. What a setup needs is imported here: a flip does without it."""
+    from envtool.env.setup import SetupRequest, setup
+    from envtool.lock.text import LOCK_TOML
+
     if not (project.lockfiles / LOCK_TOML).is_file():
         message = "there is no full-torch generation here, and no lock to build one from"
         raise RollbackError("rollback.nowhere", message, "See what there is: envtool status. Or: envtool setup --full")

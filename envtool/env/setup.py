@@ -16,12 +16,14 @@ from envtool.env import generations as chain
 from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
 from envtool.env.installed import installed_versions, local_projects, metadata_folders
+from envtool.env.outcome import SetupResult
+from envtool.env.own import describe_own
 from envtool.env.plan import Plan, changes, check_space, measure
 from envtool.env.reuse import find_ready
 from envtool.env.satisfied import fingerprint, marks
 from envtool.env.verify import VerifyOptions, locate_python, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError, LockError, VerifyError
-from envtool.lock.project import Interpreter, Project, choose_interpreter, find_links_folders, index_access, torch_index
+from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
 from envtool.lock.request import RequestOptions
 from envtool.lock.stage import (
     LockRequest,
@@ -33,8 +35,9 @@ from envtool.lock.stage import (
     write_lock,
 )
 from envtool.lock.text import REST, lock_digest, read_lock, read_texts
+from envtool.lock.workspace import Project
 from envtool.models import CheckResult, Generation, Layout, Lock, Note, Reporter, Request, VerifyReport
-from envtool.torch.backends import FULL, Backend
+from envtool.torch.backends import Backend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,30 +57,6 @@ class SetupRequest:
     compile_bytecode: bool = True
     probe: bool = True
     words: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class InPlace:
-    """The environment of an interpreter that was set up in place."""
-
-    path: Path
-    torch: str | None
-    backend: str
-    python: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class SetupResult:
-    """What became of it. ``generation`` is the current one afterwards; None on a dry run without any, and in place."""
-
-    generation: Generation | None
-    changed: bool
-    plan: Plan | None
-    checks: tuple[CheckResult, ...]
-    notes: tuple[Note, ...]
-    phases: Mapping[str, float]
-    lock_changed: bool = False
-    place: InPlace | None = None
 
 
 class _Clock:
@@ -389,32 +368,3 @@ def _plain_text(generation: Generation) -> str:
     from envtool.env.records import record_text
 
     return record_text(generation)
-
-
-def describe_own(layout: Layout, taken: int) -> Generation:
-    """A record of the user's own ``.venv``, read without running it. ``taken``: the number of the new generation."""
-    number = max(chain.next_id(layout), taken + 1)
-    torch: str | None = None
-    backend = "none"
-    python = ""
-    installed: dict[str, str] = {}
-    with contextlib.suppress(EnvtoolError, OSError):
-        report = verify_environment(
-            python=None,
-            site_packages=locate_site_packages(layout.venv),
-            options=VerifyOptions(expected=FULL, static=True),
-        )
-        installed = installed_versions(locate_site_packages(layout.venv))
-        torch, python = report.torch, report.python or ""
-        backend = report.backend or "none"
-    return Generation(
-        id=number,
-        backend=backend,
-        torch=torch,
-        python=python,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        kind="adopted",
-        # Whatever is in it, it is what the user worked with: as healthy as its interpreter.
-        healthy=platform.has_interpreter(layout.venv),
-        installed=tuple(installed.items()),
-    )
