@@ -125,7 +125,7 @@ def without_probe(place: Place, tmp_path: Path) -> str:
     hook = tmp_path / "hook"
     hook.mkdir(exist_ok=True)
     text = (
-        "import dataclasses, envtool.env.rollback as r\n"
+        "import dataclasses, envtool.env.setup as r\n"
         "class Static(r.SetupRequest):\n"
         "    def __init__(self, **k): super().__init__(**{**k, 'probe': False})\n"
         "r.SetupRequest = Static\n"
