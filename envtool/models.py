@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
 
 SUPPORTED_PYTHONS: tuple[str, ...] = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """Minor versions of Python that envtool and its environments support."""
@@ -222,6 +223,11 @@ class Generation:
     lock_digest: str | None = None
     satisfied: Mapping[str, str] = field(default_factory=dict)
     python_path: str = ""
+
+    @property
+    def about(self) -> str:
+        """Its torch in words: ``torch 2.13.0+cpu (cpu)``, or ``no torch``."""
+        return f"torch {self.torch} ({self.backend})" if self.torch else "no torch"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

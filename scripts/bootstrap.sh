@@ -6,7 +6,7 @@
 # Needs Python >= 3.10 with venv, and a package index. PYTHON=/path/to/python chooses another one.
 # The checkout stays clean: .tools, .venv and .envtool are ignored by git.
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH="" cd -- "$(dirname -- "$0")/.."
 
 fail() {
     printf 'bootstrap: %s\n' "$1" >&2
@@ -18,17 +18,23 @@ usable() {
 }
 
 find_python() {
-    for name in ${PYTHON:-python3 python python3.14 python3.13 python3.12 python3.11 python3.10}; do
-        if command -v "$name" >/dev/null 2>&1 && usable "$name"; then
+    if [ -n "${PYTHON:-}" ]; then
+        usable "$PYTHON" || fail "PYTHON=$PYTHON is no Python 3.10 to 3.14 that runs: set another one, or unset it"
+        printf '%s\n' "$PYTHON"
+        return
+    fi
+    for name in python3 python python3.14 python3.13 python3.12 python3.11 python3.10; do
+        if usable "$name"; then
             printf '%s\n' "$name"
             return
         fi
     done
-    fail "no Python 3.10 to 3.14 found${PYTHON:+ at $PYTHON}: install one, or set PYTHON=/path/to/python"
+    fail "no Python 3.10 to 3.14 found: install one, or set PYTHON=/path/to/python"
 }
 
-bin() {
-    if [ -d .tools/Scripts ]; then printf '.tools/Scripts/%s' "$1"; else printf '.tools/bin/%s' "$1"; fi
+# By python -m and not by the scripts beside it, which name the folder that they were made in: a checkout may be moved.
+tools_python() {
+    if [ -d .tools/Scripts ]; then .tools/Scripts/python "$@"; else .tools/bin/python "$@"; fi
 }
 
 # What is installed in .tools is remembered by a digest over all that it is made from.
@@ -45,17 +51,21 @@ EOF
 
 python=$(find_python)
 wanted=$(state "$python")
-if [ "$(cat .tools/state 2>/dev/null || true)" != "$wanted" ]; then
+if [ "$(cat .tools/state 2>/dev/null || true)" != "$wanted" ] || ! usable tools_python; then
     printf 'bootstrap: envtool into .tools, with %s\n' "$("$python" --version 2>&1)" >&2
-    "$python" -m venv --clear .tools || fail "cannot create .tools: does this Python have venv and ensurepip? (Debian: python3-venv)" 6
+    "$python" -m venv --clear .tools \
+        || fail "cannot create .tools: see above; without ensurepip, install it (Debian and Ubuntu: apt install python3-venv)" 6
     # In the new environment VIRTUAL_ENV and PYTHONPATH of an outer one would mislead pip.
     unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
-    "$(bin python)" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
-        -r lockfiles/envtool.txt || fail "cannot install envtool's own dependencies" 6
-    "$(bin python)" -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation . \
+    tools_python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+        -r lockfiles/envtool.txt || fail "cannot install envtool's own dependencies: can the package index be reached? A mirror goes into PIP_INDEX_URL" 6
+    tools_python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation . \
         || fail "cannot install envtool from this checkout" 6
     printf '%s\n' "$wanted" >.tools/state
 fi
 
-"$(bin envtool)" setup --cpu "$@"
-"$(bin envtool)" verify
+tools_python -I -m envtool setup --cpu "$@"
+case " $* " in
+*" --help "* | *" -h "* | *" --dry-run "* | *" --in-place "*) ;; # nothing new stands at .venv
+*) tools_python -I -m envtool verify ;;
+esac

@@ -3,7 +3,7 @@
 # lockfiles/envtool-test.txt (what the tests need besides); and envtool/bundle/pyinstaller.txt (what envtool bundle
 # installs beside an app). Needs uv. Arguments go to uv, such as --upgrade.
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH="" cd -- "$(dirname -- "$0")/.."
 
 compile() {
     uv pip compile --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \

@@ -10,7 +10,7 @@
 # ENVTOOL_TEST_CUDA=1 adds the real rollback to full CUDA torch (gigabytes); ENVTOOL_TEST_NETWORK=1 what needs the
 # default index.
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH="" cd -- "$(dirname -- "$0")/.."
 
 suite=${1:-all}
 [ $# -eq 0 ] || shift

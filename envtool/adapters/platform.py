@@ -277,6 +277,11 @@ def interpreter(environment: Path) -> Path:
     return scripts_folder(environment) / ("python.exe" if is_windows() else "python")
 
 
+def has_interpreter(environment: Path) -> bool:
+    """Whether this user can reach the interpreter of an environment (Path.exists would raise on a closed folder)."""
+    return os.path.exists(interpreter(environment))  # noqa: PTH110
+
+
 def become(program: Path, args: Sequence[str], env: Mapping[str, str]) -> int:
     """Run ``program`` in our place (POSIX: exec, never returns), or beside us (Windows) and return its exit status.
 

@@ -72,7 +72,10 @@ def run_uv(
     cwd: Path | None = None,
     show_stderr: bool = False,
 ) -> Completed:
-    """Run uv with a clean environment plus ``env``. No user or project configuration of uv's is read."""
+    """Run uv with a clean environment plus ``env``. No user or project configuration of uv's is read.
+
+    With ``show_stderr`` uv draws on the terminal; a failure's words are given back all the same.
+    """
     uv_version()
     extra = dict(env or {})
     if "XDG_CONFIG_DIRS" not in extra:
@@ -80,16 +83,24 @@ def run_uv(
         extra["UV_NO_CONFIG"] = "1"
     if not show_stderr:
         extra["UV_NO_PROGRESS"] = "1"
-    whole = clean_environment(extra)
-    return run([find_uv(), *args], env=whole, cwd=cwd, show_stderr=show_stderr)
+    done = run([find_uv(), *args], env=clean_environment(extra), cwd=cwd, show_stderr=show_stderr)
+    if show_stderr and done.returncode != 0:
+        # uv told the person at the terminal and not us: a second run says what kind of failure it is. What was fetched
+        # is in uv's cache, and a failure of the moment is mended on the way.
+        return run_uv(args, env=env, cwd=cwd)
+    return done
 
 
 def find_python(request: str) -> Path:
     """The interpreter for ``3.11``, a path, or a name. Raises InstallError (``python.missing``)."""
     done = run_uv(["python", "find", "--no-python-downloads", "--no-project", "--", request])
     if done.returncode != 0:
-        message = f"no Python {request} found on this machine"
-        hint = f"Install it (uv python install {shlex.quote(request)}), or name another one with --python."
+        if re.match(r"[\d<>=!~]", request):
+            message = f"no Python {request} found on this machine"
+            hint = f"Install it (uv python install {shlex.quote(request)}), or name another one with --python."
+        else:
+            message = f"no Python found as {request!r}"
+            hint = "Name a version such as 3.12, or the path of an interpreter that runs."
         raise InstallError("python.missing", message, hint)
     return Path(done.stdout.strip())
 

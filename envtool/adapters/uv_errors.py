@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 from envtool.adapters.http import CREDENTIALS_HINT, redact
 from envtool.errors import InstallError, LockError, ResolutionError, UnsatisfiableError, UsageError
@@ -15,6 +16,7 @@ UNREACHABLE_HINT = (
 
 _LIMIT = 700
 """How many characters of an explanation are shown; what decides stands at its beginning."""
+_BUILD_LINES = 15
 
 
 def check_resolved(done: Completed) -> None:
@@ -26,10 +28,7 @@ def check_resolved(done: Completed) -> None:
     if done.returncode == 0:
         return
     text = _clean(done.stderr)
-    refused = re.search(r"(https?://\S+?)/?[`)]* could not be queried due to a lack of valid authentication", text)
-    if refused:
-        # uv calls the packages of such an index "not found": that would send people looking in the wrong place.
-        raise InstallError("network.credentials", f"{refused[1]} asks for credentials", CREDENTIALS_HINT)
+    _check_credentials(text)
     denied = re.search(r"(\S+) could not be fetched from the network \(`?(\d+[^`)]*)", text)
     if denied:
         message = f"the index lists {denied[1]} and does not serve its metadata ({denied[2]})"
@@ -40,8 +39,7 @@ def check_resolved(done: Completed) -> None:
     build = re.search(r"Failed to (?:download and )?build `([^`]+)`", text)
     if build or "build backend returned an error" in text:
         raise _build_failure(build[1] if build else "", text)
-    if re.search(r"Failed to (fetch|query)|error sending request|client error|Could not connect|timed out", text):
-        raise InstallError("network.unreachable", f"an index cannot be reached: {_last(text)}", UNREACHABLE_HINT)
+    _check_surroundings(text)
     folder = re.search(r"Failed to read `--find-links` directory: (\S+)", text)
     if folder:
         message = f"the find-links folder {folder[1]} cannot be read"
@@ -50,6 +48,25 @@ def check_resolved(done: Completed) -> None:
     if re.search(r"Build backend|Git operation failed|Failed to read metadata", text):
         raise ResolutionError("resolve.build", f"a package could not be read: {_explanation(text)}", _advice(text))
     raise ResolutionError("resolve.failed", f"uv could not resolve: {_explanation(text)}", _advice(text))
+
+
+def _check_credentials(text: str) -> None:
+    refused = re.search(r"(https?://\S+?)/?[`)]* could not be queried due to a lack of valid authentication", text)
+    if refused:
+        # uv calls the packages of such an index "not found": that would send people looking in the wrong place.
+        raise InstallError("network.credentials", f"{refused[1]} asks for credentials", CREDENTIALS_HINT)
+
+
+def _check_surroundings(text: str) -> None:
+    """Raise InstallError where neither the lock nor a package is the matter, but what uv works with."""
+    if "Failed to initialize cache" in text:
+        hint = "Set UV_CACHE_DIR to a folder that this user can write to."
+        raise InstallError("uv.cache", f"uv cannot use its cache: {_explanation(text)}", hint)
+    if "No space left" in text or "os error 28" in text:
+        hint = "Free some space (envtool prune, uv cache prune), or set UV_CACHE_DIR or TMPDIR to another disk."
+        raise InstallError("install.disk-full", f"the disk is full: {_explanation(text)}", hint)
+    if re.search(r"Failed to (fetch|query)|error sending request|client error|Could not connect|timed out", text):
+        raise InstallError("network.unreachable", f"an index cannot be reached: {_last(text)}", UNREACHABLE_HINT)
 
 
 def _build_failure(package: str, text: str) -> ResolutionError:
@@ -104,7 +121,9 @@ def _clean(text: str) -> str:
 def _explanation(text: str) -> str:
     """uv's derivation as one paragraph: its own words are better than a summary of ours."""
     kept = []
-    for line in text.splitlines():
+    # What uv did before it failed (the Python it uses, what it resolved) is no part of the reason.
+    begin = re.search(r"^\s*(error:|×)", text, re.MULTILINE)
+    for line in text[begin.start() if begin else 0 :].splitlines():
         bare = re.sub(r"^[\s│├╰─▶×✗|`-]+", "", line).strip()
         if bare.startswith("hint:"):
             break
@@ -163,6 +182,11 @@ def raise_install_failure(done: Completed, what: str) -> None:
     if "Hash mismatch" in text or "hash mismatch" in text:
         hint = "A file was replaced on its index: compare with envtool lock --upgrade --diff before you trust it."
         raise LockError("install.hash-mismatch", f"{what}: {_explanation(text)}", hint)
-    if "No space left" in text or "os error 28" in text:
-        raise InstallError("install.disk-full", f"{what}: the disk is full", "Free some space and run it again.")
-    raise InstallError("install.failed", f"{what}: {_explanation(text)}", _advice(text))
+    _check_credentials(text)
+    reason, *printed = re.split(r"^\s*\[std(?:err|out)\]$", text, flags=re.MULTILINE)
+    if not printed:
+        _check_surroundings(text)
+    # What a build printed, its last lines: it is the user's own project.
+    output = textwrap.dedent("\n".join(printed).split("\nhint:")[0]).splitlines()
+    shown = [f"  {line}" for line in output if line.strip()][-_BUILD_LINES:]
+    raise InstallError("install.failed", "\n".join([f"{what}: {_explanation(reason)}", *shown]), _advice(text))

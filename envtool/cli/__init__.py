@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
 
 
 def main() -> None:
     """Entry point of the ``envtool`` console script."""
     arguments = sys.argv[1:]
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as the process lives
     # As stderr does: what the console cannot show, and a file name that is no UTF-8, becomes an escape; in JSON, too.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -23,6 +27,11 @@ def main() -> None:
         # Before a command had begun: nothing was touched.
         sys.stderr.write("error[interrupted]: interrupted\n")
         raise SystemExit(130) from None
+    except OSError as error:
+        # A command tells of its own errors: this is stdout or stderr (a full disk) that took no help text or progress.
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"error[output]: cannot write the output: {error.strerror}\n")
+        raise SystemExit(2) from None
 
 
 def _run(arguments: list[str]) -> None:
@@ -33,7 +42,7 @@ def _run(arguments: list[str]) -> None:
         return
     import typer
 
-    from envtool.cli.envelope import envelope
+    from envtool.cli.envelope import envelope, write_out
 
     # Whoever asked for JSON gets the one object also for a word that no command knows.
     try:
@@ -46,6 +55,6 @@ def _run(arguments: list[str]) -> None:
             raise
         command = arguments[0] if not arguments[0].startswith("-") else ""
         told = ("usage", error.format_message(), f"See: envtool {command} --help".replace("  ", " "))
-        sys.stdout.write(envelope(command, {}, error.exit_code, told) + "\n")
+        write_out(envelope(command, {}, error.exit_code, told))
         raise SystemExit(error.exit_code) from None
     raise SystemExit(status or 0)

@@ -24,7 +24,7 @@ from envtool.errors import EnvtoolError
 
 if TYPE_CHECKING:
     from envtool.env.status import Row
-    from envtool.lock.project import Project
+    from envtool.lock.workspace import Project
     from envtool.models import Layout, Lock
 
 _README_CAP = 2_000_000
@@ -41,7 +41,7 @@ def gather(root: Path) -> Evidence:
     from envtool.adapters.platform import disk_usage
     from envtool.env.records import layout_for
     from envtool.env.status import read_status
-    from envtool.lock.project import open_project
+    from envtool.lock.workspace import open_project
 
     notes: list[str] = []
     setup, rollback = _mention(root, "envtool setup"), _mention(root, "envtool rollback")
@@ -80,9 +80,9 @@ def _noting(what: str, notes: list[str]) -> Iterator[None]:
 
 
 def _lock(project: Project, lock: Lock, notes: list[str]) -> LockFacts:
-    from envtool.lock.project import LOCKFILES
     from envtool.lock.request import RequestOptions, build_request
     from envtool.lock.stage import has_sources, request_from_lock, staleness
+    from envtool.lock.workspace import LOCKFILES
     from envtool.torch.backends import CPU
 
     torch = tuple(

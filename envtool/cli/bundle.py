@@ -13,7 +13,7 @@ from envtool.models import Layout, Outcome, Reporter
 
 if TYPE_CHECKING:
     from envtool.bundle.models import BundleRequest, BundleResult, BundleSettings, SpecOptions
-    from envtool.lock.project import Project
+    from envtool.lock.workspace import Project
 
 _NEW = "For a new spec"
 _GATES = "Gates"

@@ -1,8 +1,10 @@
-"""The JSON envelope that every command prints under ``--json``. Imports nothing heavy: the quick way out uses it."""
+"""What goes to stdout: text, or the JSON envelope of ``--json``. Imports nothing heavy: the quick way out uses it."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,3 +26,33 @@ def envelope(command: str, result: Mapping[str, Any], exit_code: int, error: tup
         "error": dict(zip(("code", "message", "hint"), error, strict=True)) if error is not None else None,
     }
     return json.dumps(table, indent=2, ensure_ascii=False)
+
+
+def write_out(text: str) -> None:
+    """Write a result to stdout, now.
+
+    A reader that has gone (``| head -1``) is no error: the work is done, and the exit code says how. Anything else
+    that stdout refuses, a full disk or a closed descriptor, ends with exit code 2 and says so: the result is lost.
+    """
+    reason = "it is closed"
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+            return
+    except BrokenPipeError:
+        _drop_stdout()
+        return
+    except OSError as error:
+        _drop_stdout()
+        reason = error.strerror or str(error)
+    if sys.stderr is not None:
+        sys.stderr.write(f"error[output]: cannot write to stdout: {reason}\n  hint: Send it somewhere else.\n")
+    raise SystemExit(2)
+
+
+def _drop_stdout() -> None:
+    # Python flushes stdout once more when it ends, and would complain there.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from envtool.errors import UsageError
+
 if TYPE_CHECKING:
-    from envtool.lock.project import Project
     from envtool.lock.request import RequestOptions
+    from envtool.lock.workspace import Project
 
 _INPUTS = "Inputs"
 _ENVIRONMENT = "Environment"
 
 Specifiers = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[REQUIREMENT]...", help='Such as torch "numpy<3". Default: the project\'s.'),
+    typer.Argument(metavar="REQUIREMENT", help='Such as torch "numpy<3". Default: the project\'s.'),
 ]
 RequirementFiles = Annotated[
     list[Path] | None,
@@ -102,10 +104,14 @@ def open_here(**overrides: Any) -> Project:
 
     Raises UsageError for a bad setting or option.
     """
-    from envtool.lock.project import open_project
+    from envtool.lock.workspace import open_project
     from envtool.settings import read_settings
 
     # The command line's values go through the same checks as the settings of the same name.
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("usage.folder", "the current folder is gone", "Change into a folder that exists.") from None
     given = {key.replace("_", "-"): value for key, value in overrides.items() if value not in (None, [], ())}
     checked = read_settings(given, {})
-    return open_project(Path.cwd(), {key.replace("-", "_"): getattr(checked, key.replace("-", "_")) for key in given})
+    return open_project(here, {key.replace("-", "_"): getattr(checked, key.replace("-", "_")) for key in given})

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import sys
 import traceback
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from envtool.cli.envelope import envelope
+from envtool.cli.envelope import envelope, write_out
 from envtool.errors import EnvtoolError, ExitCode
 from envtool.models import Outcome, Reporter
 
@@ -24,12 +24,9 @@ def _print_error(code: str, message: str, hint: str) -> None:
 
     # soft_wrap: an error is often pasted into an issue or matched by a script; no break inside a path.
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    line = (
-        Text("error", style="bold red").append(f"[{code}]", style="red").append(": ", style="default").append(message)
-    )
-    console.print(line)
+    console.print(Text.assemble(("error", "bold red"), (f"[{code}]", "red"), ": ", message))
     if hint:
-        console.print(Text("  hint: ", style="bold cyan").append(hint, style="default"))
+        console.print(Text.assemble(("  hint: ", "bold cyan"), hint))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         from envtool.reports.github import annotation
 
@@ -39,21 +36,33 @@ def _print_error(code: str, message: str, hint: str) -> None:
 def finish(command: str, outcome: Outcome, *, as_json: bool) -> None:
     """Print an outcome and leave with its exit code."""
     if as_json:
-        sys.stdout.write(envelope(command, outcome.result, outcome.exit_code, outcome.error) + "\n")
+        write_out(envelope(command, outcome.result, outcome.exit_code, outcome.error))
     else:
         if outcome.text:
-            sys.stdout.write(outcome.text.rstrip("\n") + "\n")
-        sys.stdout.flush()
+            write_out(outcome.text.rstrip("\n"))
         if outcome.error is not None:
             _print_error(*outcome.error)
     raise typer.Exit(outcome.exit_code)
 
 
+_REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+
+
+def _unforeseen(error: Exception) -> Outcome:
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        message = f"{error.strerror}: {error.filename or 'a temporary file'}; the environment is as it was"
+        hint = "Mend the rights, or free some space, and run the same command again."
+        return Outcome(result={}, exit_code=int(ExitCode.INSTALL), error=("system", message, hint))
+    hint = "Please report it, with the output of the same command under ENVTOOL_DEBUG=1."
+    told = ("bug", f"unexpected error: {type(error).__name__}: {error}", hint)
+    return Outcome(result={}, exit_code=int(ExitCode.BUG), error=told)
+
+
 def run_command(command: str, stage: Callable[[Reporter], Outcome], *, as_json: bool, quiet: bool = False) -> None:
     """Run a stage and finish: the only place where an exception becomes an exit code.
 
-    A stage raises EnvtoolError for what a user can mend. Anything else is a bug of ours and exits with 1 and a line
-    that asks for a report; ``ENVTOOL_DEBUG=1`` shows its traceback.
+    A stage raises EnvtoolError for what a user can mend, and the system refuses for want of rights or room. Anything
+    else is a bug of ours and exits with 1 and a line that asks for a report; ``ENVTOOL_DEBUG=1`` shows its traceback.
     """
     from envtool.reports.progress import make_reporter
 
@@ -70,7 +79,5 @@ def run_command(command: str, stage: Callable[[Reporter], Outcome], *, as_json: 
     except Exception as error:
         if os.environ.get("ENVTOOL_DEBUG"):
             traceback.print_exc()
-        where = f"{type(error).__name__}: {error}"
-        hint = "Please report it, with the output of the same command under ENVTOOL_DEBUG=1."
-        outcome = Outcome(result={}, exit_code=int(ExitCode.BUG), error=("bug", f"unexpected error: {where}", hint))
+        outcome = _unforeseen(error)
     finish(command, outcome, as_json=as_json)

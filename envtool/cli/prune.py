@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,10 +51,10 @@ def prune(
         number = keep if keep is not None else 0 if all_ else DEFAULT_KEEP
         if not layout.state.is_dir():
             return Outcome(result=_result((), (), 0, dry_run=dry_run), text="There are no generations here.")
-        with exclusive(layout):
-            if not dry_run:
-                for sentence in recover(layout):
-                    reporter.note(sentence)
+        # A dry run takes no lock and recovers nothing: both write.
+        with contextlib.nullcontext() if dry_run else exclusive(layout):
+            for sentence in () if dry_run else recover(layout):
+                reporter.note(sentence)
             done = prune_generations(layout, keep=number, include_way_back=all_, dry_run=dry_run)
         result = _result(
             [one.id for one in done.removed],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 _SILENT = frozenset({"--json", "--quiet", "-q"})
@@ -19,6 +18,7 @@ def already_satisfied(arguments: list[str]) -> bool:
     """Whether ``setup`` with these arguments would change nothing; then it has said so. Never raises."""
     if any(word.split("=", 1)[0] in _NEVER for word in arguments):
         return False
+    from envtool.cli.envelope import envelope, write_out
     from envtool.env.satisfied import is_satisfied
 
     try:
@@ -32,13 +32,11 @@ def already_satisfied(arguments: list[str]) -> bool:
     keys = ("backend", "torch", "python", "checks")
     result = {"generation": record["id"], **{key: record[key] for key in keys}, "venv": venv, "changed": False}
     if "--json" in arguments:
-        from envtool.cli.envelope import envelope
-
-        sys.stdout.write(envelope("setup", {**result, "seconds": 0.0}, 0, None) + "\n")
+        write_out(envelope("setup", {**result, "seconds": 0.0}, 0, None))
         return True
-    what = "plain environment" if record["kind"] == "plain" else f"generation {record['id']}"
+    what = "a plain environment" if record["kind"] == "plain" else f"generation {record['id']}"
     about = f"{what}: torch {record['torch']} ({record['backend']}), Python {record['python']}"
-    sys.stdout.write(f"already satisfied: {venv} is {about}; nothing changed\n")
+    write_out(f"already satisfied: {venv} is {about}; nothing changed")
     return True
 
 

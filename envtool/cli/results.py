@@ -9,8 +9,8 @@ from envtool.models import Outcome
 from envtool.reports.escape import printable
 
 if TYPE_CHECKING:
+    from envtool.env.outcome import SetupResult
     from envtool.env.plan import Plan
-    from envtool.env.setup import SetupResult
     from envtool.models import Layout
 
 
@@ -57,9 +57,10 @@ def _dry_text(result: SetupResult) -> str:
 def _plan_lines(plan: Plan) -> list[str]:
     from envtool.env.plan import human
 
+    full = plan.full if plan.full is not None and not plan.full.unknown else None
     lines = [
-        f"download  {human(plan.size.download)} at most{_against(plan.full.download if plan.full else None)}",
-        f"disk      about {human(plan.size.disk)}{_against(plan.full.disk if plan.full else None)}",
+        f"download  {human(plan.size.download)} at most{_against(full.download if full else None)}",
+        f"disk      about {human(plan.size.disk)}{_against(full.disk if full else None)}",
         f"free      {human(plan.free)}",
     ]
     if plan.size.unknown:
@@ -79,13 +80,11 @@ def _describe(result: SetupResult) -> str:
         return f"torch {place.torch or 'none'} ({place.backend}), Python {place.python}"
     if generation is None:
         return "no environment"
-    name = "plain environment" if generation.kind == "plain" else f"generation {generation.id}"
-    return f"{name}: torch {generation.torch or 'none'} ({generation.backend}), Python {generation.python}"
+    name = "a plain environment" if generation.kind == "plain" else f"generation {generation.id}"
+    return f"{name}: {generation.about}, Python {generation.python}"
 
 
 def _text(result: SetupResult, layout: Layout) -> str:
-    from envtool.env.plan import human
-
     generation, place = result.generation, result.place
     venv = layout.venv.relative_to(layout.root).as_posix() if place is None else printable(str(place.path))
     if not result.changed:
@@ -93,12 +92,16 @@ def _text(result: SetupResult, layout: Layout) -> str:
     lines = [f"current  {venv} is {_describe(result)}"]
     plan = result.plan
     backend = place.backend if place is not None else generation.backend if generation is not None else ""
-    if plan is not None and plan.full is not None and backend == "cpu":
+    known = plan is not None and plan.full is not None and not (plan.size.unknown or plan.full.unknown)
+    if plan is not None and plan.full is not None and known and backend == "cpu":
+        from envtool.env.plan import human
+
         saved = plan.full.download - plan.size.download
         disk = plan.full.disk - plan.size.disk
-        lines.append(
-            f"saved    {human(max(saved, 0))} of download and about {human(max(disk, 0))} of disk against full torch"
-        )
+        if saved > 0:  # on macOS and Windows full torch is the CPU build too
+            lines.append(
+                f"saved    {human(saved)} of download and about {human(max(disk, 0))} of disk against full torch"
+            )
     if place is not None:
         gone = [note.message for note in result.notes if note.code == "in-place.removed"]
         lines += [f"removed  {message}" for message in gone]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from envtool.env.status import Row, Status
-    from envtool.lock.project import Project
+    from envtool.lock.workspace import Project
     from envtool.models import Generation, Layout, Lock, Outcome, Reporter
 
 

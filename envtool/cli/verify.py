@@ -17,7 +17,7 @@ from envtool.models import CheckResult, Generation, Lock, Outcome, Reporter, Ver
 
 if TYPE_CHECKING:
     from envtool.env.verify import VerifyOptions
-    from envtool.lock.project import Project
+    from envtool.lock.workspace import Project
     from envtool.torch.backends import Backend
 
 PythonOption = Annotated[

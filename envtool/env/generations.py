@@ -31,10 +31,12 @@ from envtool.env.records import (
     record_path,
     remember,
     remembered_previous,
+    unwritable,
     write_plain_record,
     write_record,
 )
 from envtool.env.recovery import close_journal, open_journal, recover, staging
+from envtool.env.running import check_path
 from envtool.errors import BusyError, InstallError
 from envtool.models import Generation, Layout
 
@@ -42,6 +44,7 @@ __all__ = [
     "Occupant",
     "activate",
     "activate_plain",
+    "check_replaceable",
     "current",
     "exclusive",
     "is_sound",
@@ -65,7 +68,7 @@ def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> It
     The operating system frees the lock when its holder dies, however it dies. ``wait``: seconds to wait for another
     envtool. ``migrating``: this is the one that may work beside an unfinished migration. Raises BusyError (``busy``)
     when the other does not end in time, or (``migrate.unfinished``) when a migration was interrupted here, InstallError
-    (``env.state``) when ``.envtool`` cannot be written.
+    (``env.state``) when ``.envtool`` cannot be written by this user.
     """
     from filelock import FileLock, Timeout
 
@@ -80,6 +83,8 @@ def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> It
             f"another envtool{_holder(holder)} is working in {layout.root}",
             "Wait until it has ended and run the command again; it holds .envtool/lock.",
         ) from error
+    except OSError as error:
+        raise unwritable(layout, error) from error
     try:
         with contextlib.suppress(OSError):
             holder.write_text(f"{os.getpid()}\n", encoding="ascii")
@@ -121,7 +126,7 @@ def activate(layout: Layout, generation: Generation, *, adopt: Generation | None
             f"there is no generation {generation.id}",
             "See which there are: envtool status",
         )
-    found = _replaceable(layout)
+    found = check_replaceable(layout)
     if found.kind == "generation" and found.number == generation.id:
         return
     with _as_it_was(layout):
@@ -143,7 +148,7 @@ def activate_plain(layout: Layout, staged: Path, generation: Generation, *, adop
 
     Raises InstallError as :func:`activate` does; then ``.venv`` is as it was.
     """
-    found = _replaceable(layout)
+    found = check_replaceable(layout)
     if found.kind == "directory":
         adopt = _adoption(layout, found, adopt)
     with _as_it_was(layout):
@@ -164,7 +169,13 @@ def activate_plain(layout: Layout, staged: Path, generation: Generation, *, adop
             _discard(platform.step_aside(layout.venv, staged))
 
 
-def _replaceable(layout: Layout) -> Occupant:
+def check_replaceable(layout: Layout) -> Occupant:
+    """What stands at ``.venv``, if an environment can take its place. Ask before gigabytes are fetched.
+
+    Raises InstallError (``env.foreign``, ``env.activate``) where it is not envtool's to replace, or cannot be, and
+    UsageError (``env.path``) where no environment can work.
+    """
+    check_path(layout.venv)
     try:
         found = occupant(layout)
     except OSError as error:
@@ -183,6 +194,8 @@ def _replaceable(layout: Layout) -> Occupant:
             f"{layout.venv} is no folder",
             "Move it away, or choose another place: venv in [tool.envtool].",
         )
+    if found.kind in ("directory", "empty", "plain") and layout.venv.is_mount():
+        raise _cannot_switch(layout, OSError(errno.EBUSY, os.strerror(errno.EBUSY)))
     return found
 
 
@@ -282,10 +295,14 @@ def _as_it_was(layout: Layout) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason, hint = _REASONS.get(
-            error.errno or 0, (error.strerror or str(error), "Close what uses the folder and run the command again.")
-        )
-        raise InstallError("env.activate", f"cannot switch {layout.venv}: {reason}", hint) from error
+        raise _cannot_switch(layout, error) from error
+
+
+def _cannot_switch(layout: Layout, error: OSError) -> InstallError:
+    reason, hint = _REASONS.get(
+        error.errno or 0, (error.strerror or str(error), "Close what uses the folder and run the command again.")
+    )
+    return InstallError("env.activate", f"cannot switch {layout.venv}: {reason}", hint)
 
 
 # --- the way back -----------------------------------------------------------------------------------------------------
@@ -294,7 +311,7 @@ def _as_it_was(layout: Layout) -> Iterator[None]:
 def is_sound(layout: Layout, generation: Generation, home: Path | None = None) -> bool:
     """Whether an environment (``home``: where it lies, default its slot) is healthy and has its interpreter."""
     folder = home or layout.generation(generation.id)
-    return generation.healthy and platform.is_folder(folder) and platform.interpreter(folder).exists()
+    return generation.healthy and platform.is_folder(folder) and platform.has_interpreter(folder)
 
 
 def is_full(generation: Generation) -> bool:

@@ -22,12 +22,14 @@ from envtool.env import undo
 from envtool.env.commands import run_checks
 from envtool.env.install import Installation, install_into, pins_here
 from envtool.env.installed import installed_versions
+from envtool.env.outcome import InPlace, SetupResult
 from envtool.env.plan import Plan, changes, check_space
-from envtool.env.setup import InPlace, SetupRequest, SetupResult, Steps
+from envtool.env.setup import SetupRequest, Steps, raise_failure
 from envtool.env.verify import VerifyOptions, verify_environment
-from envtool.errors import InstallError, UsageError, VerifyError
-from envtool.lock.project import Interpreter, Project
+from envtool.errors import InstallError, UsageError
+from envtool.lock.project import Interpreter
 from envtool.lock.stage import write_lock
+from envtool.lock.workspace import Project
 from envtool.models import Layout, Note, Pin, Reporter, VerifyReport
 from envtool.torch.family import is_gpu_payload
 
@@ -81,9 +83,13 @@ def _set_up(steps: Steps) -> SetupResult:
     if locked.changed:
         write_lock(steps.project, locked)
     if not change and not leftovers and own <= place.before.keys():
-        report = _verify(place, what, wanted)
-        run_checks(steps.commands, place.prefix, steps.project.root, reporter)
-        return _result(place, report, plan, steps, changed=False)
+        report = _report(place, what, wanted)
+        if report.ok:
+            run_checks(steps.commands, place.prefix, steps.project.root, reporter)
+            return _result(place, report, plan, steps, changed=False)
+        # The right versions, and yet broken (a file is missing): all of them again.
+        reporter.warn(f"{report.failures[0].id}: {report.failures[0].found}; installing again")
+        change = sorted({pin.name for pin in (*torch, *rest)})
     check_space(plan)
     before = undo.Before(
         python=str(place.interpreter.path),
@@ -101,7 +107,8 @@ def _set_up(steps: Steps) -> SetupResult:
         undo.stash(before, folder)
         install_into(place.interpreter.path, place.interpreter.minor, what, reporter)
         reporter.phase("probe", "run the interpreter" if wanted.probe else "read the new files")
-        report = _verify(place, what, wanted)
+        report = _report(place, what, wanted)
+        raise_failure(report, place.interpreter.path.name)
         run_checks(steps.commands, place.prefix, steps.project.root, reporter)
         done = True
     finally:
@@ -163,14 +170,9 @@ def _same(found: str | None, wanted: Version) -> bool:
         return False
 
 
-def _verify(place: _Place, what: Installation, wanted: SetupRequest) -> VerifyReport:
+def _report(place: _Place, what: Installation, wanted: SetupRequest) -> VerifyReport:
     options = VerifyOptions(expected=wanted.backend, lock=what.lock, static=not wanted.probe)
-    report = verify_environment(python=place.interpreter.path, site_packages=place.site_packages, options=options)
-    if not report.ok:
-        first = report.failures[0]
-        message = f"the environment fails {first.id}: {first.found}; it is as it was"
-        raise VerifyError(f"verify.{first.id}", message, first.fix)
-    return report
+    return verify_environment(python=place.interpreter.path, site_packages=place.site_packages, options=options)
 
 
 def _result(place: _Place, report: VerifyReport | None, plan: Plan, steps: Steps, *, changed: bool) -> SetupResult:

@@ -73,7 +73,7 @@ def _covered_target(lock: Lock, python: str) -> Target:
 
 def make_environment(folder: Path, python: Path, prompt: str) -> None:
     """Create an empty, relocatable virtual environment. Raises InstallError (``install.venv``)."""
-    arguments: list[str | Path] = ["venv", "--quiet", "--relocatable", "--no-project", "--prompt", prompt]
+    arguments: list[str | Path] = ["venv", "--quiet", "--relocatable", "--no-project", f"--prompt={prompt}"]
     done = uv.run_uv([*arguments, "--no-python-downloads", "--python", python, folder])
     raise_install_failure(done, "creating the environment")
 
@@ -97,7 +97,7 @@ def install_into(interpreter: Path, python: str, what: Installation, reporter: R
         reporter.phase(
             "install", f"the project {project.name or project.path}{' (editable)' if project.editable else ''}"
         )
-        _install_project(interpreter, project, what, reporter)
+        _install_project(interpreter, project, what)
     return remarks
 
 
@@ -127,9 +127,11 @@ def _install_torch(interpreter: Path, pins: Sequence[Pin], what: Installation, r
             return (f"{names} came from a find-links folder",)
     try:
         _check_reachable(index, names)
-    except InstallError:
+    except InstallError as error:
         if mismatch is not None:
-            raise mismatch from None
+            message = f"{names} in {folder} is not the file that is locked, and {error.message.split('; ')[0]}"
+            hint = "Put the locked wheel into the folder, or set torch-index to a mirror that can be reached."
+            raise LockError(mismatch.code, message, hint) from mismatch
         raise
     reporter.phase("install", f"{names} from {redact(index)}")
     _install_pins(interpreter, family, IndexAccess(default_index=index), what, reporter)
@@ -188,12 +190,13 @@ def _install_pins(
     raise_install_failure(done, f"installing {pins[0].name}{f' and {len(pins) - 1} more' if len(pins) > 1 else ''}")
 
 
-def _install_project(interpreter: Path, project: LocalProject, what: Installation, reporter: Reporter) -> None:
+def _install_project(interpreter: Path, project: LocalProject, what: Installation) -> None:
     extras = f"[{','.join(project.extras)}]" if project.extras else ""
     target = f"{(what.root / project.path).resolve()}{extras}"
     arguments: list[str | Path] = ["pip", "install", "--python", interpreter, "--no-deps", "--no-python-downloads"]
     arguments += ["-e", target] if project.editable else [target]
     if what.compile_bytecode and not project.editable:
         arguments.append("--compile-bytecode")
-    done = uv.run_uv(arguments, env=uv.access_environment(what.access), show_stderr=reporter.passthrough)
+    # Not drawn on the terminal: a build that fails must not run twice to say why.
+    done = uv.run_uv(arguments, env=uv.access_environment(what.access))
     raise_install_failure(done, f"installing the project {project.name or project.path}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,18 +72,17 @@ def measure(what: Installation, python: str, interpreter: str) -> tuple[Size, Si
     """
     torch, rest = pins_here(what.lock, what.backend.name, python)
     full = _full_pins(what.lock, what.backend, python)
-    known = known_sizes()
+    known, target = known_sizes(), host_target()
     learned: list[Artifact] = []
-    wanted = [pin for pin in (*torch, *rest) if not _files(pin, known)]
+    wanted = [pin for pin in (*torch, *rest) if _size(pin, known, target, python) is None]
     if what.backend.local is not None:
         learned += _family_sizes([pin for pin in wanted if is_family(pin.name)], what, python)
         wanted = [pin for pin in wanted if not is_family(pin.name)]
-    wanted += [pin for pin in full or () if not _files(pin, known)]
+    wanted += [pin for pin in full or () if _size(pin, known, target, python) is None]
     learned += _default_sizes(wanted, python, interpreter, what.access)
     if learned:
         remember_sizes(learned, known)
         known = {**known, **{item.sha256: (item.filename, item.size) for item in learned if item.sha256 and item.size}}
-    target = host_target()
     own = _total((*torch, *rest), known, target, python, what.backend)
     return own, _total((*full, *rest), known, target, python, FULL) if full is not None else None
 
@@ -110,10 +109,6 @@ def _full_pins(lock: Lock, backend: Backend, python: str) -> tuple[Pin, ...] | N
         return None
 
 
-def _files(pin: Pin, known: Mapping[str, tuple[str, int]]) -> list[tuple[str, int]]:
-    return [known[digest] for digest in pin.hashes if digest in known]
-
-
 def _family_sizes(pins: Sequence[Pin], what: Installation, python: str) -> list[Artifact]:
     """Sizes of the family's wheels: by HEAD, because the index says none; or of the file in a find-links folder."""
     target, index = host_target(), what.backend.index_url(what.torch_index)
@@ -122,10 +117,9 @@ def _family_sizes(pins: Sequence[Pin], what: Installation, python: str) -> list[
     urls: dict[str, tuple[str, str]] = {}
     found: list[Artifact] = []
     for pin in pins:
-        local = [c for c in offers.read_folders(what.folders, pin.name) if c.version == pin.version]
-        if local and len(pin.hashes) == 1:
-            size = Path(offers.path_of(local[0])).stat().st_size
-            found.append(Artifact(filename=local[0].filename, url="", sha256=pin.hashes[0], size=size))
+        local = [item for item in _local_files(pin, what.folders, target, python) if item.sha256 in pin.hashes]
+        if local:
+            found += local
             continue
         try:
             candidates = offers.read_project(index, pin.name)
@@ -142,6 +136,14 @@ def _family_sizes(pins: Sequence[Pin], what: Installation, python: str) -> list[
     ]
 
 
+def _local_files(pin: Pin, folders: Sequence[Path], target: Target, python: str) -> Iterator[Artifact]:
+    """The wheels of a pin in find-links folders. Each is hashed, once a machine: sizes are remembered by digest."""
+    for candidate in offers.read_folders(folders, pin.name):
+        if candidate.version == pin.version and target.accepts(candidate.tags, python):
+            path = offers.path_of(candidate)
+            yield Artifact(filename=path.name, url="", sha256=offers.hash_file(path), size=path.stat().st_size)
+
+
 def _default_sizes(pins: Iterable[Pin], python: str, interpreter: str, access: IndexAccess) -> list[Artifact]:
     listed = sorted({(pin.name, str(pin.version)) for pin in pins})
     if not listed:
@@ -152,17 +154,19 @@ def _default_sizes(pins: Iterable[Pin], python: str, interpreter: str, access: I
 def _total(
     pins: Iterable[Pin], known: Mapping[str, tuple[str, int]], target: Target | None, python: str, backend: Backend
 ) -> Size:
-    total, unknown = 0, []
-    for pin in pins:
-        files = _files(pin, known)
-        wheels = [size for name, size in files if target is not None and _fits(name, target, python)]
-        sources = [size for name, size in files if not name.endswith(".whl")]
-        if wheels or sources:
-            total += max(wheels) if wheels else sources[0]
-        else:
-            unknown.append(pin.name)
+    sizes = {pin.name: _size(pin, known, target, python) for pin in pins}
+    unknown = sorted(name for name, size in sizes.items() if size is None)
+    total = sum(size or 0 for size in sizes.values())
     ratio = DISK_PER_DOWNLOAD["cpu" if backend.is_cpu else "full"]
-    return Size(download=total, disk=int(total * ratio), unknown=tuple(sorted(unknown)))
+    return Size(download=total, disk=int(total * ratio), unknown=tuple(unknown))
+
+
+def _size(pin: Pin, known: Mapping[str, tuple[str, int]], target: Target | None, python: str) -> int | None:
+    """Bytes of the largest wheel of a pin that fits here, or of its source archive; None if not known."""
+    files = [known[digest] for digest in pin.hashes if digest in known]
+    wheels = [size for name, size in files if target is not None and _fits(name, target, python)]
+    sources = [size for name, size in files if not name.endswith(".whl")]
+    return max(wheels) if wheels else sources[0] if sources else None
 
 
 def _fits(filename: str, target: Target, python: str) -> bool:

@@ -40,7 +40,7 @@ def prune(layout: Layout, *, keep: int = DEFAULT_KEEP, include_way_back: bool = 
         elif one.kind == "adopted" and not include_way_back:
             kept.append((one, "your own environment"))
         elif rank < keep:
-            kept.append((one, f"one of the {keep} newest"))
+            kept.append((one, "the newest" if rank == 0 else f"one of the {keep} newest"))
         else:
             removed.append(one)
     freed = platform.disk_usage(layout.generation(one.id) for one in removed).unique

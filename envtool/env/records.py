@@ -40,11 +40,16 @@ def prepare(layout: Layout) -> None:
         if not ignore.exists():
             files.write_text(ignore, "*\n")
     except OSError as error:
-        raise InstallError(
-            "env.state",
-            f"cannot write {layout.state}: {error.strerror or error}",
-            "envtool keeps its generations there; make the folder writable, or run as the owner of the project.",
-        ) from error
+        raise unwritable(layout, error) from error
+
+
+def unwritable(layout: Layout, error: OSError) -> InstallError:
+    """The error for a ``.envtool/`` that cannot be written."""
+    return InstallError(
+        "env.state",
+        f"cannot write {layout.state}: {error.strerror or error}",
+        "envtool keeps its generations there; make the folder writable, or run as the owner of the project.",
+    )
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

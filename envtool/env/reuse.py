@@ -14,12 +14,12 @@ def find_ready(layout: Layout, digest: str, backend: Backend, reporter: Reporter
     """A healthy generation that was built from the lock of this digest and still stands; the current one first."""
     now = chain.current(layout)
     if plain:
-        fits = now is not None and now.kind == "plain" and now.lock_digest == digest and now.healthy
-        return now if fits else None
+        fits = now is not None and now.kind == "plain" and now.lock_digest == digest
+        return now if now is not None and fits and _stands(layout, now, backend, reporter) else None
     found = [
         generation
         for generation in chain.list_generations(layout)
-        if generation.lock_digest == digest and generation.healthy and _stands(layout, generation, backend, reporter)
+        if generation.lock_digest == digest and _stands(layout, generation, backend, reporter)
     ]
     if now is not None and any(generation.id == now.id for generation in found):
         return now
@@ -28,7 +28,7 @@ def find_ready(layout: Layout, digest: str, backend: Backend, reporter: Reporter
 
 def _stands(layout: Layout, generation: Generation, backend: Backend, reporter: Reporter) -> bool:
     """Whether a generation is still what its record says: what is installed, and every recorded file."""
-    folder = layout.generation(generation.id)
+    folder = layout.venv if generation.kind == "plain" else layout.generation(generation.id)
     if not chain.is_sound(layout, generation, folder):
         return False
     try:

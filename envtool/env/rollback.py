@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from envtool.env import generations as chain
 from envtool.env.installed import installed_versions
+from envtool.env.outcome import SetupResult
+from envtool.env.own import describe_own
 from envtool.env.records import Flip, remember_flip
-from envtool.env.setup import SetupRequest, SetupResult, describe_own, setup
 from envtool.env.verify import VerifyOptions, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError, InstallError, RollbackError
-from envtool.lock.project import Project
-from envtool.lock.text import LOCK_TOML
 from envtool.models import CheckResult, Generation, Layout, Note, Reporter
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
+
+if TYPE_CHECKING:
+    from envtool.lock.workspace import Project
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +38,18 @@ def rollback(project: Project, layout: Layout, wanted: RollbackRequest, reporter
     what :func:`envtool.env.setup.setup` raises when full torch has to be built.
     """
     start = time.monotonic()
-    # A dry run takes no lock and recovers nothing: both write.
-    with contextlib.nullcontext() if wanted.dry_run else chain.exclusive(layout):
-        for sentence in () if wanted.dry_run else chain.recover(layout):
-            reporter.note(sentence)
+    with contextlib.nullcontext() if wanted.dry_run else _alone(layout, reporter):
         target = choose(layout, wanted.to, reporter)
         if target is not None:
             return _flip(layout, target, wanted, reporter, lambda: time.monotonic() - start)
+    return _build(project, layout, wanted, reporter)
+
+
+def _build(project: Project, layout: Layout, wanted: RollbackRequest, reporter: Reporter) -> SetupResult:
+    """Full torch from the lock. What a setup needs is imported here: a flip does without it."""
+    from envtool.env.setup import SetupRequest, setup
+    from envtool.lock.text import LOCK_TOML
+
     if not (project.lockfiles / LOCK_TOML).is_file():
         message = "there is no full-torch generation here, and no lock to build one from"
         raise RollbackError("rollback.nowhere", message, "See what there is: envtool status. Or: envtool setup --full")
@@ -49,6 +57,19 @@ def rollback(project: Project, layout: Layout, wanted: RollbackRequest, reporter
     # Its words are those of no setup command, so that none is taken for having asked for this.
     build = SetupRequest(backend=FULL, as_locked=True, dry_run=wanted.dry_run, words=("rollback",))
     return setup(project, layout, build, reporter)
+
+
+@contextlib.contextmanager
+def _alone(layout: Layout, reporter: Reporter) -> Iterator[None]:
+    """The only envtool at work, after what an interrupted one left is cleaned up. (A dry run must not write.)"""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(chain.exclusive(layout))
+            for sentence in chain.recover(layout):
+                reporter.note(sentence)
+        except InstallError as error:
+            raise RollbackError(error.code, error.message, error.hint) from error
+        yield
 
 
 def choose(layout: Layout, to: str | None, reporter: Reporter) -> Generation | None:
@@ -61,12 +82,13 @@ def choose(layout: Layout, to: str | None, reporter: Reporter) -> Generation | N
     if to == "previous":
         found = chain.previous(layout)
         if found is None:
-            raise RollbackError("rollback.previous", "there is no previous generation", "See: envtool status")
+            hint = "See what there is: envtool status. Full torch: envtool rollback"
+            raise RollbackError("rollback.previous", "there is no generation before this one", hint)
         return _sound(layout, found)
     listed = {str(generation.id): generation for generation in chain.list_generations(layout)}
     if to not in listed:
-        known = ", ".join(listed) or "none"
-        raise RollbackError("rollback.unknown", f"there is no generation {to!r}", f"There are: {known}, or previous.")
+        known = f"There are: {', '.join(listed)}; or: previous." if listed else "There are none here."
+        raise RollbackError("rollback.unknown", f"there is no generation {to!r}", f"{known} See: envtool status")
     return _sound(layout, listed[to])
 
 
@@ -134,7 +156,7 @@ def _flip(
     notes: tuple[Note, ...] = ()
     changed = live is None or live.id != target.id
     if changed and not wanted.dry_run:
-        reporter.phase("activate", f"generation {target.id}: torch {target.torch} ({target.backend})")
+        reporter.phase("activate", f"generation {target.id}: {target.about}")
         adopt = describe_own(layout, target.id) if chain.occupant(layout).needs_adoption else None
         try:
             chain.activate(layout, target, adopt=adopt)

@@ -17,8 +17,22 @@ NOT_EXECUTABLE = 126
 """Exit status for a command that is there and cannot be started."""
 
 
+def check_path(environment: Path) -> None:
+    """Raise UsageError (``env.path``) where PATH cannot name an environment: another program would run in its place.
+
+    The standard library's venv refuses such a folder too.
+    """
+    if os.pathsep in str(environment):
+        message = f"{environment} contains {os.pathsep!r}, which separates the entries of PATH"
+        raise UsageError("env.path", message, "Move the project to a folder without it in its name.")
+
+
 def activated(environment: Path, ambient: Mapping[str, str]) -> dict[str, str]:
-    """``ambient`` as the environment's own activate script would change it: PATH, VIRTUAL_ENV, no PYTHONHOME."""
+    """``ambient`` as the environment's own activate script would change it: PATH, VIRTUAL_ENV, no PYTHONHOME.
+
+    Raises UsageError as :func:`check_path` does.
+    """
+    check_path(environment)
     inside = {name: value for name, value in ambient.items() if name not in ("PYTHONHOME", "__PYVENV_LAUNCHER__")}
     path = ambient.get("PATH", os.defpath)
     inside["PATH"] = os.pathsep.join([str(platform.scripts_folder(environment)), *([path] if path else [])])
@@ -32,7 +46,7 @@ def run_inside(layout: Layout, command: Sequence[str], ambient: Mapping[str, str
     On POSIX it takes our place, so that only a failure to start comes back. Raises UsageError when there is no
     environment (``env.missing``).
     """
-    if not platform.interpreter(layout.venv).exists():
+    if not platform.has_interpreter(layout.venv):
         raise UsageError(
             "env.missing",
             f"there is no environment at {layout.venv}",

@@ -16,12 +16,14 @@ from envtool.env import generations as chain
 from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
 from envtool.env.installed import installed_versions, local_projects, metadata_folders
+from envtool.env.outcome import SetupResult
+from envtool.env.own import describe_own
 from envtool.env.plan import Plan, changes, check_space, measure
 from envtool.env.reuse import find_ready
 from envtool.env.satisfied import fingerprint, marks
 from envtool.env.verify import VerifyOptions, locate_python, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError, LockError, VerifyError
-from envtool.lock.project import Interpreter, Project, choose_interpreter, find_links_folders, index_access, torch_index
+from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
 from envtool.lock.request import RequestOptions
 from envtool.lock.stage import (
     LockRequest,
@@ -33,8 +35,9 @@ from envtool.lock.stage import (
     write_lock,
 )
 from envtool.lock.text import REST, lock_digest, read_lock, read_texts
+from envtool.lock.workspace import Project
 from envtool.models import CheckResult, Generation, Layout, Lock, Note, Reporter, Request, VerifyReport
-from envtool.torch.backends import FULL, Backend
+from envtool.torch.backends import Backend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,30 +57,6 @@ class SetupRequest:
     compile_bytecode: bool = True
     probe: bool = True
     words: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class InPlace:
-    """The environment of an interpreter that was set up in place."""
-
-    path: Path
-    torch: str | None
-    backend: str
-    python: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class SetupResult:
-    """What became of it. ``generation`` is the current one afterwards; None on a dry run without any, and in place."""
-
-    generation: Generation | None
-    changed: bool
-    plan: Plan | None
-    checks: tuple[CheckResult, ...]
-    notes: tuple[Note, ...]
-    phases: Mapping[str, float]
-    lock_changed: bool = False
-    place: InPlace | None = None
 
 
 class _Clock:
@@ -124,6 +103,7 @@ class Steps:
 
     def run(self) -> SetupResult:
         """Do all of it."""
+        chain.check_replaceable(self.layout)
         with self.clock.phase("lock"):
             result, request, interpreter = self.locked()
         self.notes += result.notes
@@ -206,11 +186,15 @@ class Steps:
 
     # --- an environment that is there already ---
 
+    def home(self, generation: Generation) -> Path:
+        """Where an environment lies."""
+        return self.layout.venv if generation.kind == "plain" else self.layout.generation(generation.id)
+
     def switch(self, generation: Generation, request: Request, plan: Plan, *, lock_changed: bool) -> SetupResult:
         """Make a generation current that is there already."""
         now = chain.current(self.layout)
         same = now is not None and now.id == generation.id
-        folder = self.layout.venv if generation.kind == "plain" else self.layout.generation(generation.id)
+        folder = self.home(generation)
         with self.clock.phase("check"):
             run_checks(self.commands, folder, self.project.root, self.reporter)
         generation = replace(generation, satisfied=self.satisfied(folder, request))
@@ -280,14 +264,8 @@ class Steps:
         report = verify_environment(
             python=locate_python(folder), site_packages=locate_site_packages(folder), options=options
         )
-        passed = sum(check.status == "pass" for check in report.checks)
-        self.reporter.phase("verify", f"{passed} of {len(report.checks)} checks passed")
-        if not report.ok:
-            first = report.failures[0]
-            others = [check.id for check in report.failures[1:]]
-            more = f" (also: {', '.join(others)})" if others else ""
-            message = f"the new environment failed {first.id}: {first.found}{more}; the environment is as it was"
-            raise VerifyError(f"verify.{first.id}", message, first.fix)
+        self.reporter.phase("verify", counted(report))
+        raise_failure(report, "the new environment")
         return report
 
     def generation(
@@ -364,36 +342,29 @@ class Steps:
         )
 
 
+def counted(report: VerifyReport) -> str:
+    """How the checks went, in words: a skipped one did not fail."""
+    passed, skipped = (sum(check.status == status for check in report.checks) for status in ("pass", "skip"))
+    words = [f"{passed} checks passed"]
+    words += [f"{len(report.failures)} failed"] if report.failures else []
+    return ", ".join([*words, *([f"{skipped} skipped"] if skipped else [])])
+
+
+def raise_failure(report: VerifyReport, what: str) -> None:
+    """Raise VerifyError (``verify.<check>``) for the first check that failed."""
+    if report.ok:
+        return
+    first, *others = report.failures
+    more = f" (also: {', '.join(check.id for check in others)})" if others else ""
+    message = f"{what} failed {first.id}: {first.found}{more}; the environment is as it was"
+    # The check's own advice is to run setup, which is what was just done.
+    hint = (
+        "The locked packages do not work here: try other versions (envtool lock --upgrade --diff) or another --python."
+    )
+    raise VerifyError(f"verify.{first.id}", message, hint)
+
+
 def _plain_text(generation: Generation) -> str:
     from envtool.env.records import record_text
 
     return record_text(generation)
-
-
-def describe_own(layout: Layout, taken: int) -> Generation:
-    """A record of the user's own ``.venv``, read without running it. ``taken``: the number of the new generation."""
-    number = max(chain.next_id(layout), taken + 1)
-    torch: str | None = None
-    backend = "none"
-    python = ""
-    installed: dict[str, str] = {}
-    with contextlib.suppress(EnvtoolError, OSError):
-        report = verify_environment(
-            python=None,
-            site_packages=locate_site_packages(layout.venv),
-            options=VerifyOptions(expected=FULL, static=True),
-        )
-        installed = installed_versions(locate_site_packages(layout.venv))
-        torch, python = report.torch, report.python or ""
-        backend = report.backend or "none"
-    return Generation(
-        id=number,
-        backend=backend,
-        torch=torch,
-        python=python,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        kind="adopted",
-        # Whatever is in it, it is what the user worked with: as healthy as its interpreter.
-        healthy=platform.interpreter(layout.venv).exists(),
-        installed=tuple(installed.items()),
-    )

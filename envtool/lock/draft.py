@@ -14,8 +14,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from envtool.adapters.http import credentials, redact
-from envtool.lock.pyproject import extra_requirements, read_pyproject
+from envtool.lock.pyproject import extra_requirements
 from envtool.lock.requirements_file import FileContent, Kind, Line, requested
+from envtool.lock.workspace import read_pyproject
 from envtool.models import DynamicProject, LocalProject, Note, Requested, Route
 from envtool.torch.backends import is_gpu_local
 from envtool.torch.family import is_family

@@ -1,11 +1,10 @@
-"""The project at hand: its settings, its Python, where packages come from. What setup, lock and rollback begin with."""
+"""The Python of a project, and where its packages come from: what setup and lock begin with."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,9 @@ from envtool.adapters.indexes import read_ambient
 from envtool.adapters.process import run
 from envtool.errors import InstallError, UsageError
 from envtool.lock.inputs import minor_versions, unsupported
-from envtool.lock.pyproject import read_pyproject, settings_table
+from envtool.lock.workspace import Project
 from envtool.models import SUPPORTED_PYTHONS, IndexAccess, Route
-from envtool.settings import Settings, read_settings
 from envtool.torch.offers import local_folders, with_credentials
-
-LOCKFILES = "lockfiles"
-"""The folder of the lock, beside pyproject.toml."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,31 +27,6 @@ class Interpreter:
 
     path: Path
     minor: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Project:
-    """A project folder with its settings, read once."""
-
-    root: Path
-    settings: Settings
-    pyproject: Mapping[str, Any] | None
-
-    @property
-    def lockfiles(self) -> Path:
-        """The folder of the lock."""
-        return self.root / LOCKFILES
-
-
-def open_project(root: Path, overrides: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Project:
-    """Read pyproject.toml and the settings; ``overrides`` are options of the command line that were given.
-
-    Raises UsageError (``pyproject.*``, ``settings.*``).
-    """
-    pyproject = read_pyproject(root)
-    settings = read_settings(settings_table(pyproject), environ)
-    given = {key: value for key, value in overrides.items() if value not in (None, ())}
-    return Project(root=root, settings=replace(settings, **given), pyproject=pyproject)
 
 
 def choose_interpreter(
@@ -125,6 +95,9 @@ def _inspect(path: Path, wanted: str) -> Interpreter:
         raise UsageError(
             "python.unsupported", f"{wanted} is {words[1]}; torch has builds for CPython only", "Name a CPython."
         )
+    if words[0] not in SUPPORTED_PYTHONS:
+        message = f"{wanted} is Python {words[0]}; envtool sets up {SUPPORTED_PYTHONS[0]} to {SUPPORTED_PYTHONS[-1]}"
+        raise UsageError("python.unsupported", message, "Choose another one with --python.")
     return Interpreter(path=path, minor=words[0])
 
 

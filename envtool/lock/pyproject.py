@@ -4,43 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import tomli
 from packaging.utils import canonicalize_name
 
 from envtool.errors import UsageError
 from envtool.lock.requirements_file import requested
-from envtool.lock.shape import check_pyproject
 from envtool.models import Requested
 from envtool.torch.family import is_family
-
-
-def read_pyproject(root: Path) -> dict[str, Any] | None:
-    """The project's pyproject.toml, or None if there is none. Raises UsageError (``pyproject.*``)."""
-    path = root / "pyproject.toml"
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        message = f"pyproject.toml cannot be read: {error.strerror}"
-        raise UsageError("pyproject.unreadable", message, "Mend its permissions, or take it away.") from error
-    try:
-        table = tomli.loads(data.decode("utf-8-sig"))
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError("pyproject.invalid", f"pyproject.toml is not valid TOML: {error}", "Mend that line.") from None
-    check_pyproject(table)
-    return table
-
-
-def settings_table(pyproject: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The ``[tool.envtool]`` table. Raises UsageError if it is no table."""
-    table = ((pyproject or {}).get("tool") or {}).get("envtool", {})
-    if not isinstance(table, dict):
-        raise UsageError("settings.type", "tool.envtool must be a table", "Write it as [tool.envtool].")
-    return table
 
 
 def extra_requirements(project: Mapping[str, Any], extras: Sequence[str]) -> Iterator[Requested]:

@@ -15,9 +15,10 @@ from packaging.utils import canonicalize_name
 
 from envtool.errors import NoInputsError, ResolutionError, UsageError
 from envtool.lock.draft import Draft, relative
-from envtool.lock.pyproject import extra_requirements, group_requirements, read_pyproject, torch_elsewhere
+from envtool.lock.pyproject import extra_requirements, group_requirements, torch_elsewhere
 from envtool.lock.requirements_file import read_requirements_file, requested
 from envtool.lock.shape import check_script
+from envtool.lock.workspace import read_pyproject
 from envtool.models import LocalProject, Request, Requested
 from envtool.settings import Settings
 

@@ -14,18 +14,11 @@ from envtool.adapters import files
 from envtool.errors import ExitCode, LockError, ResolutionError
 from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, requirement_lines
 from envtool.lock.make import make_lock
-from envtool.lock.project import (
-    LOCKFILES,
-    Interpreter,
-    Project,
-    choose_interpreter,
-    find_links_folders,
-    index_access,
-    torch_index,
-)
+from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
 from envtool.lock.request import RequestOptions, build_request
 from envtool.lock.task import LockOptions
 from envtool.lock.text import LOCK_TOML, read_lock, read_texts, render_lock
+from envtool.lock.workspace import LOCKFILES, Project
 from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter, Request, Requested
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
 

@@ -13,7 +13,7 @@ from envtool.audit.options import read_settings
 from envtool.audit.rules import RULES
 from envtool.env import generations as chain
 from envtool.env.models import find_models
-from envtool.lock.project import LOCKFILES
+from envtool.lock.workspace import LOCKFILES
 from envtool.migrate.models import Options
 from envtool.migrate.record import Record
 from envtool.models import Layout

@@ -10,9 +10,10 @@ from envtool.adapters import uv
 from envtool.env.install import pins_here
 from envtool.env.verify import locate_python
 from envtool.errors import InstallError, ResolutionError
-from envtool.lock.project import LOCKFILES, Interpreter, Project, choose_interpreter
+from envtool.lock.project import Interpreter, choose_interpreter
 from envtool.lock.request import RequestOptions
 from envtool.lock.stage import LockRequest, LockResult, lock_project, read_request, write_lock
+from envtool.lock.workspace import LOCKFILES, Project
 from envtool.migrate.models import Gate, Migration
 from envtool.models import SUPPORTED_PYTHONS
 from envtool.torch.backends import CPU

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from envtool.errors import InstallError
-from envtool.lock.project import Project, open_project
+from envtool.lock.workspace import Project, open_project
 from envtool.migrate.transaction import Transaction
 from envtool.models import Layout, Reporter
 

@@ -10,9 +10,9 @@ from envtool.env import generations as chain
 from envtool.env.plan import human
 from envtool.env.rollback import choose
 from envtool.env.setup import SetupRequest, Steps
-from envtool.lock.project import LOCKFILES
 from envtool.lock.request import RequestOptions
 from envtool.lock.stage import existing_lock, read_request
+from envtool.lock.workspace import LOCKFILES
 from envtool.migrate.models import Gate, Migration, count
 from envtool.torch.backends import CPU
 

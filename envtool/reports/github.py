@@ -1,4 +1,4 @@
-"""GitHub Actions: workflow commands (annotations, groups) and the job summary."""
+"""GitHub Actions: annotations (workflow commands) and the job summary."""
 
 from __future__ import annotations
 

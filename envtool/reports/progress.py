@@ -1,4 +1,4 @@
-"""Progress on stderr: colours on a terminal, plain lines elsewhere, groups under GitHub Actions."""
+"""Progress on stderr: colours on a terminal, plain lines elsewhere, annotations on GitHub Actions."""
 
 from __future__ import annotations
 
@@ -28,19 +28,15 @@ class ConsoleReporter:
     def phase(self, name: str, detail: str = "") -> None:
         """Print the phase and the seconds since the command began."""
         seconds = time.monotonic() - self._start
-        self._console.print(
-            Text(f"{name:>9}", style="bold green")
-            .append(f"  {detail}", style="default")
-            .append(f"  ({seconds:.1f} s)", style="dim")
-        )
+        self._console.print(Text.assemble((f"{name:>9}", "bold green"), f"  {detail}", (f"  ({seconds:.1f} s)", "dim")))
 
     def note(self, message: str) -> None:
         """Print a note."""
-        self._console.print(Text("     note", style="bold cyan").append(f"  {message}", style="default"))
+        self._console.print(Text.assemble(("     note", "bold cyan"), f"  {message}"))
 
     def warn(self, message: str) -> None:
         """Print a warning, and annotate it on GitHub."""
-        self._console.print(Text("  warning", style="bold yellow").append(f"  {message}", style="default"))
+        self._console.print(Text.assemble(("  warning", "bold yellow"), f"  {message}"))
         if self._github:
             self._console.file.write(annotation("warning", message) + "\n")
 

@@ -95,8 +95,8 @@ def test_a_failing_step_puts_everything_back(place: Place, prefix: Path, step: s
     elif step == "verify":
         hook = tmp_path / "hook"
         hook.mkdir()
-        code = "import envtool.env.inplace as i\ndef no(*a):\n    raise i.VerifyError('verify.test', 'no', '')\n"
-        code += "i._verify = no\n"
+        code = "import envtool.env.inplace as i\nfrom envtool.errors import VerifyError\n"
+        code += "def no(*a):\n    raise VerifyError('verify.test', 'no', '')\ni._report = no\n"
         (hook / "sitecustomize.py").write_text(code)
         place.environment["PYTHONPATH"] = f"{hook}:{place.environment['PYTHONPATH']}"
     else:

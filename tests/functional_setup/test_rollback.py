@@ -125,7 +125,7 @@ def without_probe(place: Place, tmp_path: Path) -> str:
     hook = tmp_path / "hook"
     hook.mkdir(exist_ok=True)
     text = (
-        "import dataclasses, envtool.env.rollback as r\n"
+        "import dataclasses, envtool.env.setup as r\n"
         "class Static(r.SetupRequest):\n"
         "    def __init__(self, **k): super().__init__(**{**k, 'probe': False})\n"
         "r.SetupRequest = Static\n"
@@ -147,7 +147,11 @@ def test_no_way_back(place: Place) -> None:
 def test_to_what_is_not_there(place: Place, to: str, code: str) -> None:
     place.done("--cpu")
     done = place.call("rollback", "--to", to, "--json")
-    assert (done.code, done.error["code"], done.error["hint"]) == (8, code, "There are: 1, or previous.")
+    assert (done.code, done.error["code"], done.error["hint"]) == (
+        8,
+        code,
+        "There are: 1; or: previous. See: envtool status",
+    )
     done = place.call("rollback", "--to", "previous", "--json")
     assert (done.code, done.error["code"]) == (8, "rollback.previous")
 
@@ -206,12 +210,12 @@ def test_prune_keeps_what_cannot_be_built_again(place: Place) -> None:
 
 def test_plain_is_a_real_folder(place: Place) -> None:
     done = place.done("--cpu", "--plain")
-    assert done.out.startswith("current  .venv is plain environment: torch 2.13.0+cpu (cpu)")
+    assert done.out.startswith("current  .venv is a plain environment: torch 2.13.0+cpu (cpu)")
     assert not place.venv.is_symlink()
     assert place.venv.is_dir()
     assert place.status()["mode"] == "plain"
     assert place.call("status").out.splitlines()[-1].startswith(".venv is a plain folder, made with --plain")
-    assert place.done("--cpu", "--plain").out.startswith("already satisfied: .venv is plain environment")
+    assert place.done("--cpu", "--plain").out.startswith("already satisfied: .venv is a plain environment")
     ran = subprocess.run([place.venv / "bin/leaf-tool"], capture_output=True, text=True, check=False)
     assert "leaf" in ran.stderr, "the script finds the interpreter where it lies now, and fails in leaf itself"
     assert sorted(path.name for path in place.root.iterdir()) == [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from envtool.errors import UsageError
-from envtool.lock.pyproject import settings_table
+from envtool.lock.workspace import settings_table
 from envtool.settings import TORCH_INDEX, Settings, read_settings
 
 

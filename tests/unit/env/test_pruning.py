@@ -52,7 +52,7 @@ def test_it_says_why_each_one_stays(chain: Layout) -> None:
         (1, "your own environment"),
         (2, "the way back"),
         (4, "current"),
-        (5, "one of the 1 newest"),
+        (5, "the newest"),
     ]
 
 
