@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -92,10 +93,24 @@ def read_request(
         lock = existing_lock(project)
         if lock is not None:
             return request_from_lock(lock), interpreter
-    request = build_request(project.root, inputs, project.settings, interpreter.minor)
+    request = _as_widely(build_request(project.root, inputs, project.settings, interpreter.minor), project, interpreter)
     if interpreter.minor not in minor_versions(request.python) and project.settings.python is None:
         interpreter = choose_interpreter(project, request.python)
     return request, interpreter
+
+
+def _as_widely(request: Request, project: Project, interpreter: Interpreter) -> Request:
+    """A project that does not say its requires-python keeps that of its lock while the lock covers the Python in use.
+
+    Its own would be "this Python and later": with two of them, each developer would make the other's lock stale.
+    """
+    if request.python_given:
+        return request
+    with contextlib.suppress(LockError):  # a damaged lock is told of where it is needed
+        lock = existing_lock(project)
+        if lock is not None and interpreter.minor in lock.pythons:
+            return replace(request, python=SpecifierSet(lock.python))
+    return request
 
 
 def has_sources(project: Project) -> bool:

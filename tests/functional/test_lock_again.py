@@ -56,6 +56,21 @@ def test_another_hash_seed_the_same_bytes(make_workspace: Callable[[str], Worksp
     assert found[0] == found[1] == found[2]
 
 
+def test_two_pythons_share_a_lock(workspace: Workspace) -> None:
+    """Without requires-python, a lock for 3.11 and later is fresh on 3.12; one that leaves 3.10 out is made anew."""
+    workspace.write("requirements.txt", "torch\nleaf\n")
+    workspace.locked("--python", "3.11")
+    first = workspace.files()
+    assert workspace.lock("--check", "--python", "3.12").exit_code == 0
+    assert workspace.locked("--python", "3.13").result["changed"] is False
+    assert workspace.files() == first
+    stale = workspace.lock("--check", "--python", "3.10")
+    assert (stale.exit_code, stale.error["code"]) == (5, "lock.stale")
+    assert "requires-python was >=3.11, is >=3.10" in stale.error["message"]
+    workspace.locked("--python", "3.10")
+    assert workspace.lock("--check", "--python", "3.12").exit_code == 0
+
+
 def test_the_texts_are_location_free(workspace: Workspace) -> None:
     workspace.write(
         "requirements.txt",
