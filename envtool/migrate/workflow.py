@@ -68,11 +68,12 @@ def migrate(layout: Layout, wanted: Wanted, reporter: Reporter) -> Ended:
             raise UsageError("migrate.resume", message, "Begin one: envtool migrate --fix")
         if wanted.undo:
             return _undo(layout, under_way, record)
-        if under_way is not None and wanted.resume and record is not None:
+        options = record.options.with_given(wanted.options) if wanted.resume and record else wanted.options
+        # What had passed holds for the options that it passed with.
+        if under_way is not None and wanted.resume and record is not None and options == record.options:
             reporter.note("going on with the migration that was interrupted")
             chain.recover(layout)
-            record = replace(record, options=record.options.with_given(wanted.options), state="running")
-            return _Run(layout, record, under_way, reporter).run()
+            return _Run(layout, replace(record, state="running"), under_way, reporter).run()
         if under_way is not None:
             with uninterrupted():
                 left = under_way.restore()
@@ -81,7 +82,6 @@ def migrate(layout: Layout, wanted: Wanted, reporter: Reporter) -> Ended:
                 reporter.warn(text)
         for sentence in chain.recover(layout):
             reporter.note(sentence)
-        options = record.options.with_given(wanted.options) if wanted.resume and record else wanted.options
         if record is not None and _holds(layout, options, record):
             return Ended(result={**record.as_dict(), "changed": False})
         record = _begin(layout, options, reporter)

@@ -358,6 +358,17 @@ def test_killed_then_resumed(moving: MovingPlace, gate: str) -> None:
     check_moved(moving)
 
 
+def test_killed_then_resumed_with_other_options_begins_anew(moving: MovingPlace) -> None:
+    process = moving.start(*MIGRATION)
+    until(process, "gate 5/7")
+    process.kill()
+    process.communicate()
+    done = moving.call("migrate", "--resume", "--skip", "bundle", "--check", "python check.py", "--json")
+    assert moving.statuses(done.result) == [*["pass"] * 5, "skip", "pass"], done.out
+    assert "2 checks of the project passed" in moving.row(done.result, "setup")["evidence"]
+    assert (moving.root / "dist/app/app").read_text(encoding="utf-8") == "the old app"
+
+
 def test_killed_then_begun_anew(moving: MovingPlace) -> None:
     moving.write("fake-bundle", "wait")
     process = moving.start(*MIGRATION)
