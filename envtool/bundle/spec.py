@@ -1,4 +1,4 @@
-"""The spec of a bundle: the one that is there, or a lean, commented one for a script. Nothing is written here."""
+"""The spec of a bundle: the one that is there, or a lean, commented one for a script."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import glob
 import os
 from pathlib import Path
 
+from envtool.adapters import files
 from envtool.bundle.models import SpecOptions
 from envtool.errors import UsageError
 from envtool.reports.escape import printable
@@ -28,10 +29,19 @@ def find_spec(source: Path, options: SpecOptions) -> tuple[Path, str]:
         raise UsageError("bundle.spec", f"{shown} is neither a spec nor a Python script", "It ends in .spec or .py.")
     spec = source.with_suffix(".spec").absolute()
     text = spec_text(source.name, source.stem, options)
-    if spec.exists() and spec.read_text(encoding="utf-8", errors="replace") != text:
+    if spec.is_file() and spec.read_text(encoding="utf-8", errors="replace") != text:
         hint = f"Build it: envtool bundle {printable(spec.name)}; or remove it to have a new one written."
         raise UsageError("bundle.spec-exists", f"{printable(spec.name)} is there, and is yours", hint)
     return spec, text
+
+
+def write_spec(spec: Path, text: str) -> None:
+    """Write a new spec, whole or not at all. Raises UsageError (``bundle.spec-write``)."""
+    try:
+        files.write_text(spec, text)
+    except OSError as error:
+        message = f"cannot write {printable(spec.name)}: {error.strerror or error}"
+        raise UsageError("bundle.spec-write", message, "Make the script's folder writable.") from error
 
 
 def parse_data(text: str) -> tuple[str, str | None]:

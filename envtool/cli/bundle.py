@@ -164,12 +164,12 @@ def _interpreter(environment: Path) -> Path:
 
 def _spec(source: Path, options: SpecOptions, reporter: Reporter) -> Path:
     """The spec to build: the one named, or a new one for a script."""
-    from envtool.bundle.spec import find_spec
+    from envtool.bundle.spec import find_spec, write_spec
     from envtool.reports.escape import printable
 
     spec, text = find_spec(source, options)
     if text:
-        spec.write_bytes(text.encode("utf-8"))
+        write_spec(spec, text)
         reporter.note(f"{printable(spec.name)} written: keep it with the app's sources")
     return spec
 

@@ -8,7 +8,7 @@ from envtool.bundle.build import bundle as build
 from envtool.bundle.contents import list_files
 from envtool.bundle.models import BundleRequest, SpecOptions
 from envtool.bundle.settings import read_bundle_settings
-from envtool.bundle.spec import find_spec
+from envtool.bundle.spec import find_spec, write_spec
 from envtool.env.probe import is_gpu_library
 from envtool.env.verify import VerifyOptions, locate_python, locate_site_packages, verify_environment
 from envtool.errors import UsageError, VerifyError
@@ -32,7 +32,7 @@ def bundle(migration: Migration) -> Gate:
     spec, text = find_spec(source, SpecOptions())
     if text:
         migration.expect(spec, text.encode())
-        spec.write_bytes(text.encode())
+        write_spec(spec, text)
     python = _python(migration)
     project = migration.project()
     request = BundleRequest(

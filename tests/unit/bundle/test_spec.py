@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from envtool.bundle.models import SpecOptions
-from envtool.bundle.spec import data_entry, parse_data, seen_from, spec_text
+from envtool.bundle.spec import data_entry, find_spec, parse_data, seen_from, spec_text, write_spec
 from envtool.errors import UsageError
 
 
@@ -120,3 +120,18 @@ def test_data_that_is_not_there_is_found_before_the_build(tmp_path, monkeypatch,
 def test_an_icon_is_seen_from_the_spec():
     assert seen_from("app.ico", Path("src")) == "../app.ico"
     assert seen_from("app.ico", Path()) == "app.ico"
+
+
+def test_a_new_spec_is_written_whole_or_not_at_all(tmp_path):
+    (tmp_path / "app.py").touch()
+    spec, text = find_spec(tmp_path / "app.py", SpecOptions())
+    write_spec(spec, text)
+    assert (tmp_path / "app.spec").read_bytes() == text.encode()
+    assert find_spec(tmp_path / "app.py", SpecOptions()) == (spec, text), "written once, it is no reason to stop"
+    (tmp_path / "other.py").touch()
+    (tmp_path / "other.spec").mkdir()
+    spec, text = find_spec(tmp_path / "other.py", SpecOptions())
+    with pytest.raises(UsageError) as caught:
+        write_spec(spec, text)
+    assert caught.value.code == "bundle.spec-write"
+    assert {path.name for path in tmp_path.iterdir()} == {"app.py", "app.spec", "other.py", "other.spec"}
