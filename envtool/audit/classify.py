@@ -97,7 +97,6 @@ _NAMES: tuple[tuple[SourceKind, tuple[str, ...]], ...] = (
 _CI_FOLDERS = re.compile(r"(^|/)(\.github/workflows|\.circleci|\.gitlab|\.azure-pipelines|\.buildkite)/.*\.ya?ml$")
 _CONDA_FOLDERS = re.compile(r"(^|/)environments/[^/]*\.ya?ml$")
 _REQUIREMENT_FOLDERS = re.compile(r"(^|/)(requirements?|reqs)/(.*/)?[^/]*\.(txt|in)$")
-_TEMPLATES = (".j2", ".jinja", ".jinja2", ".tmpl", ".template", ".in.py")
 
 
 @lru_cache(maxsize=8192)

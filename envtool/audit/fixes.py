@@ -52,11 +52,6 @@ def plan_fixes(sources: Mapping[str, Source], findings: Iterable[Finding], *, un
     return FixPlan(texts=texts, applied=tuple(applied), left=tuple(left))
 
 
-def apply_fixes(sources: Mapping[str, Source], findings: Iterable[Finding], unsafe: bool = False) -> dict[str, str]:
-    """The new texts alone: path to text, for the files that change."""
-    return dict(plan_fixes(sources, findings, unsafe=unsafe).texts)
-
-
 def unified_diff(sources: Mapping[str, Source], texts: Mapping[str, str]) -> str:
     """The change as a unified diff that ``git apply`` takes; empty if nothing changes."""
     out: list[str] = []

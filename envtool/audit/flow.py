@@ -201,12 +201,6 @@ class Flow:
             child = parent
         return self.tree
 
-    def statement_of(self, node: ast.AST) -> ast.stmt | None:
-        """The statement that holds an expression (the node itself if it is one)."""
-        if isinstance(node, ast.stmt):
-            return node
-        return next((parent for parent in self.ancestors(node) if isinstance(parent, ast.stmt)), None)
-
     def lookup(self, name: str, node: ast.AST) -> tuple[Scope, list[Binding]] | None:
         """The scope that binds a name as seen from a node, and its bindings; None for imports and built-ins."""
         scope = self.scope_of(node)

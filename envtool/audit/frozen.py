@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from envtool.audit.dotted import FUNCTIONS, dotted, imported_names, parents_of, text_of
+from envtool.audit.dotted import dotted, imported_names, parents_of, text_of
 from envtool.audit.models import Project, Source
 from envtool.audit.pyinstaller import Spec, specs_of
 from envtool.audit.syntax import tree_of
@@ -203,16 +203,3 @@ def _frozen_test(test: ast.expr) -> bool | None:
     if isinstance(test, ast.Call) and dotted(test.func, {}) in ("getattr", "hasattr") and len(test.args) > 1:
         return True if text_of(test.args[1]) in ("frozen", "_MEIPASS") else None
     return None
-
-
-def runs_on_import(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
-    """Whether a node runs when its module is imported: it is not inside a function, nor under ``__main__``."""
-    child: ast.AST = node
-    while child in parents:
-        parent = parents[child]
-        if isinstance(parent, (*FUNCTIONS, ast.Lambda)):
-            decorators = parent.decorator_list if isinstance(parent, FUNCTIONS) else []
-            if child not in decorators:
-                return False
-        child = parent
-    return True

@@ -16,6 +16,8 @@ Status = Literal["pass", "fail", "skip", "todo"]
 PHASES: tuple[str, ...] = ("audit", "fix", "lock", "setup", "models", "bundle", "docs")
 """The names of the phases, in their order."""
 
+_SHOWN = 4
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
@@ -134,7 +136,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def listed(items: list[str], shown: int = 4) -> str:
+def listed(items: list[str]) -> str:
     """The first few, and how many more there are."""
-    more = f" and {len(items) - shown} more" if len(items) > shown else ""
-    return ", ".join(items[:shown]) + more
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more

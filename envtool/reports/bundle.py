@@ -9,16 +9,17 @@ from envtool.models import CheckResult
 from envtool.reports.tables import clean, size, table
 
 _SIGNS = {"pass": "ok", "fail": "FAIL", "skip": "-"}
+_SHOWN = 8
 
 
-def render_bundle(result: Mapping[str, Any], checks: Sequence[CheckResult], *, shown: int = 8) -> str:
+def render_bundle(result: Mapping[str, Any], checks: Sequence[CheckResult]) -> str:
     """Sizes by part, the checks, and where the bundle is. ``result`` is the JSON result of ``envtool bundle``."""
     total = int(result["size"])
     parts = [(str(part["name"]), int(part["size"])) for part in result["parts"]]
-    rows = [[name, size(count)] for name, count in parts[:shown]]
-    rest = sum(count for _, count in parts[shown:])
+    rows = [[name, size(count)] for name, count in parts[:_SHOWN]]
+    rest = sum(count for _, count in parts[_SHOWN:])
     if rest:
-        rows.append([f"{len(parts) - shown} more", size(rest)])
+        rows.append([f"{len(parts) - _SHOWN} more", size(rest)])
     unpacked = sum(count for _, count in parts)
     rows.append(["all, unpacked" if result["packed"] else "all", size(unpacked)])
     if result["packed"]:

@@ -7,9 +7,8 @@ the index merely lists besides (numpy, jinja2, torchmetrics, …) are not family
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import canonicalize_name
 
 FAMILY: frozenset[str] = frozenset(
     {
@@ -99,8 +98,3 @@ def is_gpu_payload(name: str) -> bool:
     """Whether a distribution by this name carries GPU code that a CPU-only environment has no use for."""
     normal = canonicalize_name(name)
     return normal not in _HELPERS and any(fnmatch.fnmatchcase(normal, pattern) for pattern in _GPU_PATTERNS)
-
-
-def gpu_payload(names: Iterable[str]) -> list[NormalizedName]:
-    """The GPU distributions among ``names``, normalised and sorted."""
-    return sorted({canonicalize_name(name) for name in names if is_gpu_payload(name)})

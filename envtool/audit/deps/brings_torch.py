@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from envtool.torch.family import FAMILY
-
 TORCH: frozenset[str] = frozenset({"torch", "torchvision", "torchaudio", "torchtext", "torchdata", "torchcodec"})
 """The distributions that come from the PyTorch index with a build per backend and that people name themselves."""
 
@@ -52,8 +50,3 @@ _BY_EXTRA: dict[str, frozenset[str]] = {
 def brings_torch(name: str, extras: Iterable[str] = ()) -> bool:
     """Whether installing ``name[extras]`` (normalised) installs torch."""
     return name in TORCH or name in _ALWAYS or bool(_BY_EXTRA.get(name, frozenset()) & set(extras))
-
-
-def is_direct(name: str) -> bool:
-    """Whether this is torch or one of the family that come from the PyTorch index."""
-    return name in TORCH or name in FAMILY

@@ -12,9 +12,6 @@ from envtool.audit.deps.requirements import read_requirements
 from envtool.audit.deps.setuptools_files import read_setup_cfg, read_setup_py
 from envtool.audit.models import Project, Source
 
-DECLARING: tuple[str, ...] = ("requirements", "pyproject", "setup-py", "setup-cfg", "conda", "pipfile")
-"""The kinds of source that :func:`declarations_of` reads."""
-
 
 def declarations_of(source: Source, project: Project) -> Declarations:
     """What a source declares; nothing for a kind that declares nothing."""

@@ -19,6 +19,7 @@ from envtool.torch.targets import TARGETS
 REBUILD = (
     "Run `envtool setup --{backend}`: it builds a clean environment beside this one and switches when it is proven."
 )
+_LISTED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +105,12 @@ def static_environment(evidence: Evidence) -> dict[str, str]:
     return environment
 
 
-def listing(items: Iterable[str], total: int | None = None, *, limit: int = 4) -> str:
+def listing(items: Iterable[str], total: int | None = None) -> str:
     """The first few items, and how many more there are."""
     shown = list(items)
     count = len(shown) if total is None else total
-    head = ", ".join(shown[:limit])
-    return f"{head} and {count - limit} more" if count > limit else head
+    head = ", ".join(shown[:_LISTED])
+    return f"{head} and {count - _LISTED} more" if count > _LISTED else head
 
 
 def plural(count: int, noun: str) -> str:

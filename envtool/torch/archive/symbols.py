@@ -91,8 +91,6 @@ class Storage:
 class Opaque:
     """Any object that is not followed further."""
 
-    made_by: Global | None = None
-
 
 @dataclass(slots=True)
 class Tensor:
@@ -208,7 +206,7 @@ class Meaning:
             self.facts.nested.append(arguments[0])
         elif arguments and str(function) == "torch.device":
             self.note_device(arguments)
-        return Opaque(function)
+        return Opaque()
 
     def wrap(self, name: str, arguments: tuple[Any, ...]) -> Tensor:
         """A parameter around a tensor, or a tensor that is made on a device of its own whatever map_location says."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 
-from envtool.torch.archive.container import Archive, zip_of
+from envtool.torch.archive.container import Archive
 from envtool.torch.archive.exported import is_exported, read_exported
 from envtool.torch.archive.facts import Kind, ModelFile
 from envtool.torch.archive.gather import Gathered
@@ -139,9 +138,3 @@ def _text(archive: Archive, name: str, template: str) -> str:
         return ""
     text = archive.read(info, 64).decode("ascii", "replace").strip()
     return template.format(text) if text.isprintable() and text else ""
-
-
-def read_zip_bytes(data: bytes, path: str, budget: Budget) -> ModelFile:
-    """A model archive inside another file."""
-    with zip_of(io.BytesIO(data)) as file:
-        return read_zip(Archive(file, budget), path, len(data), budget)

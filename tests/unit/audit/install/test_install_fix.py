@@ -6,7 +6,7 @@ import pytest
 
 from envtool.audit.discover import discover
 from envtool.audit.engine import run_audit
-from envtool.audit.fixes import apply_fixes
+from envtool.audit.fixes import plan_fixes
 from envtool.audit.options import AuditOptions
 from envtool.audit.rules import RULES
 
@@ -21,7 +21,7 @@ def mended(tmp_path, name, text, files=None, *, unsafe=False):
     rules = [rule for rule in RULES if rule.code in ("CPU306", "CPU402", "CPU403")]
     report = run_audit(discover([tmp_path], cwd=tmp_path), rules, AuditOptions())
     assert any(finding.code in ("CPU402", "CPU403") for finding in report.findings)
-    texts = apply_fixes(report.sources, report.findings, unsafe=unsafe)
+    texts = plan_fixes(report.sources, report.findings, unsafe=unsafe).texts
     if name in texts:
         (tmp_path / name).write_text(texts[name], encoding="utf-8", newline="")
         again = run_audit(discover([tmp_path], cwd=tmp_path), rules, AuditOptions())
@@ -80,7 +80,7 @@ def test_no_fix_for_a_nightly_build(tmp_path):
     lines = "torch==2.9.0.dev20250801+cu128\ntorchvision==0.24.0+cu128\n"
     (tmp_path / "requirements.txt").write_text(lines, encoding="utf-8")
     report = run_audit(discover([tmp_path], cwd=tmp_path), RULES, AuditOptions())
-    texts = apply_fixes(report.sources, report.findings, unsafe=True)
+    texts = plan_fixes(report.sources, report.findings, unsafe=True).texts
     assert texts == {"requirements.txt": "torch==2.9.0.dev20250801+cu128\ntorchvision==0.24.0\n"}
 
 
@@ -89,7 +89,7 @@ def test_no_fix_for_an_index_that_pins_need(tmp_path):
     (tmp_path / "requirements.txt").write_text(lines, encoding="utf-8")
     report = run_audit(discover([tmp_path], cwd=tmp_path), RULES, AuditOptions())
     assert "CPU304" in {finding.code for finding in report.findings}
-    assert apply_fixes(report.sources, report.findings, unsafe=True) == {}
+    assert plan_fixes(report.sources, report.findings, unsafe=True).texts == {}
 
 
 def test_no_fix_where_torch_is_there_by_then(tmp_path):
@@ -102,5 +102,7 @@ def test_a_file_for_gpus_beside_one_for_cpus_is_no_mistake(tmp_path):
     (tmp_path / "requirements-intel.txt").write_text(lines, encoding="utf-8")
     (tmp_path / "requirements-cpu.txt").write_text("torch\n", encoding="utf-8")
     report = run_audit(discover([tmp_path], cwd=tmp_path), RULES, AuditOptions())
-    assert apply_fixes(report.sources, report.findings, unsafe=False) == {}
-    assert apply_fixes(report.sources, report.findings, unsafe=True) == {"requirements-intel.txt": "torch==2.9.0\n"}
+    assert plan_fixes(report.sources, report.findings).texts == {}
+    assert plan_fixes(report.sources, report.findings, unsafe=True).texts == {
+        "requirements-intel.txt": "torch==2.9.0\n"
+    }
