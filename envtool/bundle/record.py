@@ -13,7 +13,7 @@ from envtool.bundle.models import BundleResult
 from envtool.models import CheckResult
 
 SCHEMA = 1
-_NAME = "bundle.json"
+NAME = "bundle.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,10 +27,8 @@ class BundleRecord:
     checks: tuple[CheckResult, ...]
 
 
-def write_record(state: Path, root: Path, result: BundleResult) -> None:
-    """Remember a bundle that lies in the project. One that lies elsewhere, and a full disk, are no reason to fail."""
-    if not result.path.is_relative_to(root):
-        return
+def record_text(root: Path, result: BundleResult) -> str:
+    """The record of a bundle that lies in the project, as JSON text."""
     data = {
         "schema": SCHEMA,
         "path": result.path.relative_to(root).as_posix(),
@@ -39,14 +37,21 @@ def write_record(state: Path, root: Path, result: BundleResult) -> None:
         "default_size": result.default_size,
         "checks": [check.as_dict() for check in result.checks],
     }
+    return json.dumps(data, indent=1) + "\n"
+
+
+def write_record(state: Path, root: Path, result: BundleResult) -> None:
+    """Remember a bundle that lies in the project. One that lies elsewhere, and a full disk, are no reason to fail."""
+    if not result.path.is_relative_to(root):
+        return
     with contextlib.suppress(OSError):
-        files.write_text(state / _NAME, json.dumps(data, indent=1) + "\n")
+        files.write_text(state / NAME, record_text(root, result))
 
 
 def read_record(state: Path, root: Path) -> BundleRecord | None:
     """The last bundle, if it is still there, byte for byte as many; None otherwise, and for what is no record."""
     try:
-        data = json.loads((state / _NAME).read_text(encoding="utf-8"))
+        data = json.loads((state / NAME).read_text(encoding="utf-8"))
         if data.pop("schema") != SCHEMA:
             return None
         record = BundleRecord(**{**data, "checks": tuple(CheckResult(**check) for check in data["checks"])})

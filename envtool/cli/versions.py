@@ -83,10 +83,14 @@ def _requirement(text: str) -> Requirement:
     from envtool.errors import UsageError
 
     try:
-        return Requirement(text)
+        requirement = Requirement(text)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
         raise UsageError("versions.package", f"{text!r} is no requirement: {reason}", "Such as torch==2.13.*") from None
+    if requirement.url is not None:
+        message = f"{requirement.name} is given by a link, which is one build and no range of them"
+        raise UsageError("versions.package", message, "Such as torch==2.13.*")
+    return requirement
 
 
 def _grid(pythons: list[str], targets: list[str]) -> Grid:

@@ -183,7 +183,7 @@ def remembered_previous(layout: Layout) -> int | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flip:
-    """A rollback that was a flip: seconds from the command's start to the switch, from where to where, when (UTC)."""
+    """A way back that was a flip: seconds from the command's start to the switch, from where to where, when (UTC)."""
 
     seconds: float
     before: int | None
@@ -198,7 +198,7 @@ def remember_flip(layout: Layout, flip: Flip) -> None:
 
 
 def remembered_flip(layout: Layout) -> Flip | None:
-    """The last flip that ``rollback`` made, or None when there was none that this envtool can read."""
+    """The last flip that ``rollback`` made or ``migrate`` tried; None when there is none that can be read."""
     try:
         data = dict(json.loads((layout.state / "flip.json").read_text(encoding="utf-8")))
         if data.pop("schema") != SCHEMA:

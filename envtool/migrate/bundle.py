@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 
+from envtool.adapters import files
 from envtool.bundle.build import bundle as build
 from envtool.bundle.contents import list_files
-from envtool.bundle.models import BundleRequest, SpecOptions
+from envtool.bundle.models import BundleRequest, BundleResult, SpecOptions
+from envtool.bundle.record import NAME, record_text
 from envtool.bundle.settings import read_bundle_settings
 from envtool.bundle.spec import find_spec, write_spec
 from envtool.env.probe import is_gpu_library
@@ -51,6 +55,7 @@ def bundle(migration: Migration) -> Gate:
         raise VerifyError(f"bundle.{failed[0].id}", f"{failed[0].id}: {failed[0].found}", failed[0].fix)
     final = migration.root / DIST / result.path.name
     before = sum(list_files(final).values()) if final.exists() else None
+    _remember(migration, replace(result, path=final))
     was = f", {size(before)} before" if before else ""
     evidence = [f"{DIST}/{clean(result.path.name)}: {size(result.sizes.total)}{was}"]
     if text:
@@ -64,6 +69,14 @@ def bundle(migration: Migration) -> Gate:
         "bundle_size_before": before,
     }
     return Gate(evidence=tuple(evidence), facts=facts)
+
+
+def _remember(migration: Migration, result: BundleResult) -> None:
+    """The record of ``envtool bundle``, for the place that the bundle will have: it counts once the bundle is there."""
+    path, text = migration.layout.state / NAME, record_text(migration.root, result)
+    migration.expect(path, text.encode())
+    with contextlib.suppress(OSError):  # only for reports
+        files.write_text(path, text)
 
 
 def plan_bundle(migration: Migration) -> Gate:

@@ -8,12 +8,14 @@ from typing import Any
 from envtool.adapters import platform
 from envtool.env import generations as chain
 from envtool.env.plan import human
+from envtool.env.records import Flip, remember_flip
 from envtool.env.rollback import choose
 from envtool.env.setup import SetupRequest, Steps
 from envtool.lock.request import RequestOptions
 from envtool.lock.stage import existing_lock, read_request
 from envtool.lock.workspace import LOCKFILES
 from envtool.migrate.models import Gate, Migration, count
+from envtool.migrate.record import now as moment
 from envtool.torch.backends import CPU
 
 
@@ -76,9 +78,10 @@ def rehearse(migration: Migration) -> dict[str, Any] | None:
     if target is None or now is None or target.id == now.id:
         return None
     chain.activate(layout, target)
-    seconds = time.monotonic() - start
+    flip = Flip(seconds=round(time.monotonic() - start, 3), before=now.id, after=target.id, at=moment())
     chain.activate(layout, now)
-    return {"generation": target.id, "torch": target.torch, "seconds": round(seconds, 3)}
+    remember_flip(layout, flip)
+    return {"generation": target.id, "torch": target.torch, "seconds": flip.seconds}
 
 
 def _steps(migration: Migration) -> Steps:

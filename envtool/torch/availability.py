@@ -98,9 +98,11 @@ def cells(
     for name, candidates in offers.items():
         specifier = specifiers.get(name, SpecifierSet())
         listed = [release for release in releases(candidates, backend, grid) if release.builds]
-        matching = [release for release in listed if specifier.contains(release.public, prereleases=None)]
+        # Of the builds and not of the release: torch==2.13.0+cpu names one.
+        matching = [release for release in listed if any(map(specifier.contains, release.builds.values()))]
         if not matching:
-            has = f"It has {listed[-1].public} to {listed[0].public}." if listed else "It has no build there at all."
+            ends = dict.fromkeys(str(release.public) for release in (*listed[-1:], *listed[:1]))
+            has = f"It has {' to '.join(ends)}." if listed else "It has no build there at all."
             message = f"no {backend.name} build of {name}{specifier} for what was asked"
             raise ResolutionError("versions.none", message, has)
         for release in matching[:newest]:

@@ -28,6 +28,7 @@ def test_every_cell_says_its_exact_build(workspace: Workspace, torch_index: Torc
         ("3.14", "linux-x86_64"): ("2.15.0+cpu", True),
         ("3.13", "linux-aarch64"): ("2.15.0+cpu", False),
     }
+    assert available(workspace, "torch==2.15.0+cpu") == available(workspace, "torch==2.15.0")
     macos = available(workspace, "torch==2.14.0", "--target", "macos-arm64", "--python", "3.12")
     assert macos == {("3.12", "macos-arm64"): ("2.14.0", True)}
 
@@ -64,17 +65,32 @@ def test_five_newest_or_all(workspace: Workspace, torch_index: TorchIndex) -> No
     [
         (["numpy"], 2, "versions.package"),
         (["torch=2"], 2, "versions.package"),
+        (["torch @ https://mirror.example/torch-2.14.0-cp311-cp311-win_amd64.whl"], 2, "versions.package"),
         (["--backend", "full"], 2, "versions.backend"),
         (["--backend", "gpu"], 2, "usage.backend"),
         (["--python", "3.9"], 2, "python.unsupported"),
         (["--target", "plan9"], 2, "settings.target"),
         (["torch>3"], 4, "versions.none"),
+        (["torch==2.14.0+cu130"], 4, "versions.none"),
         (["torchcodec"], 4, "versions.none"),
     ],
 )
 def test_what_there_is_not(workspace: Workspace, words: list[str], exit_code: int, code: str) -> None:
     done = workspace.run("versions", "--json", *words)
     assert (done.exit_code, done.error["code"]) == (exit_code, code)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [(["torch>3"], "It has 2.13.0 to 2.14.0."), (["torchcodec"], "It has no build there at all.")],
+)
+def test_what_there_is_instead(workspace: Workspace, words: list[str], hint: str) -> None:
+    assert workspace.run("versions", "--json", *words).error["hint"] == hint
+
+
+def test_what_there_is_instead_is_one_release(workspace: Workspace, torch_index: TorchIndex) -> None:
+    torch_index.release("torchcodec", "0.9.0", platforms=[LINUX], pythons=["313"])
+    assert workspace.run("versions", "--json", "torchcodec>1").error["hint"] == "It has 0.9.0."
 
 
 def test_an_index_that_is_down(

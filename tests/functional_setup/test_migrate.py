@@ -63,6 +63,12 @@ def test_the_whole_move_and_the_way_back(moving: MovingPlace) -> None:
     summary = (moving.root / result["summary"]).read_text(encoding="utf-8")
     assert "- [x] lock: torch 2.13.0+cpu" in summary
     assert "| bundle | 11 B | 11 B |" in summary
+    assert moving.call("audit", "--output", "risk.md", "--fail-on", "never").code == 0
+    report = (moving.root / "risk.md").read_text(encoding="utf-8")
+    seconds = f"{result['way_back']['seconds']:.2f} s"
+    assert f"- [x] switching back was tried, and timed – {seconds} to generation 2" in report
+    assert "- [x] the bundle is built and starts without a Python – `dist/app` with torch 2.13.0+cpu: smoke" in report
+    (moving.root / "risk.md").unlink()
     back = moving.call("rollback", "--json")
     assert (back.code, back.result["backend"]) == (0, "full")
     assert moving.venv.stat().st_ino == own, "the user's own folder, by rename"

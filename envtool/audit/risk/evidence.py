@@ -39,7 +39,7 @@ class EnvironmentFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlipFacts:
-    """The last flip that ``envtool rollback`` made here: seconds, from which generation to which, the day (UTC)."""
+    """The last flip back here: seconds, from which generation to which, the day (UTC)."""
 
     seconds: float
     before: int | None
