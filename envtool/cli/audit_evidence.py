@@ -161,7 +161,10 @@ def _mention(root: Path, command: str) -> Mention | None:
     for path in sorted(root.glob("*")):
         if not path.name.lower().startswith("readme") or not path.is_file() or path.stat().st_size > _README_CAP:
             continue
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        text = ""
+        with suppress(OSError):  # one that cannot be read says nothing to its readers either
+            text = path.read_text(encoding="utf-8", errors="replace")
+        for number, line in enumerate(text.splitlines(), 1):
             if command in " ".join(line.split()):
                 return Mention(path=path.name, line=number)
     return None

@@ -6,8 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from place import Place, tree
 from test_rollback import full_wheels, own_environment
+
+from envtool.audit.risk.evidence import Mention
+from envtool.cli.audit_evidence import gather
 
 
 def report(place: Place, *words: str) -> str:
@@ -105,3 +109,13 @@ def test_the_report_changes_nothing(place: Place) -> None:
     before = tree(place.root)
     report(place)
     assert tree(place.root) == before
+
+
+def test_a_readme_that_cannot_be_read_is_no_reason_to_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_: str) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "README.md").write_text("envtool setup\n", encoding="utf-8")
+    assert gather(tmp_path).setup_documented == Mention(path="README.md", line=1)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert gather(tmp_path).setup_documented is None
