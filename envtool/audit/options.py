@@ -40,6 +40,13 @@ class AuditOptions:
         return chosen > left_out
 
 
+def check_fail_level(level: str | None) -> None:
+    """A level given by ``--fail-on``, if there is one. Raises UsageError (``audit.fail-on``) for what is none."""
+    if level is not None and level not in FAIL_LEVELS:
+        message = f"--fail-on {level} is not a level"
+        raise UsageError("audit.fail-on", message, f"It is one of {', '.join(FAIL_LEVELS)}.")
+
+
 def code_prefixes(values: Iterable[str], known: Iterable[str], where: str) -> tuple[str, ...]:
     """Codes or prefixes from comma-separated words. Raises UsageError (``audit.unknown-code``) for one of no rule."""
     codes = sorted(known)

@@ -34,17 +34,19 @@ Examples:
 
 A finding is silenced on its line: # envtool: ignore[CPU101] the reason
 
-Exit status: 0 nothing at or above --fail-on, 10 findings, 2 wrong usage.
+Exit codes: 0 nothing at or above --fail-on, 10 findings, 2 wrong usage.
 """
 
 
 def audit(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Folders and files. Default: the current folder.", show_default=False)
+        list[Path] | None, typer.Argument(metavar="PATH", help="Folders and files. Default: the current folder.")
     ] = None,
     *,
-    select: Annotated[list[str] | None, typer.Option(help="Only these codes or prefixes (CPU1,CPU301).")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="Not these codes or prefixes.")] = None,
+    select: Annotated[
+        list[str] | None, typer.Option(metavar="CODES", help="Only these codes or prefixes (CPU1,CPU301).")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="CODES", help="Not these codes or prefixes.")] = None,
     fail_on: Annotated[
         str | None, typer.Option(metavar="LEVEL", help="error (default), warning, note or never: what gives exit 10.")
     ] = None,
@@ -137,13 +139,11 @@ def _audit(paths: list[Path], choices: _Choices) -> tuple[AuditReport, AuditOpti
     from envtool.audit.changed import changed_since
     from envtool.audit.discover import common_root, discover
     from envtool.audit.engine import run_audit
-    from envtool.audit.options import FAIL_LEVELS, code_prefixes, read_baseline, read_settings
+    from envtool.audit.options import check_fail_level, code_prefixes, read_baseline, read_settings
     from envtool.audit.rules import RULES
 
     codes = [rule.code for rule in RULES]
-    if choices.fail_on is not None and choices.fail_on not in FAIL_LEVELS:
-        message = f"--fail-on {choices.fail_on} is not a level"
-        raise UsageError("audit.fail-on", message, f"It is one of {', '.join(FAIL_LEVELS)}.")
+    check_fail_level(choices.fail_on)
     cwd = Path.cwd()
     for path in paths:
         if not path.exists():

@@ -81,11 +81,12 @@ def migrate(
       envtool migrate --resume
 
     Exit codes: 10 the audit or a model, 4 lock, 6 install or build, 7 a check,
-    9 another envtool, 2 usage, 130 interrupted. All is then as it was.
+    9 another envtool, 2 usage, 130 interrupted. All is then as it was; 8 if
+    that could not be done.
     """
 
     def stage(reporter: Reporter) -> Outcome:
-        from envtool.audit.options import FAIL_LEVELS
+        from envtool.audit.options import check_fail_level
         from envtool.cli.options import open_here
         from envtool.env.records import layout_for
         from envtool.migrate.models import Options
@@ -94,9 +95,7 @@ def migrate(
         from envtool.migrate.workflow import migrate as run
         from envtool.reports.migration import render_result
 
-        if fail_on is not None and fail_on not in FAIL_LEVELS:
-            message = f"--fail-on {fail_on} is not a level"
-            raise UsageError("audit.fail-on", message, f"It is one of {', '.join(FAIL_LEVELS)}.")
+        check_fail_level(fail_on)
         if sum((resume, undo, dry_run)) > 1:
             raise UsageError("usage.migrate", "choose one of --resume, --undo and --dry-run", "envtool migrate --help")
         options = Options(

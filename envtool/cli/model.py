@@ -22,7 +22,7 @@ class FailOn(str, Enum):
 
 
 def model(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Model files, or folders to search.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Model files, or folders to search.")],
     *,
     fail_on: Annotated[
         FailOn,

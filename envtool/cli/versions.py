@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def versions(
     packages: Annotated[
-        list[str] | None, typer.Argument(metavar="[PACKAGE]...", help='Such as torch "torchvision>=0.27".')
+        list[str] | None, typer.Argument(metavar="PACKAGE", help='Such as torch "torchvision>=0.27".')
     ] = None,
     backend: Annotated[str, typer.Option("--backend", metavar="NAME", help="cpu, cu126, cu128, rocm6.4, …")] = "cpu",
     python: Annotated[
