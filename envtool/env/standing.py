@@ -12,7 +12,7 @@ from typing import Any
 from envtool.adapters import files, platform
 from envtool.env.occupant import Kind, occupant
 from envtool.env.records import numbers, record_path, remember, remembered_previous
-from envtool.errors import InstallError
+from envtool.errors import RollbackError
 from envtool.models import Layout
 
 
@@ -53,14 +53,14 @@ def stand_again(layout: Layout, before: Standing) -> str:
 
     A folder that was adopted since comes back by rename: the same folder, not a link to it. Gives the reason when
     something that is neither from before nor from envtool stands there, which is left alone; else an empty string.
-    Raises InstallError (``env.restore``).
+    Raises RollbackError (``env.restore``).
     """
     try:
         reason = _put_back(layout, before)
     except OSError as error:
         message = f"{layout.venv.name} cannot be put back: {error.strerror or error}"
         hint = "Close what uses the folder, or make it writable, and run the command again. Nothing was lost."
-        raise InstallError("env.restore", message, hint) from error
+        raise RollbackError("env.restore", message, hint) from error
     if not reason and before.previous is not None:
         remember(layout, previous=before.previous)
     return reason

@@ -53,7 +53,7 @@ def section(facts: dict[str, str], eol: bytes) -> bytes:
         *([f"- Build the app: `envtool bundle {facts['spec']}`"] if facts["spec"] else []),
         "- Newer versions: `envtool lock --upgrade`, then set up again",
         "",
-        "Commit `lockfiles/`. `.venv` and `.envtool/` are made by envtool and stay out of git.",
+        "Commit `lockfiles/`, but not `.venv` and `.envtool/`: envtool makes them.",
     ]
     return BEGIN + eol + eol.join(line.encode() for line in lines) + eol + END
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from envtool.adapters import files, platform
 from envtool.env.recovery import recover
 from envtool.env.standing import stand_again, standing
-from envtool.errors import InstallError
+from envtool.errors import InstallError, RollbackError
 from envtool.migrate.journal import Journal, Placed, Saved, journal_text, parse_journal
 from envtool.migrate.saved import digest, put_back, save
 from envtool.models import Layout
@@ -92,7 +92,8 @@ class Transaction:
         """Put everything back, in the opposite order. Safe to repeat after a kill.
 
         Returns a sentence for each thing that was left alone because somebody else has changed it since. Raises
-        InstallError (``env.restore``, ``migrate.restore``, ``env.recover``) when something cannot be put back now.
+        RollbackError (``env.restore``, ``migrate.restore``) or InstallError (``env.recover``) when something cannot be
+        put back now.
         """
         recover(self.layout)
         left: list[str] = []
@@ -114,7 +115,7 @@ class Transaction:
         except OSError as error:
             message = f"not everything could be put back: {error.strerror or error}: {error.filename}"
             hint = "Mend that and run: envtool migrate --undo. What was saved is kept until then."
-            raise InstallError("migrate.restore", message, hint) from error
+            raise RollbackError("migrate.restore", message, hint) from error
         return tuple(left)
 
     def _keep(self, saved: Saved) -> str:

@@ -55,8 +55,8 @@ class Ended:
 def migrate(layout: Layout, wanted: Wanted, reporter: Reporter) -> Ended:
     """Move the project, or go on with it, or undo it. A gate that fails, and Ctrl-C, put everything back.
 
-    Raises BusyError (9), UsageError (``migrate.resume``), InstallError where something cannot be put back; the error of
-    a gate is part of what is returned.
+    Raises BusyError (9), UsageError (``migrate.resume``), RollbackError where something cannot be put back; the
+    error of a gate is part of what is returned.
     """
     if wanted.dry_run:
         return _rehearse(layout, wanted.options, reporter)

@@ -73,7 +73,8 @@ def _last_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def render_summary(record: Mapping[str, Any]) -> str:
     """The record as Markdown, for people: checklist, sizes, the way back, what to tell the team."""
-    lines = ["# Move to CPU-only torch", "", f"{_state(record)} Started {record['started']}"]
+    but = " (but for what is left alone)" if record["left"] else ""
+    lines = ["# Move to CPU-only torch", "", f"{_state(record, but)} Started {record['started']}"]
     lines[-1] += f", ended {record['finished']} (UTC), by envtool {record['envtool']}." if record["finished"] else "."
     lines += ["", "## Checklist", ""]
     for row in record["phases"]:
@@ -94,14 +95,14 @@ def render_summary(record: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _state(record: Mapping[str, Any]) -> str:
+def _state(record: Mapping[str, Any], but: str) -> str:
     return {
         "running": "**Under way.**",
         "done": "**Done.**",
         "partial": "**Done in part**: some phases were left out.",
-        "failed": "**Stopped by a gate.** The environment and all files are as they were.",
-        "interrupted": "**Interrupted.** The environment and all files are as they were.",
-        "undone": "**Undone.** The environment and all files are as they were.",
+        "failed": f"**Stopped by a gate.** The environment and all files are as they were{but}.",
+        "interrupted": f"**Interrupted.** The environment and all files are as they were{but}.",
+        "undone": f"**Undone.** The environment and all files are as they were{but}.",
     }[record["state"]]
 
 
@@ -133,7 +134,7 @@ def _team(record: Mapping[str, Any]) -> list[str]:
     lines += ["", "## For the team", ""]
     lines.append(f"- After pulling: `envtool setup --cpu`{f' (torch {torch})' if torch else ''}.")
     lines.append("- In CI: `envtool setup --cpu --frozen`, and `envtool audit` for new code.")
-    lines.append("- Commit `lockfiles/` and the files that were changed; `.venv` and `.envtool/` stay out of git.")
+    lines.append("- Commit `lockfiles/` and the files that were changed, but not `.venv` and `.envtool/`.")
     if record["facts"].get("spec"):
         lines.append(f"- The app: `envtool bundle {record['facts']['spec']}`.")
     lines.append("- A problem on CPU-only torch: `envtool rollback` first, then look for the cause.")

@@ -14,12 +14,12 @@ from envtool.audit.report import AuditReport
 from envtool.audit.rules import RULES
 from envtool.env.records import layout_for
 from envtool.env.standing import Standing
-from envtool.errors import InstallError, UsageError
+from envtool.errors import ExitCode, InstallError, RollbackError, UsageError
 from envtool.migrate.audit import SETTLED, triage
 from envtool.migrate.journal import Journal, Placed, Saved, journal_text, parse_journal
 from envtool.migrate.models import PHASES, Before, Options, Row
 from envtool.migrate.record import check_names, fresh, read_record, write_record
-from envtool.migrate.transaction import unfinished
+from envtool.migrate.transaction import begin, unfinished
 from envtool.migrate.weights import LOADS
 from envtool.migrate.workflow import STEPS
 from envtool.reports.migration import render_checklist, render_result, render_summary
@@ -97,6 +97,26 @@ def test_what_is_no_journal(text: str, tmp_path: Path) -> None:
     with pytest.raises(InstallError) as caught:
         unfinished(layout)
     assert caught.value.code == "migrate.journal"
+
+
+def test_what_cannot_be_put_back_is_a_rollback_that_failed(tmp_path: Path) -> None:
+    layout = layout_for(tmp_path)
+    layout.state.mkdir()
+    (tmp_path / "a.txt").write_bytes(b"before")
+    transaction = begin(layout)
+    transaction.expect(tmp_path / "a.txt", b"after")
+    (tmp_path / "a.txt").write_bytes(b"after")
+    saved = transaction.stores / "0"
+    saved.rename(tmp_path / "elsewhere")
+    with pytest.raises(RollbackError) as caught:
+        transaction.restore()
+    assert (caught.value.code, caught.value.exit_code) == ("migrate.restore", ExitCode.ROLLBACK)
+    (tmp_path / "elsewhere").rename(saved)
+    again = unfinished(layout)
+    assert again is not None
+    assert again.restore() == ()
+    assert (tmp_path / "a.txt").read_bytes() == b"before"
+    assert not layout.migration.exists()
 
 
 def test_the_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -177,3 +197,5 @@ def test_the_end_and_the_summary() -> None:
     failed = render_summary(record_table("failed"))
     assert "**Stopped by a gate.**" in failed
     assert "For the team" not in failed
+    left = render_summary({**record_table("undone"), "left": ["a.txt: somebody changed it since"]})
+    assert "**Undone.** The environment and all files are as they were (but for what is left alone)." in left
