@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from envtool.audit.models import Finding
@@ -9,6 +10,7 @@ from envtool.audit.report import AuditReport
 
 _WIDTH = 110
 _LEAD = 40
+_CREDENTIALS = re.compile(r"https?://([^/\s'\"<>]+)@", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
@@ -27,7 +29,10 @@ def _visible(char: str) -> str:
 
 
 def excerpt_of(finding: Finding, report: AuditReport) -> list[str]:
-    """The source line of a finding and a line of carets below, made safe to print; nothing for a file without text."""
+    """The source line of a finding and a line of carets below, made safe to print; nothing for a file without text.
+
+    User names and passwords of URLs are left out: what is shown ends in the logs of CI and in reports for a team.
+    """
     source = report.sources.get(finding.path)
     place = finding.location
     lines = report.cache.get(("lines", finding.path))
@@ -39,11 +44,21 @@ def excerpt_of(finding: Finding, report: AuditReport) -> list[str]:
     # Only a window of a long line: a minified file must not fill the screen.
     first = max(0, start - _LEAD) if len(text) > _WIDTH else len(text) - len(text.lstrip())
     last = min(len(text), first + _WIDTH)
-    before, marked = plain(text[first:start]), plain(text[start : min(end, last)])
-    after = plain(text[min(max(end, start), last) : last])
+    shown = _without_credentials(text)
+    before, marked = plain("".join(shown[first:start])), plain("".join(shown[start : min(end, last)]))
+    after = plain("".join(shown[min(max(end, start), last) : last]))
     number = str(place.line)
     pad = " " * len(number)
     return [
         f"{number} | {before}{marked}{after}".rstrip(),
         f"{pad} | {' ' * len(before)}{'^' * max(1, len(marked))}",
     ]
+
+
+def _without_credentials(line: str) -> list[str]:
+    """The characters of a line, each at its index, so that carets keep their place; credentials are four stars."""
+    shown = list(line)
+    for found in _CREDENTIALS.finditer(line):
+        first, end = found.span(1)
+        shown[first:end] = ["****", *[""] * (end - first - 1)]
+    return shown

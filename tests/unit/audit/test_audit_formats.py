@@ -126,3 +126,28 @@ def test_html_escapes_what_files_say(tmp_path):
     html = FORMATS["html"](run_audit(discover([tmp_path], cwd=tmp_path), RULES, AuditOptions()))
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt; \\x1b[0m" in html
+
+
+SECRETS = {
+    "requirements.txt": "--extra-index-url https://ci:hunter2@mirror.example/whl/cu126\ntorch\n",
+    "more-requirements.txt": "torch @ https://t0ken@mirror.example/torch-2.5.0%2Bcu118-cp311-cp311-linux_x86_64.whl\n",
+    "Dockerfile": "FROM python\nENV PIP_EXTRA_INDEX_URL=https://ci:hun@ter2@mirror.example/whl/cu118\n"
+    "RUN pip install --index-url HTTPS://ci:hunter2@mirror.example/whl/cu121 torch\n",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_format_shows_credentials(name, tmp_path):
+    for path, text in SECRETS.items():
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    report = run_audit(discover([tmp_path], cwd=tmp_path), RULES, AuditOptions())
+    assert {finding.path for finding in report.findings} == set(SECRETS)
+    text = FORMATS[name](report)
+    assert not [secret for secret in ("hunter2", "ter2", "t0ken", "ci:") if secret in text]
+    if name == "text":
+        assert "--extra-index-url https://****@mirror.example/whl/cu126" in text
+        rows = text.splitlines()
+        number = next(index for index, row in enumerate(rows) if "RUN pip" in row)
+        line, carets = rows[number : number + 2]
+        assert line.endswith("pip install --index-url HTTPS://****@mirror.example/whl/cu121 torch")
+        assert line[carets.index("^") : carets.rindex("^") + 1] == "torch"
