@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 from pathlib import Path
 
 from envtool.adapters import files
@@ -30,7 +31,7 @@ def find_spec(source: Path, options: SpecOptions) -> tuple[Path, str]:
     spec = source.with_suffix(".spec").absolute()
     text = spec_text(source.name, source.stem, options)
     if spec.is_file() and spec.read_text(encoding="utf-8", errors="replace") != text:
-        hint = f"Build it: envtool bundle {printable(spec.name)}; or remove it to have a new one written."
+        hint = f"Build it: envtool bundle {shlex.quote(printable(spec.name))}; or remove it to have a new one written."
         raise UsageError("bundle.spec-exists", f"{printable(spec.name)} is there, and is yours", hint)
     return spec, text
 
@@ -88,7 +89,7 @@ def spec_text(script: str, name: str, options: SpecOptions) -> str:
     content = "    a.binaries,\n    a.datas,\n" if options.onefile else ""
     exclude = "" if options.onefile else "    exclude_binaries=True,\n"
     text = f"""\
-# Written by envtool bundle, and yours from here on. Build it with: envtool bundle {name}.spec
+# Written by envtool bundle, and yours from here on. Build it with: envtool bundle {shlex.quote(name + ".spec")}
 #
 # torch needs nothing in this file. envtool brings a hook that leaves out what a CPU bundle does not use, keeps the
 # sources that TorchScript reads, and checks torch before the app starts. So do not add here:

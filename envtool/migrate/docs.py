@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pathspec
@@ -50,7 +51,7 @@ def section(facts: dict[str, str], eol: bytes) -> bytes:
         else f"- Set up: `{setup}`",
         "- Back to full torch: `envtool rollback`; forward again: the line above",
         "- Is it CPU-only: `envtool verify`; will new code run on it: `envtool audit`",
-        *([f"- Build the app: `envtool bundle {facts['spec']}`"] if facts["spec"] else []),
+        *([f"- Build the app: `envtool bundle {shlex.quote(facts['spec'])}`"] if facts["spec"] else []),
         "- Newer versions: `envtool lock --upgrade`, then set up again",
         "",
         "Commit `lockfiles/`, but not `.venv` and `.envtool/`: envtool makes them.",

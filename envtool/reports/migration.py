@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -136,7 +137,7 @@ def _team(record: Mapping[str, Any]) -> list[str]:
     lines.append("- In CI: `envtool setup --cpu --frozen`, and `envtool audit` for new code.")
     lines.append("- Commit `lockfiles/` and the files that were changed, but not `.venv` and `.envtool/`.")
     if record["facts"].get("spec"):
-        lines.append(f"- The app: `envtool bundle {record['facts']['spec']}`.")
+        lines.append(f"- The app: `envtool bundle {shlex.quote(record['facts']['spec'])}`.")
     lines.append("- A problem on CPU-only torch: `envtool rollback` first, then look for the cause.")
     return lines
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -180,7 +181,9 @@ def likelihood_of(findings: Sequence[Finding]) -> Likelihood:
 def _not_read(report: AuditReport, prefix: str, files: int) -> Words:
     """Models that are kept out of git are the rule, and no reason to say that there are none."""
     left = unread_models(report) if prefix == "CPU5" and not files else []
-    return ("not read: ", Code(left[0]), "; look at it by ", Code(f"envtool model {left[0]}")) if left else ()
+    if not left:
+        return ()
+    return ("not read: ", Code(left[0]), "; look at it by ", Code(f"envtool model {shlex.quote(left[0])}"))
 
 
 def _mitigation(findings: Sequence[Finding], files: int, checked: bool) -> Words:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 
 from envtool.audit.report import AuditReport
@@ -62,7 +63,7 @@ def _clean(row: Perspective, report: AuditReport) -> Box:
     if not row.checked:
         return Box(what=what, state="open", evidence=("not checked: its rules were deselected",))
     if not row.files and not row.findings and row.prefix == "CPU5" and (left := unread_models(report)):
-        look = ("not read: ", Code(left[0]), "; look at it: ", Code(f"envtool model {left[0]}"))
+        look = ("not read: ", Code(left[0]), "; look at it: ", Code(f"envtool model {shlex.quote(left[0])}"))
         return Box(what=what, state="open", evidence=look)
     if not row.files and not row.findings:
         return Box(what=what, state="not-applicable", evidence=("no such files were read",))

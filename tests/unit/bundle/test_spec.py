@@ -135,3 +135,7 @@ def test_a_new_spec_is_written_whole_or_not_at_all(tmp_path):
         write_spec(spec, text)
     assert caught.value.code == "bundle.spec-write"
     assert {path.name for path in tmp_path.iterdir()} == {"app.py", "app.spec", "other.py", "other.spec"}
+
+
+def test_a_name_with_spaces_is_one_word_of_the_command():
+    assert spec_text("my app.py", "my app", SpecOptions()).splitlines()[0].endswith(": envtool bundle 'my app.spec'")

@@ -37,6 +37,8 @@ def test_the_section_is_replaced_where_it_stands() -> None:
     assert b"2.13.0" not in second
     assert b"`envtool setup --cpu --python 3.10` (torch 2.14.0+cpu" in second
     assert b"`envtool bundle app.spec`" in second
+    spaced = with_section(b"", {**FACTS, "spec": "my app.spec"})
+    assert b"`envtool bundle 'my app.spec'`" in spaced
 
 
 @pytest.mark.parametrize("text", [BEGIN, END, BEGIN + BEGIN + END, END + BEGIN])

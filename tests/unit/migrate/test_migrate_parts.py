@@ -168,6 +168,7 @@ def record_table(state: str) -> dict[str, Any]:
     record = fresh(Options(), Before(torch="2.13.0+cu130", size=4_800_000_000)).ended(state)  # type: ignore[arg-type]
     facts = {
         "torch": "2.13.0+cpu",
+        "spec": "my app.spec",
         "environment_size": 936_600_000,
         "way_back": {"generation": 2, "torch": "2.13.0+cu130", "seconds": 0.5},
     }
@@ -194,6 +195,7 @@ def test_the_end_and_the_summary() -> None:
     assert "\x1b" not in summary
     assert "| environment | 4.8 GB | 936.6 MB |" in summary
     assert "Tried during the move: 0.50 s." in summary
+    assert "- The app: `envtool bundle 'my app.spec'`." in summary
     failed = render_summary(record_table("failed"))
     assert "**Stopped by a gate.**" in failed
     assert "For the team" not in failed
