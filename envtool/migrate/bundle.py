@@ -74,7 +74,8 @@ def bundle(migration: Migration) -> Gate:
 def _remember(migration: Migration, result: BundleResult) -> None:
     """The record of ``envtool bundle``, for the place that the bundle will have: it counts once the bundle is there."""
     path, text = migration.layout.state / NAME, record_text(migration.root, result)
-    migration.expect(path, text.encode())
+    if migration.transaction is not None:
+        migration.transaction.expect(path, text.encode())  # envtool's own folder: it may be a link out of the project
     with contextlib.suppress(OSError):  # only for reports
         files.write_text(path, text)
 
