@@ -39,7 +39,7 @@ Audit = Annotated[
 Strip = Annotated[bool, typer.Option("--strip", help="Strip symbol tables from torch's libraries, and no others.")]
 Dist = Annotated[Path, typer.Option("--dist", metavar="DIR", help="Where the bundle goes.")]
 Python = Annotated[
-    Path | None, typer.Option("--python", metavar="PATH", help="The app's interpreter. Default: .venv's.")
+    Path | None, typer.Option("--python", "-p", metavar="PATH", help="The app's interpreter. Default: .venv's.")
 ]
 Onefile = Annotated[bool, typer.Option("--onefile", help="One file that unpacks itself.", rich_help_panel=_NEW)]
 Windowed = Annotated[bool, typer.Option("--windowed", help="No console (Windows, macOS).", rich_help_panel=_NEW)]

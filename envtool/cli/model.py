@@ -30,7 +30,8 @@ def model(
     ] = FailOn.error,
     load: Annotated[bool, typer.Option("--load", help="Also load and run each model in an environment.")] = False,
     python: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Interpreter or environment for --load (default: .venv).")
+        str | None,
+        typer.Option("--python", "-p", metavar="PATH", help="Interpreter or environment for --load (default: .venv)."),
     ] = None,
     inputs: Annotated[
         list[str] | None,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PythonOption = Annotated[
     Path | None,
     typer.Option(
-        "--python", metavar="PATH", help="Interpreter (or folder) of the environment. Default: the project's."
+        "--python", "-p", metavar="PATH", help="Interpreter (or folder) of the environment. Default: the project's."
     ),
 ]
 PathOption = Annotated[

@@ -1,0 +1,30 @@
+"""What all commands have in common: an option is spelled alike everywhere, and help fits a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from envtool.cli.app import app
+
+COMMANDS: dict[str, Any] = vars(get_command(app))["commands"]
+
+
+def test_an_option_is_spelled_alike_in_every_command() -> None:
+    spellings: dict[str, set[tuple[str, ...]]] = {}
+    for command in COMMANDS.values():
+        for option in command.params:
+            for name in option.opts:
+                if name.startswith("--"):
+                    spellings.setdefault(name, set()).add(tuple(option.opts))
+    assert {"--python", "--json", "--quiet", "--backend"} <= set(spellings)
+    assert {name: found for name, found in spellings.items() if len(found) > 1} == {}
+
+
+def test_the_help_of_every_command_fits_80_columns() -> None:
+    for name in COMMANDS:
+        done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [name, "--help"])
+        assert done.exit_code == 0
+        assert [line for line in done.output.splitlines() if len(line) > 80] == [], name
