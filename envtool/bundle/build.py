@@ -22,6 +22,7 @@ from envtool.reports.escape import printable
 
 INSIDE = Path(__file__).parent / "inside"
 _START = "envtool_start"
+_BUILD_TIMEOUT = 1800.0
 _TRIAL_TIMEOUT = 300.0
 
 
@@ -153,7 +154,7 @@ def _run_pyinstaller(request: BundleRequest, tools: Path, work: Path, *, lean: b
         [tools, "-B", INSIDE / "run_pyinstaller.py", path],
         env=environment,
         cwd=request.spec.parent,
-        timeout=request.timeout,
+        timeout=_BUILD_TIMEOUT,
     )
     log = work / "pyinstaller.log"
     files.write_text(log, done.stdout + done.stderr)

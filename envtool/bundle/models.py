@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from envtool.models import CheckResult, IndexAccess
 
@@ -61,7 +61,6 @@ class BundleRequest:
     is_gpu_library: Callable[[str], bool]
     compare: bool = False
     full_packages: Path | None = None
-    timeout: float = 1800.0
 
     @property
     def name(self) -> str:
@@ -99,7 +98,6 @@ class BundleResult:
     notes: tuple[str, ...] = ()
     default_size: int | None = None
     full_size: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
