@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import Any, Literal
 
 from envtool.env.standing import Standing, read_standing
@@ -60,16 +61,28 @@ def journal_text(journal: Journal) -> str:
 
 
 def parse_journal(text: str) -> Journal:
-    """The journal in a JSON text. Raises ValueError for anything else."""
+    """The journal in a JSON text. Raises ValueError for anything else, and for paths that lead out of the project: a
+    repository from a stranger may hold a journal, and what it names is written and removed."""
     try:
         table: Mapping[str, Any] = json.loads(text)
         if table["schema"] != SCHEMA:
             raise ValueError("written by another version of envtool")
-        return Journal(
+        journal = Journal(
             environment=read_standing(table["environment"]),
             files=tuple(Saved(**{**row, "written": tuple(row["written"])}) for row in table["files"]),
             folders=tuple(str(name) for name in table["folders"]),
             placed=tuple(Placed(**row) for row in table["placed"]),
         )
+        _check_inside(journal)
+        return journal
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a journal: {error!r}") from error
+
+
+def _check_inside(journal: Journal) -> None:
+    names = [*journal.folders, *(name for row in journal.files for name in (row.path, row.store or "0"))]
+    names += [name for row in journal.placed for name in (row.built, row.final, row.aside)]
+    for name in names:
+        path = PurePath(name)
+        if path.anchor or not path.parts or ".." in path.parts:
+            raise ValueError(f"it names {name!r}, which is not in the project")

@@ -19,7 +19,7 @@ from envtool.migrate.audit import SETTLED, triage
 from envtool.migrate.journal import Journal, Placed, Saved, journal_text, parse_journal
 from envtool.migrate.models import PHASES, Before, Options, Row
 from envtool.migrate.record import check_names, fresh, read_record, write_record
-from envtool.migrate.transaction import begin, unfinished
+from envtool.migrate.transaction import begin, tidy, unfinished
 from envtool.migrate.weights import LOADS
 from envtool.migrate.workflow import STEPS
 from envtool.reports.migration import render_checklist, render_result, render_summary
@@ -87,6 +87,34 @@ def test_the_journal_comes_back_as_it_was_written() -> None:
         placed=(Placed(built="b", final="dist/b", aside="dist/.b", had=True),),
     )
     assert parse_journal(journal_text(journal)) == journal
+
+
+@pytest.mark.parametrize("name", ["../a", "a/../../b", "/etc/a", "", "."])
+@pytest.mark.parametrize("where", ["path", "store", "folder", "built", "final", "aside"])
+def test_a_journal_that_leads_out_of_the_project_is_none(name: str, where: str) -> None:
+    if where == "store" and not name:
+        return  # a link, or nothing, has none
+    saved = Saved(path="a", kind="file", state="sha256:1", store="0")
+    placed = Placed(built="b", final="dist/b", aside="dist/.b", had=True)
+    journal = Journal(
+        environment=Standing(kind="absent"),
+        files=(dataclasses.replace(saved, **{where: name}),) if where in ("path", "store") else (saved,),
+        folders=(name,) if where == "folder" else (),
+        placed=(dataclasses.replace(placed, **{where: name}),) if where in ("built", "final", "aside") else (placed,),
+    )
+    with pytest.raises(ValueError, match="not in the project"):
+        parse_journal(journal_text(journal))
+
+
+def test_what_a_journal_names_outside_stays(tmp_path: Path) -> None:
+    layout = layout_for(tmp_path / "project")
+    layout.migration.mkdir(parents=True)
+    (tmp_path / "precious").mkdir()
+    placed = Placed(built="b", final="dist/b", aside="../precious", had=True)
+    text = journal_text(Journal(environment=Standing(kind="absent"), placed=(placed,)))
+    (layout.migration / "committed.json").write_text(text, encoding="utf-8")
+    tidy(layout)
+    assert (tmp_path / "precious").is_dir()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}', '{"schema": 1, "environment": 5}'])
