@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ _NETWORK = {"PIP_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "
 
 FIND_LINKS = os.environ.get("PIP_FIND_LINKS", "")
 """The machine's own find-links, kept before it is dropped: where the official wheel may lie."""
+
+# A shell's background job ignores Ctrl-C, and so would every envtool that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
