@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from envtool.cli.output import JsonOption, QuietOption, run_command
-from envtool.errors import UsageError
+from envtool.errors import NoInputsError, UsageError
 from envtool.models import Outcome, Reporter
 
 _PHASES = "Phases"
@@ -89,6 +89,8 @@ def migrate(
         from envtool.audit.options import check_fail_level
         from envtool.cli.options import open_here
         from envtool.env.records import layout_for
+        from envtool.lock.stage import has_sources
+        from envtool.lock.text import LOCK_TOML
         from envtool.migrate.models import Options
         from envtool.migrate.record import check_names
         from envtool.migrate.workflow import Wanted
@@ -109,6 +111,9 @@ def migrate(
             skip=check_names(skip or (), "--skip"),
         )
         project = open_here()
+        if not (undo or resume or has_sources(project) or (project.lockfiles / LOCK_TOML).is_file()):
+            hint = "Go to the project's folder. A new environment with torch alone: envtool setup --cpu"
+            raise NoInputsError("migrate.nothing", "there is no project to move in this folder", hint)
         layout = layout_for(project.root, project.settings.venv)
         wanted = Wanted(options=options, resume=resume, undo=undo, dry_run=dry_run)
         ended = run(layout, wanted, reporter)

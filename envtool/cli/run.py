@@ -21,7 +21,8 @@ def run(
     As after activating it: its programs come first on PATH, VIRTUAL_ENV is
     set and PYTHONHOME is not. The command takes envtool's place, so signals
     and the exit status are its own; a command that is not found is 127, as in
-    a shell.
+    a shell. A Python program that the environment does not have is taken from
+    the machine, with a warning: it does not see the environment's packages.
 
     \b
     Examples:
@@ -29,15 +30,22 @@ def run(
       envtool run -- pytest -q
     """
 
-    def stage(_: Reporter) -> Outcome:
+    def stage(reporter: Reporter) -> Outcome:
         from envtool.cli.options import open_here
         from envtool.env.records import layout_for
-        from envtool.env.running import NOT_FOUND, run_inside
+        from envtool.env.running import NOT_FOUND, program_elsewhere, run_inside
         from envtool.models import Outcome
         from envtool.reports.tables import clean
 
         project = open_here()
         layout = layout_for(project.root, project.settings.venv)
+        elsewhere = program_elsewhere(layout, command[0], os.environ)
+        if elsewhere is not None:
+            name, path = clean(command[0]), clean(str(elsewhere))
+            where = layout.venv.relative_to(layout.root).as_posix()
+            reporter.warn(
+                f"{name} is not in {where}: this is {path}, which has other packages. Add {name} to the project"
+            )
         status, started = run_inside(layout, command, os.environ)
         error = None
         if not started:

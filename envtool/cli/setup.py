@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -55,7 +56,7 @@ def setup(
 
     Locks if needed, builds the new environment beside the current one, runs
     checks in it, and switches .venv to it in one step. Whatever fails before
-    that changes nothing. A .venv of your own is kept as a generation.
+    that leaves .venv as it was. A .venv of your own is kept as a generation.
     Go back to full torch at any time with: envtool rollback
 
     \b
@@ -88,6 +89,11 @@ def setup(
             targets=target, gpu_packages=gpu_packages, python=python, torch_index=torch_index, find_links=find_links
         )
         layout = layout_for(project.root, project.settings.venv)
+        if Path(sys.prefix).resolve() == layout.venv.resolve():
+            place = layout.venv.relative_to(layout.root).as_posix()
+            reporter.warn(
+                f"envtool runs from {place} and will not be in the new one: give it an environment of its own"
+            )
         wanted = SetupRequest(
             backend=parse_backend(name),
             inputs=o.request_options(

@@ -171,6 +171,9 @@ def _outcome(report: VerifyReport, options: VerifyOptions, environment: str, *, 
     }
     text = render_text(report, environment, seconds=seconds, quiet=quiet)
     if report.ok:
+        if not options.expected.is_cpu:
+            name = options.expected.name
+            text += f"\nIt is {name} torch, as expected here, and not CPU-only: --backend cpu asks for that."
         return Outcome(result=result, text=text)
     first, *others = report.failures
     more = f" ({len(others)} more failed: {', '.join(check.id for check in others)})" if others else ""

@@ -40,6 +40,24 @@ def activated(environment: Path, ambient: Mapping[str, str]) -> dict[str, str]:
     return inside
 
 
+def program_elsewhere(layout: Layout, name: str, ambient: Mapping[str, str]) -> Path | None:
+    """The Python program that a bare name would start although the environment has none of that name.
+
+    It runs with another environment's packages: ``pip`` or ``pytest`` of the machine, where this one has none. None for
+    a program of the environment, a path, and what is no Python script (a shell, make).
+    """
+    found = shutil.which(name, path=activated(layout.venv, ambient)["PATH"]) if os.sep not in name else None
+    if found is None or Path(found).parent == platform.scripts_folder(layout.venv):
+        return None
+    try:
+        with Path(found).open("rb") as file:
+            head = file.read(256)
+    except OSError:
+        return None
+    # Launchers name their interpreter at the top, pyenv's shims name pyenv.
+    return Path(found) if head.startswith(b"#!") and (b"python" in head or b"pyenv" in head) else None
+
+
 def run_inside(layout: Layout, command: Sequence[str], ambient: Mapping[str, str]) -> tuple[int, bool]:
     """Run ``command`` in the environment at ``.venv``: its exit status, and whether it was started at all.
 

@@ -102,18 +102,18 @@ def test_other_causes(text: str, code: str, kind: type[EnvtoolError]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "kind"),
+    ("text", "code", "kind", "start"),
     [
-        ("error: Hash mismatch for `a==1`", "install.hash-mismatch", LockError),
-        ("error: No space left on device (os error 28)", "install.disk-full", InstallError),
-        ("error: something new", "install.failed", InstallError),
+        ("error: Hash mismatch for `a==1`", "install.hash-mismatch", LockError, "installing a: "),
+        ("error: No space left on device (os error 28)", "install.disk-full", InstallError, "the disk is full: "),
+        ("error: something new", "install.failed", InstallError, "installing a: "),
     ],
 )
-def test_failed_installs(text: str, code: str, kind: type[EnvtoolError]) -> None:
+def test_failed_installs(text: str, code: str, kind: type[EnvtoolError], start: str) -> None:
     with pytest.raises(EnvtoolError) as caught:
         raise_install_failure(Completed(args=("uv",), returncode=1, stdout="", stderr=text), "installing a")
     assert (caught.value.code, type(caught.value)) == (code, kind)
-    assert caught.value.message.startswith("installing a: ")
+    assert caught.value.message.startswith(start)
 
 
 def test_wheels_for_other_pythons_on_one_platform() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from envtool.audit.fixes import apply_fixes, plan_fixes, unified_diff
+from envtool.audit.fixes import plan_fixes, unified_diff
 from envtool.audit.models import Edit, Finding, Fix, Location, Source, SourceKind
 
 
@@ -28,15 +28,15 @@ def finding(*edits: tuple[int, int, str], path: str = "requirements.txt", safe: 
 def test_edits_are_exact_and_order_does_not_matter() -> None:
     sources = source("torch==1+cu118\r\n\r\nnumpy==2 # é\r\n")
     found = [finding((18, 26, "numpy==3"), line=3), finding((8, 14, ""), line=1)]
-    assert apply_fixes(sources, found) == {"requirements.txt": "torch==1\r\n\r\nnumpy==3 # é\r\n"}
-    assert apply_fixes(sources, reversed(found)) == apply_fixes(sources, found)
+    assert plan_fixes(sources, found).texts == {"requirements.txt": "torch==1\r\n\r\nnumpy==3 # é\r\n"}
+    assert plan_fixes(sources, reversed(found)).texts == plan_fixes(sources, found).texts
 
 
 def test_unsafe_fixes_only_when_asked() -> None:
     sources = source("torch==1\n")
     unsafe = finding((0, 9, ""), safe=False)
-    assert apply_fixes(sources, [unsafe]) == {}
-    assert apply_fixes(sources, [unsafe], unsafe=True) == {"requirements.txt": ""}
+    assert plan_fixes(sources, [unsafe]).texts == {}
+    assert plan_fixes(sources, [unsafe], unsafe=True).texts == {"requirements.txt": ""}
 
 
 def test_of_two_fixes_on_the_same_text_the_first_is_taken_whole() -> None:
@@ -91,7 +91,7 @@ def test_notebooks_are_left_alone() -> None:
 
 
 def test_an_edit_outside_of_the_text_is_never_made() -> None:
-    assert apply_fixes(source("torch\n"), [finding((0, 99, ""))]) == {}
+    assert plan_fixes(source("torch\n"), [finding((0, 99, ""))]).texts == {}
 
 
 def test_the_diff_can_be_applied() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from envtool.audit.discover import discover
 from envtool.audit.engine import run_audit
-from envtool.audit.fixes import apply_fixes, plan_fixes
+from envtool.audit.fixes import plan_fixes
 from envtool.audit.models import Finding, Source
 from envtool.audit.options import AuditOptions
 from envtool.audit.report import AuditReport
@@ -64,7 +64,7 @@ def test_a_fix_ends_its_finding_and_changes_nothing_else(case: Path, tmp_path: P
         assert {line for number, line in enumerate(lines, 1) if number not in touched} <= kept | set(text.splitlines())
     after = report_on(folder, code)
     assert len(after.findings) == len(before.findings) - len(mended)
-    assert apply_fixes(after.sources, after.findings, unsafe=True) == {}
+    assert plan_fixes(after.sources, after.findings, unsafe=True).texts == {}
 
 
 def test_no_rule_fails_on_what_is_not_what_its_name_says(tmp_path: Path) -> None:

@@ -172,3 +172,25 @@ def test_run_without_an_environment_says_how_to_make_one(tmp_path: Path) -> None
     assert done.returncode == 2
     assert "error[env.missing]" in done.stderr
     assert "envtool setup --cpu" in done.stderr
+
+
+def test_run_warns_of_a_python_program_from_elsewhere(chain: Layout, tmp_path: Path) -> None:
+    """pip or pytest of the machine does not see the environment's packages; a shell script is none of our business."""
+    bin_ = tmp_path / "elsewhere"
+    bin_.mkdir()
+    for name, shebang in (("pytool", f"#!{sys.executable}\nprint('ran')\n"), ("shtool", "#!/bin/sh\necho ran\n")):
+        (bin_ / name).write_text(shebang, encoding="utf-8")
+        (bin_ / name).chmod(0o755)
+    path = os.pathsep.join([str(bin_), os.environ["PATH"]])
+    warned = call(chain.root, "run", "--", "pytool", PATH=path)
+    assert (warned.returncode, warned.stdout) == (0, "ran\n")
+    assert f"pytool is not in .venv: this is {bin_ / 'pytool'}" in warned.stderr
+    for command in ("shtool", str(bin_ / "pytool")):
+        silent = call(chain.root, "run", "--", command, PATH=path)
+        assert (silent.returncode, silent.stdout, silent.stderr) == (0, "ran\n", "")
+
+
+def test_migrate_where_there_is_no_project(tmp_path: Path) -> None:
+    done = call(tmp_path, "migrate", "--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (3, "migrate.nothing")
+    assert list(tmp_path.iterdir()) == []

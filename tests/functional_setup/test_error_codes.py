@@ -1,0 +1,49 @@
+"""Errors that no other test meets, each seen once: exit code, code, and a next step."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from place import Place
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "code"),
+    [
+        (["lock", "--upgrade-package", "nothing-of-this-name"], 4, "lock.upgrade"),
+        (["setup", "--cpu", "--in-place", "--plain", "--python", sys.executable], 2, "in-place.plain"),
+        (["verify", "--static", "--path", ".", "--junit", "requirements.txt/report.xml"], 2, "verify.junit"),
+        (["migrate", "--resume", "--undo"], 2, "usage.migrate"),
+        (["audit", "--format", "pdf"], 2, "audit.format"),
+        (["audit", "-o", "report.pdf"], 2, "audit.format"),
+        (["audit", "-o", "requirements.txt/report.md"], 2, "audit.output"),
+        (["audit", "--unsafe-fixes"], 2, "audit.unsafe-fixes"),
+    ],
+)
+def test_wrong_words(place: Place, words: list[str], exit_code: int, code: str) -> None:
+    if words[0] == "lock":
+        assert place.call("lock").code == 0
+    done = place.call(*words, "--json")
+    assert (done.code, done.error["code"]) == (exit_code, code)
+    assert done.error["hint"]
+
+
+def test_no_environment_to_run_in(place: Place) -> None:
+    done = place.call("run", "--", "python")
+    assert (done.code, done.out) == (2, "")
+    assert "error[env.missing]" in done.err
+    assert "envtool setup --cpu" in done.err
+
+
+def test_a_lock_for_others(place: Place) -> None:
+    """In a folder that holds nothing but a lock, and that one for another platform."""
+    assert place.call("lock").code == 0
+    for name in ("requirements.txt", "pyproject.toml"):
+        (place.root / name).unlink()
+    table = place.root / "lockfiles" / "lock.toml"
+    table.write_text(table.read_text(encoding="utf-8").replace("linux-x86_64", "macos-arm64"), encoding="utf-8")
+    done = place.call("setup", "--cpu", "--frozen", "--json")
+    assert (done.code, done.error["code"]) == (5, "lock.target")
+    assert done.error["hint"].startswith("Lock it: envtool lock --target linux-")
+    assert not place.venv.exists()
