@@ -62,7 +62,7 @@ def prune(
             done.freed,
             dry_run=dry_run,
         )
-        return Outcome(result=result, text=_text(done, dry_run=dry_run))
+        return Outcome(result=result, text=_text(done, dry_run=dry_run, everything=all_))
 
     run_command("prune", stage, as_json=json, quiet=quiet)
 
@@ -71,7 +71,7 @@ def _result(removed: object, kept: object, freed: int, *, dry_run: bool) -> dict
     return {"removed": removed, "kept": kept, "freed": freed, "dry_run": dry_run}
 
 
-def _text(done: Pruned, *, dry_run: bool) -> str:
+def _text(done: Pruned, *, dry_run: bool, everything: bool) -> str:
     from envtool.reports.tables import clean, size
 
     verb = "would remove" if dry_run else "removed"
@@ -82,5 +82,5 @@ def _text(done: Pruned, *, dry_run: bool) -> str:
     if done.removed:
         lines.append(f"{'would free' if dry_run else 'freed'} {size(done.freed)}")
     else:
-        lines.append("Nothing to remove.")
+        lines.append("Nothing to remove." + ("" if everything else " With --all, only the current one stays."))
     return "\n".join(lines)

@@ -77,6 +77,7 @@ class FamilySource:
         names = ", ".join(sorted({candidate.filename for candidate in usable}))
         where = f"{redact(self.index)} cannot be reached: using {names} from find-links"
         cover = f"this lock covers {self.grid.host} with Python {self.grid.primary} only"
+        cover += "; where the index answers, lock for all: envtool lock --upgrade"
         self.notes += [Note(code="torch-index.find-links", message=where), Note(code="lock.narrow", message=cover)]
 
     def digest(self, file: Candidate, reporter: Reporter) -> str | None:
