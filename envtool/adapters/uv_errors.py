@@ -10,7 +10,8 @@ from envtool.errors import InstallError, LockError, ResolutionError, Unsatisfiab
 from envtool.models import Completed
 
 UNREACHABLE_HINT = (
-    "It is named in the requirement files, or in the configuration of uv or pip: mend it there, or try again."
+    "It is named by UV_DEFAULT_INDEX or PIP_INDEX_URL, in the requirement files, or in the configuration of uv or pip: "
+    "mend it there, or try again."
 )
 """Where an index comes from that is not the PyTorch one."""
 
@@ -40,7 +41,7 @@ def check_resolved(done: Completed) -> None:
     if build or "build backend returned an error" in text:
         raise _build_failure(build[1] if build else "", text)
     _check_surroundings(text)
-    folder = re.search(r"Failed to read `--find-links` directory: (\S+)", text)
+    folder = re.search(r"Failed to read\s+`--find-links`\s+directory:\s+(\S+)", text)  # uv breaks long lines
     if folder:
         message = f"the find-links folder {folder[1]} cannot be read"
         hint = "Create it, or take it out of the requirement files, the settings, or the configuration of uv or pip."

@@ -166,7 +166,7 @@ def test_the_default_index_cannot_be_reached(place: Place, tmp_path: Path) -> No
     nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_CACHE_DIR": str(tmp_path / "another-cache")}
     done = place.setup("--cpu", "--json", **nowhere)
     assert (done.code, done.error["code"]) == (6, "network.unreachable")
-    assert "Failed to fetch: http://127.0.0.1:9/simple/leaf/" in done.error["message"]
+    assert "an index cannot be reached: http://127.0.0.1:9/simple/leaf/ (" in done.error["message"]
     assert "UV_DEFAULT_INDEX" in done.error["hint"]
 
 
