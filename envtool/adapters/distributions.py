@@ -57,28 +57,36 @@ def stash(paths: Iterable[Path], folder: Path) -> None:
 
 
 def stashed(folder: Path) -> list[Path]:
-    """Where the files that lie in a stash now came from."""
-    try:
-        listed = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    return [Path(name) for number, name in enumerate(listed) if platform.exists(folder / str(number))]
+    """Where the files that lie in a stash now came from. Raises OSError, InstallError (``in-place.record``)."""
+    return [origin for _, origin in _kept(folder)]
 
 
 def restore(folder: Path) -> int:
-    """Put every stashed file back where it was; the number of files. Safe to call again after an interruption."""
+    """Put every stashed file back where it was; the number of files. Safe to call again after an interruption.
+
+    Raises OSError, InstallError (``in-place.record``).
+    """
+    kept = _kept(folder)
+    for path, origin in kept:
+        files.make_folder(origin.parent)
+        files.move(path, origin)
+    return len(kept)
+
+
+def _kept(folder: Path) -> list[tuple[Path, Path]]:
+    """The files in a stash and where they came from. Without a list nothing was moved: it is written first."""
+    manifest = folder / _MANIFEST
     try:
-        listed = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return 0
-    count = 0
-    for number, name in enumerate(listed):
-        kept = folder / str(number)
-        if kept.exists() or kept.is_symlink():
-            files.make_folder(Path(name).parent)
-            files.move(kept, Path(name))
-            count += 1
-    return count
+        listed = json.loads(manifest.read_text(encoding="utf-8"))
+        if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+            raise ValueError("no list of paths")
+    except FileNotFoundError:
+        return []
+    except (ValueError, RecursionError) as error:
+        hint = f"The files beside it are those that it lists, by number: put them back by hand and remove {folder}."
+        raise InstallError("in-place.record", f"{manifest} cannot be read: {error}", hint) from None
+    pairs = ((folder / str(number), Path(name)) for number, name in enumerate(listed))
+    return [(path, origin) for path, origin in pairs if platform.exists(path)]
 
 
 def remove_files(paths: Iterable[Path]) -> None:

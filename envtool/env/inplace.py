@@ -16,6 +16,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from envtool.adapters import platform
 from envtool.adapters.process import run
 from envtool.env import generations as chain
 from envtool.env import undo
@@ -27,7 +28,7 @@ from envtool.env.plan import Plan, changes, check_space
 from envtool.env.setup import SetupRequest, Steps, raise_failure
 from envtool.env.verify import VerifyOptions, verify_environment
 from envtool.errors import InstallError, UsageError
-from envtool.lock.project import Interpreter
+from envtool.lock.project import Interpreter, choose_interpreter
 from envtool.lock.stage import write_lock
 from envtool.lock.workspace import Project
 from envtool.models import Layout, Note, Pin, Reporter, VerifyReport
@@ -43,6 +44,11 @@ class _Place:
     scripts: Path
     prefix: Path
     before: Mapping[str, str]
+
+    @property
+    def folders(self) -> tuple[Path, Path, Path]:
+        """Where its files are."""
+        return self.site_packages, self.scripts, self.prefix
 
 
 def set_up_in_place(project: Project, layout: Layout, wanted: SetupRequest, reporter: Reporter) -> SetupResult:
@@ -63,8 +69,10 @@ def set_up_in_place(project: Project, layout: Layout, wanted: SetupRequest, repo
         for sentence in chain.recover(layout):
             reporter.note(sentence)
         folder = layout.state / undo.STASH
-        if folder.is_dir():
-            _put_back(undo.read_before(layout), folder)
+        if platform.exists(folder):
+            place = _look(choose_interpreter(project))
+            before = undo.read_before(layout, place.interpreter.path, place.folders)
+            _put_back(before, folder)
             reporter.note("an earlier in-place setup was interrupted: what was there is back")
         return _set_up(steps)
 
@@ -94,6 +102,8 @@ def _set_up(steps: Steps) -> SetupResult:
     before = undo.Before(
         python=str(place.interpreter.path),
         site_packages=str(place.site_packages),
+        scripts=str(place.scripts),
+        prefix=str(place.prefix),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         names=tuple(sorted({*change, *leftovers, *own})),
         versions=dict(place.before),

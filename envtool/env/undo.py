@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from envtool.adapters import distributions, files
+from envtool.adapters import distributions, files, platform
 from envtool.errors import InstallError
 from envtool.models import Layout
 
@@ -30,10 +31,17 @@ class Before:
 
     python: str
     site_packages: str
+    scripts: str
+    prefix: str
     created: str
     names: tuple[str, ...]
     versions: dict[str, str]
     listing: frozenset[str]
+
+    @property
+    def places(self) -> tuple[str, str, str]:
+        """The folders of the environment: nothing outside of them is moved or removed."""
+        return self.site_packages, self.scripts, self.prefix
 
 
 def write_before(layout: Layout, before: Before) -> None:
@@ -46,16 +54,41 @@ def write_before(layout: Layout, before: Before) -> None:
         raise InstallError("env.state", message, "Free some disk space, or make the folder writable.") from error
 
 
-def read_before(layout: Layout) -> Before:
-    """Read it. Raises InstallError (``in-place.record``)."""
+def read_before(layout: Layout, python: Path, places: Iterable[Path]) -> Before:
+    """Read it, for the interpreter that is to be changed now and the folders that it leads to.
+
+    A repository from a stranger may hold such a record, and what it names is moved and removed: it counts only for the
+    environment that the user has named. Raises InstallError (``in-place.record``, ``in-place.other``).
+    """
+    folder = layout.state / STASH
+    hint = f"What it moved lies in {folder}, listed in moved.json. To go on without it, move that folder away."
+    if not platform.is_folder(folder):
+        raise InstallError("in-place.record", f"{folder} is no folder: envtool did not make it", "Move it away.")
     try:
-        table = json.loads((layout.state / RECORD).read_text(encoding="utf-8"))
-        names, listing = tuple(table.pop("names")), frozenset(table.pop("listing"))
-        return Before(names=names, listing=listing, **table)
-    except (OSError, ValueError, KeyError, TypeError):
+        before = _parse((layout.state / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         message = "an in-place setup was interrupted and its record cannot be read"
-        hint = f"What it moved lies in {layout.state / STASH}, listed in moved.json."
         raise InstallError("in-place.record", message, hint) from None
+    if [Path(text).resolve() for text in before.places] == [place.resolve() for place in places]:
+        return before
+    if not Path(before.python).exists():
+        message = f"an in-place setup of {before.python} was interrupted, and that interpreter is not there"
+    elif before.python == str(python):
+        message = f"the record of an interrupted in-place setup names other folders than {python} has"
+    else:
+        given = shlex.quote(before.python)
+        message = f"an in-place setup of another interpreter was interrupted here: {before.python}"
+        hint = f"If you began it, put its packages back first: the same command with --python {given}. {hint}"
+    raise InstallError("in-place.other", message, hint)
+
+
+def _parse(text: str) -> Before:
+    table = json.loads(text)
+    names, listing = tuple(table.pop("names")), frozenset(table.pop("listing"))
+    versions = dict(table.pop("versions"))
+    if not all(isinstance(item, str) for item in (*names, *listing, *table.values())):
+        raise TypeError("not a record")
+    return Before(names=names, listing=listing, versions=versions, **table)
 
 
 def list_files(site_packages: Path, scripts: Path) -> frozenset[str]:
@@ -67,20 +100,29 @@ def list_files(site_packages: Path, scripts: Path) -> frozenset[str]:
 
 
 def stash(before: Before, folder: Path) -> None:
-    """Move the files of the distributions that are to change aside. Raises InstallError (``in-place.no-record``)."""
+    """Move the files of the distributions that are to change aside.
+
+    Raises InstallError (``in-place.no-record``, ``in-place.outside``); then nothing was moved.
+    """
     paths: list[Path] = []
     for name in before.names:
         found = distributions.find_distribution(Path(before.site_packages), name)
         if found is not None:
             paths += distributions.recorded_files(found)
+    _check_inside(before, paths)
     distributions.stash(dict.fromkeys(paths), folder)
     _remove_empty(Path(before.site_packages), map(str, paths))
 
 
 def undo(before: Before, folder: Path) -> None:
-    """Remove what came, put back what went. Safe to call again after an interruption. Raises OSError."""
+    """Remove what came, put back what went. Safe to call again after an interruption.
+
+    Raises OSError, and InstallError (``in-place.record``, ``in-place.outside``) before anything was changed.
+    """
     site = Path(before.site_packages)
-    moved = {str(path) for path in distributions.stashed(folder)}
+    stashed = distributions.stashed(folder)
+    _check_inside(before, stashed)
+    moved = {str(path) for path in stashed}
     came = {
         str(path)
         for name in before.names
@@ -88,7 +130,9 @@ def undo(before: Before, folder: Path) -> None:
         for path in distributions.recorded_files(found)
     }
     came |= _unfinished(before, site, {*moved, *came})
-    distributions.remove_files(Path(path) for path in came if path in moved or path not in before.listing)
+    ours = [Path(path) for path in came if path in moved or path not in before.listing]
+    outside = _outside(before, ours)
+    distributions.remove_files(path for path in ours if path.parent not in outside)
     distributions.restore(folder)
     _remove_empty(site, {*moved, *came})
     files.remove_tree(folder)
@@ -97,6 +141,20 @@ def undo(before: Before, folder: Path) -> None:
 def finish(folder: Path) -> None:
     """The new packages stand: let the old ones go. Raises OSError."""
     files.remove_tree(folder)
+
+
+def _outside(before: Before, paths: Iterable[Path]) -> set[Path]:
+    """The folders of files that are not the environment's, whatever links and ``..`` their paths go through."""
+    roots = [Path(text).resolve() for text in before.places]
+    folders = {path.parent for path in paths}
+    return {folder for folder in folders if not any(folder.resolve().is_relative_to(root) for root in roots)}
+
+
+def _check_inside(before: Before, paths: Iterable[Path]) -> None:
+    for folder in sorted(_outside(before, paths)):
+        message = f"{folder} does not lie in the environment {before.prefix}: files there are left alone"
+        hint = "Remove the package that has them with the tool that installed it, or use a virtual environment."
+        raise InstallError("in-place.outside", message, hint)
 
 
 def _unfinished(before: Before, site: Path, known: Iterable[str]) -> set[str]:

@@ -184,3 +184,110 @@ def test_a_local_project(place: Place, prefix: Path) -> None:
     assert tree(prefix) == before
     place.done(*in_place(place, prefix, "--check", "python -c 'import my_app'"))
     assert place.done(*in_place(place, prefix)).out.startswith("already satisfied: ")
+
+
+def interrupted(place: Place, prefix: Path, **changes: object) -> Path:
+    """A project with the traces of an in-place setup that was killed, as a stranger could write them."""
+    record = {
+        "python": str(prefix / "bin/python"),
+        "site_packages": str(place.packages(prefix)),
+        "scripts": str(prefix / "bin"),
+        "prefix": str(prefix),
+        "created": "2026-11-25T08:00:00+00:00",
+        "names": ["torch"],
+        "versions": {},
+        "listing": [],
+        **changes,
+    }
+    place.write(".envtool/in-place.json", json.dumps(record))
+    place.write(".envtool/in-place/moved.json", "[]")
+    return place.root / ".envtool/in-place"
+
+
+def refused(place: Place, prefix: Path, *folders: Path) -> tuple[int, str, str, str]:
+    """What the next in-place setup says; it must not have touched anything."""
+    before = [tree(folder) for folder in (prefix, place.root / ".envtool/in-place", *folders)]
+    done = place.setup(*in_place(place, prefix, "--json"))
+    assert [tree(folder) for folder in (prefix, place.root / ".envtool/in-place", *folders)] == before
+    error = done.error
+    return done.code, error["code"], error["message"], error["hint"]
+
+
+LIES = "What it moved lies in {}, listed in moved.json. To go on without it, move that folder away."
+
+
+def test_a_record_of_another_environment_is_refused(place: Place, prefix: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", other], check=True)
+    stash = interrupted(place, other)
+    lies = LIES.format(stash)
+    assert refused(place, prefix, other) == (
+        6,
+        "in-place.other",
+        f"an in-place setup of another interpreter was interrupted here: {other}/bin/python",
+        f"If you began it, put its packages back first: the same command with --python {other}/bin/python. {lies}",
+    )
+    stash = interrupted(place, prefix, site_packages=str(place.packages(other)))
+    assert refused(place, prefix, other) == (
+        6,
+        "in-place.other",
+        f"the record of an interrupted in-place setup names other folders than {prefix}/bin/python has",
+        lies,
+    )
+    stash = interrupted(place, prefix, python="/nowhere/python", scripts="/nowhere")
+    assert refused(place, prefix) == (
+        6,
+        "in-place.other",
+        "an in-place setup of /nowhere/python was interrupted, and that interpreter is not there",
+        lies,
+    )
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_stash_that_leads_out_of_the_environment_is_refused(
+    place: Place, prefix: Path, tmp_path: Path, link: bool
+) -> None:
+    home = tmp_path / "somebody"
+    home.mkdir()
+    aim = home
+    if link:
+        aim = place.packages(prefix) / "looks-inside"
+        aim.symlink_to(home)
+    stash = interrupted(place, prefix)
+    (stash / "0").write_text("evil\n")
+    (stash / "moved.json").write_text(json.dumps([f"{aim}/.profile"]))
+    assert refused(place, prefix, home)[:3] == (
+        6,
+        "in-place.outside",
+        f"{aim} does not lie in the environment {prefix}: files there are left alone",
+    )
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[1]"])
+def test_a_damaged_list_of_what_was_moved(place: Place, prefix: Path, text: str) -> None:
+    stash = interrupted(place, prefix)
+    (stash / "0").write_text("x = 1\n")
+    (stash / "moved.json").write_text(text)
+    code, name, message, _ = refused(place, prefix)
+    assert (code, name) == (6, "in-place.record")
+    assert message.startswith(f"{stash}/moved.json cannot be read: ")
+
+
+def test_a_stash_that_is_a_link(place: Place, prefix: Path, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    interrupted(place, prefix).rename(away)
+    stash = place.root / ".envtool/in-place"
+    stash.symlink_to(away)
+    message = f"{stash} is no folder: envtool did not make it"
+    assert refused(place, prefix, away) == (6, "in-place.record", message, "Move it away.")
+
+
+def test_a_package_that_lists_files_elsewhere_is_not_moved(place: Place, prefix: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine\n")
+    record = next(place.packages(prefix).glob("torch-*.dist-info/RECORD"))
+    record.write_text(record.read_text() + "../../../../notes.txt,,\n")
+    before = tree(tmp_path, "project", "uv-cache", "home")
+    done = place.setup(*in_place(place, prefix, "--json"))
+    assert (done.code, done.error["code"]) == (6, "in-place.outside")
+    assert tree(tmp_path, "project", "uv-cache", "home") == before
+    assert not (place.root / ".envtool/in-place").exists()

@@ -74,9 +74,11 @@ def test_refused(
     assert layout.venv.resolve() == layout.generation(4).resolve()
 
 
-def test_a_record_in_place_that_cannot_be_read(layout: Layout) -> None:
-    (layout.state / undo.RECORD).write_text("{", encoding="utf-8")
+@pytest.mark.parametrize("text", ["{", "[]", '{"names": 5}', '{"names": [1], "listing": [], "versions": {}}'])
+def test_a_record_in_place_that_cannot_be_read(layout: Layout, text: str) -> None:
+    (layout.state / undo.STASH).mkdir()
+    (layout.state / undo.RECORD).write_text(text, encoding="utf-8")
     with pytest.raises(EnvtoolError) as caught:
-        undo.read_before(layout)
+        undo.read_before(layout, Path("python"), ())
     assert (caught.value.code, caught.value.exit_code) == ("in-place.record", ExitCode.INSTALL)
     assert undo.STASH in caught.value.hint
