@@ -108,6 +108,7 @@ def _set_up(steps: Steps) -> SetupResult:
         names=tuple(sorted({*change, *leftovers, *own})),
         versions=dict(place.before),
         listing=undo.list_files(place.site_packages, place.scripts),
+        folders=undo.list_folders(place.site_packages),
     )
     folder = layout.state / undo.STASH
     undo.write_before(layout, before)
@@ -135,7 +136,8 @@ def _put_back(before: undo.Before, folder: Path) -> None:
     try:
         undo.undo(before, folder)
     except OSError as error:
-        message = f"cannot put back what was there: {error.strerror or error}: {error.filename or folder}"
+        where = error.filename2 or error.filename or folder
+        message = f"cannot put back what was there: {error.strerror or error}: {where}"
         hint = f"Make it writable and run the command again: what was moved is safe in {folder}."
         raise InstallError("in-place.undo", message, hint) from error
 

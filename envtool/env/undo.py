@@ -27,7 +27,10 @@ RECORD = "in-place.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Before:
-    """An environment before an in-place setup. ``names``: the distributions to change, add or remove."""
+    """An environment before an in-place setup. ``names``: the distributions to change, add or remove.
+
+    ``listing``: the paths of the files that were there; ``folders``: those of the folders below site-packages.
+    """
 
     python: str
     site_packages: str
@@ -37,6 +40,7 @@ class Before:
     names: tuple[str, ...]
     versions: dict[str, str]
     listing: frozenset[str]
+    folders: frozenset[str]
 
     @property
     def places(self) -> tuple[str, str, str]:
@@ -46,7 +50,7 @@ class Before:
 
 def write_before(layout: Layout, before: Before) -> None:
     """Write it down. Raises InstallError (``env.state``)."""
-    table = {**asdict(before), "listing": sorted(before.listing)}
+    table = {**asdict(before), "listing": sorted(before.listing), "folders": sorted(before.folders)}
     try:
         files.write_text(layout.state / RECORD, json.dumps(table, indent=1) + "\n")
     except OSError as error:
@@ -84,11 +88,11 @@ def read_before(layout: Layout, python: Path, places: Iterable[Path]) -> Before:
 
 def _parse(text: str) -> Before:
     table = json.loads(text)
-    names, listing = tuple(table.pop("names")), frozenset(table.pop("listing"))
-    versions = dict(table.pop("versions"))
-    if not all(isinstance(item, str) for item in (*names, *listing, *table.values())):
+    names, versions = tuple(table.pop("names")), dict(table.pop("versions"))
+    listing, folders = frozenset(table.pop("listing")), frozenset(table.pop("folders"))
+    if not all(isinstance(item, str) for item in (*names, *listing, *folders, *table.values())):
         raise TypeError("not a record")
-    return Before(names=names, listing=listing, versions=versions, **table)
+    return Before(names=names, listing=listing, folders=folders, versions=versions, **table)
 
 
 def list_files(site_packages: Path, scripts: Path) -> frozenset[str]:
@@ -97,6 +101,12 @@ def list_files(site_packages: Path, scripts: Path) -> frozenset[str]:
     for folder, _, names in os.walk(site_packages):
         found += [os.path.join(folder, name) for name in names]  # noqa: PTH118 - tens of thousands of names
     return frozenset(found)
+
+
+def list_folders(site_packages: Path) -> frozenset[str]:
+    """Every folder below site-packages."""
+    walk = os.walk(site_packages)
+    return frozenset(os.path.join(top, name) for top, names, _ in walk for name in names)  # noqa: PTH118 - as above
 
 
 def stash(before: Before, folder: Path) -> None:
@@ -133,8 +143,8 @@ def undo(before: Before, folder: Path) -> None:
     ours = [Path(path) for path in came if path in moved or path not in before.listing]
     outside = _outside(before, ours)
     distributions.remove_files(path for path in ours if path.parent not in outside)
+    _remove_new_folders(before, site)
     distributions.restore(folder)
-    _remove_empty(site, {*moved, *came})
     files.remove_tree(folder)
 
 
@@ -184,6 +194,14 @@ def _top(path: str, site: Path) -> str | None:
         return Path(path).relative_to(site).parts[0]
     except (ValueError, IndexError):
         return None
+
+
+def _remove_new_folders(before: Before, site: Path) -> None:
+    """Empty folders that were not there before; an earlier attempt, which was stopped, may have emptied them."""
+    for top, _, _ in os.walk(site, topdown=False):
+        folder = Path(top)
+        if folder != site and top not in before.folders and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _remove_empty(site: Path, paths: Iterable[str]) -> None:

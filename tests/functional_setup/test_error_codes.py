@@ -47,3 +47,15 @@ def test_a_lock_for_others(place: Place) -> None:
     assert (done.code, done.error["code"]) == (5, "lock.target")
     assert done.error["hint"].startswith("Lock it: envtool lock --target linux-")
     assert not place.venv.exists()
+
+
+def test_a_way_back_that_was_never_locked(place: Place) -> None:
+    """A rollback takes the lock as it is, and this one has no full torch."""
+    assert place.call("lock", "--backend", "cpu").code == 0
+    done = place.call("rollback", "--json")
+    assert (done.code, done.error["code"]) == (5, "lock.backend")
+    assert done.error["message"] == "lockfiles/ holds no torch-full.txt"
+    assert done.error["hint"] == "Lock it: envtool lock --backend full"
+    assert not place.venv.exists()
+    assert place.call("lock", "--backend", "full").code == 0
+    assert place.call("rollback", "--dry-run").code == 0

@@ -118,6 +118,27 @@ def test_a_failing_step_puts_everything_back(place: Place, prefix: Path, step: s
     assert not (place.root / ".envtool/in-place").exists()
 
 
+def test_what_cannot_be_put_back_is_safe(place: Place, prefix: Path, tmp_path: Path) -> None:
+    """The disk fails in the middle of the way back: nothing is lost, and the next command ends the work."""
+    before = tree(prefix)
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    code = "import errno, envtool.adapters.files as files\nmove = files.move\n"
+    code += "def failing(source, target):\n    if target.name == 'old.py':\n"
+    code += "        raise OSError(errno.EIO, 'Input/output error', str(source), None, str(target))\n"
+    code += "    move(source, target)\nfiles.move = failing\n"
+    (hook / "sitecustomize.py").write_text(code)
+    words = in_place(place, prefix, "--check", "python -c 'raise SystemExit(1)'", "--json")
+    done = place.setup(*words, PYTHONPATH=f"{hook}:{place.environment['PYTHONPATH']}")
+    assert (done.code, done.error["code"]) == (6, "in-place.undo"), done.out
+    assert done.error["message"].startswith("cannot put back what was there: Input/output error: ")
+    assert done.error["message"].endswith("/leaf/old.py")
+    assert str(place.root / ".envtool/in-place") in done.error["hint"]
+    done = place.setup(*words)
+    assert (done.code, done.error["code"]) == (7, "check.failed"), done.out
+    assert tree(prefix) == before
+
+
 def test_no_record_is_a_clear_error(place: Place, prefix: Path) -> None:
     next(place.packages(prefix).glob("torch-*.dist-info/RECORD")).unlink()
     before = tree(prefix)
@@ -197,6 +218,7 @@ def interrupted(place: Place, prefix: Path, **changes: object) -> Path:
         "names": ["torch"],
         "versions": {},
         "listing": [],
+        "folders": [],
         **changes,
     }
     place.write(".envtool/in-place.json", json.dumps(record))

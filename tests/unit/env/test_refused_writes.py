@@ -15,6 +15,7 @@ from envtool.env.generations import activate
 from envtool.env.pruning import prune
 from envtool.env.records import layout_for, write_record
 from envtool.env.recovery import recover
+from envtool.env.standing import Standing, stand_again, standing
 from envtool.errors import EnvtoolError, ExitCode
 from envtool.models import Generation, Layout
 
@@ -72,6 +73,22 @@ def test_refused(
     assert "Read-only file system" in caught.value.message
     assert caught.value.hint
     assert layout.venv.resolve() == layout.generation(4).resolve()
+
+
+@pytest.mark.parametrize("name", ["point", "remove_link"])
+def test_what_stood_there_cannot_come_back(layout: Layout, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    before = standing(layout) if name == "point" else Standing(kind="absent")
+    activate(layout, record(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(platform, name, refuse)
+        with pytest.raises(EnvtoolError) as caught:
+            stand_again(layout, before)
+    assert (caught.value.code, caught.value.exit_code) == ("env.restore", ExitCode.ROLLBACK)
+    assert caught.value.message == ".venv cannot be put back: Read-only file system"
+    assert caught.value.hint
+    assert layout.venv.resolve() == layout.generation(2).resolve()
+    assert stand_again(layout, before) == ""
+    assert platform.exists(layout.venv) == (name == "point")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"names": 5}', '{"names": [1], "listing": [], "versions": {}}'])
