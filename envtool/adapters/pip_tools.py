@@ -18,11 +18,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from envtool.adapters.empty_wheel import write_empty_wheel
+from envtool.adapters.pip_errors import check_compiled
 from envtool.adapters.process import clean_environment, run
 from envtool.adapters.requirements import parse_requirements
-from envtool.adapters.uv_errors import UNREACHABLE_HINT
-from envtool.errors import InstallError, ResolutionError, UnsatisfiableError, UsageError
-from envtool.models import Artifact, Completed, IndexAccess, Problem, Resolved
+from envtool.errors import UsageError
+from envtool.models import Artifact, IndexAccess, Problem, Resolved
 
 _STAND_IN = "99999+envtool.left.out"
 """pip cannot override a requirement: the version of a stand-in has to satisfy ``>=``; an upper bound excludes it."""
@@ -74,7 +74,7 @@ def resolve(problem: Problem) -> tuple[Resolved, ...]:
         arguments += ["--no-header", "--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"]
         arguments += ["--no-emit-options", "--annotation-style", "line", "--resolver", "backtracking", "--no-config"]
         done = run(arguments, env=_environment(problem.access, wheels), cwd=folder)
-        _check(done, folder)
+        check_compiled(done, str(folder), tuple(problem.stand_ins))
         return _read(output.read_text(encoding="utf-8"))
 
 
@@ -114,20 +114,3 @@ def _via(text: str) -> dict[str, tuple[str, ...]]:
             names = [part.strip() for part in comment[1].split(",")]
             found[current] = tuple(sorted(part for part in names if re.fullmatch(r"[A-Za-z0-9._-]+", part)))
     return found
-
-
-def _check(done: Completed, folder: Path) -> None:
-    if done.returncode == 0:
-        return
-    text = f"{done.stdout}\n{done.stderr}".replace(str(folder), "").strip()
-    text = re.sub(r"(https?://)[^/\s@]+@", r"\1", text)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = [line.removeprefix("ERROR: ") for line in lines if not line.startswith(("WARNING", "Traceback", "File "))]
-    if re.search(
-        r"ResolutionImpossible|Could not find a version|No matching distribution|conflicting dependencies", text
-    ):
-        raise UnsatisfiableError("resolve.unsatisfiable", " ".join(said), report="\n".join(said))
-    last = " ".join(said[-3:])
-    if re.search(r"Connection|Max retries|NewConnectionError|timed out", text):
-        raise InstallError("network.unreachable", f"an index cannot be reached: {last}", UNREACHABLE_HINT)
-    raise ResolutionError("resolve.failed", f"pip-compile could not resolve: {last}", "Try --resolver uv.")

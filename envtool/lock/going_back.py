@@ -6,7 +6,9 @@ import contextlib
 import re
 from collections.abc import Mapping, Sequence
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from envtool.adapters import uv
@@ -95,7 +97,7 @@ def _step_back(
     wanted: Sequence[FamilyRequest],
     failed: tuple[TorchPins, UnsatisfiableError],
 ) -> tuple[list[FamilyRequest], Note]:
-    """The next older torch: pip cannot choose among the builds of another index by itself."""
+    """The next older torch that the blamed requirements admit: pip cannot choose among another index's builds."""
     pins, error = failed
     now = min(pin.version for pin in pins.pins if pin.name == "torch")
     level = source.grid.levels()[-1]
@@ -110,9 +112,23 @@ def _step_back(
     ]
     if not older:
         raise ResolutionError("resolve.unsatisfiable", error.message, error.hint) from error
+    blamed = _blamed(error.report, "torch")
+    admitted = [version for version in older if any(item.contains(version, prereleases=True) for item in blamed)]
+    version = next(iter(admitted or older))
     others = [request for request in wanted if request.name != "torch"]
-    exact = (*own, Requirement(f"torch=={older[0]}"))
-    return [FamilyRequest(name="torch", requirements=exact), *others], _note(pins, {"torch": str(older[0])}, error)
+    exact = (*own, Requirement(f"torch=={version}"))
+    return [FamilyRequest(name="torch", requirements=exact), *others], _note(pins, {"torch": str(version)}, error)
+
+
+def _blamed(report: str, name: str) -> list[SpecifierSet]:
+    """What other packages ask of this one, by an explanation in the words ``who depends on what``."""
+    found = []
+    for who, what in re.findall(r"^(.+) depends on (.+)$", report, re.MULTILINE):
+        with contextlib.suppress(InvalidRequirement):
+            requirement = Requirement(what)
+            if who != "your project" and canonicalize_name(requirement.name) == name:
+                found.append(requirement.specifier)
+    return found
 
 
 def _note(pins: TorchPins, changed: Mapping[str, str], error: UnsatisfiableError) -> Note:
@@ -120,9 +136,9 @@ def _note(pins: TorchPins, changed: Mapping[str, str], error: UnsatisfiableError
         {f"{pin.name} {pin.version.public}" for pin in pins.pins if changed.get(pin.name) != pin.version.public}
     )
     after = [f"{name} {version}" for name, version in sorted(changed.items())]
-    pattern = r"([A-Za-z0-9._-]+(?:\[[\w,-]+\])?(?:[=<>!~][^\s]*)?) depends on (\S+)"
+    pattern = r"(your project|[A-Za-z0-9._-]+(?:\[[\w,-]+\])?(?:[=<>!~][^\s]*)?) depends on ([^\s;]+)"
     blames = [f"{who} needs {what}" for who, what in re.findall(pattern, error.message) if _is_family_text(what)]
-    others = [blame for blame in dict.fromkeys(blames) if not blame.startswith("your project")]
+    others = [blame for blame in dict.fromkeys(blames) if not blame.startswith("your project ")]
     why = "; ".join(others[:4]) or error.message
     return Note(
         code="torch.older", message=f"{', '.join(before)} not possible: {why.rstrip(',')}. Using {', '.join(after)}"

@@ -35,6 +35,7 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
     wanted = family_requests(task.request)
     pins: TorchPins | None = None
     new: list[str] = []
+    reason = ""
     for _ in range(_ROUNDS):
         if wanted:
             try:
@@ -50,6 +51,7 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
                 raise
             wanted, note = go_back(task, source, direct, wanted, (pins, error), settled)
             notes.append(note)
+            reason = f": {error.message}"
             continue
         members = {item.name for item in resolved if is_family(item.name)}
         new = sorted(members - {request.name for request in wanted})
@@ -57,7 +59,7 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
             break
         wanted = [*wanted, *(FamilyRequest(name=name, requirements=(Requirement(name),)) for name in new)]
     else:
-        message = "the torch family and the rest do not settle on one solution"
+        message = f"the torch family and the rest do not settle on one solution in {_ROUNDS} rounds{reason}"
         raise ResolutionError("resolve.unstable", message, "Pin torch: envtool lock 'torch==X.Y.Z' -r FILE.")
     if pins is None:
         raise no_torch(task.request, source.backend.name)

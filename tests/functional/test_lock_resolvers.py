@@ -9,6 +9,7 @@ import pytest
 from indexes import DefaultIndex, TorchIndex
 from workspace import Workspace
 
+from envtool.lock import indexed_step
 from envtool.torch.targets import host_target
 
 HOST = host_target()
@@ -113,6 +114,46 @@ def test_no_solution(workspace: Workspace) -> None:
     assert done.error["code"] == "resolve.unsatisfiable"
     assert "torch<2.14" in done.error["message"]
     assert "Traceback" not in done.error["message"]
+
+
+def test_back_to_the_version_that_is_asked_for(
+    workspace: Workspace, torch_index: TorchIndex, default_index: DefaultIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip says who asked for which torch: one round finds it, however old it is."""
+    for release in ("2.9.0", "2.10.0", "2.11.0", "2.12.0"):
+        torch_index.release("torch", release, ["leaf>=1"])
+    default_index.add("ancient-app", "1.0", ["torch==2.10.0"])
+    monkeypatch.setattr(indexed_step, "_ROUNDS", 2)
+    notes = lock_with(workspace, "pip-tools", "torch", "ancient-app", "--backend", "cpu")
+    assert workspace.pins("torch-cpu.txt")[0].startswith("torch==2.10.0+cpu")
+    assert "torch 2.14.0 not possible: ancient-app==1.0 needs torch==2.10.0. Using torch 2.10.0" in notes
+
+
+def test_too_many_rounds(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexed_step, "_ROUNDS", 1)
+    done = workspace.lock("torch", "old-app", "--backend", "cpu", "--resolver", "pip-tools")
+    assert (done.exit_code, done.error["code"]) == (4, "resolve.unstable")
+    assert "old-app==1.0 depends on torch<2.14" in done.error["message"]
+    assert done.error["hint"] == "Pin torch: envtool lock 'torch==X.Y.Z' -r FILE."
+    assert not workspace.lockfiles.exists()
+
+
+def test_a_name_that_nobody_has(workspace: Workspace) -> None:
+    done = workspace.lock("torch", "nobody-has-this", "--backend", "cpu", "--resolver", "pip-tools")
+    assert (done.exit_code, done.error["code"]) == (4, "resolve.unsatisfiable")
+    message = "Could not find a version that satisfies the requirement nobody-has-this (from versions: none)"
+    assert (done.error["message"], done.error["hint"]) == (message, "Is its name right?")
+
+
+def test_a_gpu_package_with_an_upper_bound(workspace: Workspace, default_index: DefaultIndex) -> None:
+    """pip cannot override a requirement, as uv can."""
+    default_index.add("bound-app", "1.0", ["torch", "deepspeed==0.12.4"])
+    done = workspace.lock("torch", "bound-app", "--backend", "cpu", "--resolver", "pip-tools")
+    assert (done.exit_code, done.error["code"]) == (4, "resolve.unsatisfiable")
+    assert done.error["message"].endswith("bound-app==1.0 depends on deepspeed==0.12.4")
+    assert "cannot leave out deepspeed" in done.error["hint"]
+    assert "--resolver uv" in done.error["hint"]
+    assert workspace.locked("torch", "bound-app", "--backend", "cpu").exit_code == 0
 
 
 def test_what_it_cannot_do(workspace: Workspace) -> None:

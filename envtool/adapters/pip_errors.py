@@ -1,0 +1,81 @@
+"""What pip-compile says when it fails, as errors of envtool."""
+
+from __future__ import annotations
+
+import re
+
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+
+from envtool.adapters.uv_errors import UNREACHABLE_HINT
+from envtool.errors import InstallError, ResolutionError, UnsatisfiableError
+from envtool.models import Completed
+
+_IMPOSSIBLE = r"ResolutionImpossible|Could not find a version|No matching distribution|conflicting dependencies"
+_UNREACHABLE = r"Connection|Max retries|NewConnectionError|timed out"
+# pip-compile drops pip's list of causes; only the exception has them, as the representation of its objects.
+_CAUSE = re.compile(r"Requirement\('(?P<wanted>[^']+)'\), parent=(?:None|\w+\('(?P<parent>[^']*)'\))")
+
+
+def check_compiled(done: Completed, folder: str, stand_ins: tuple[str, ...]) -> None:
+    """Raise UnsatisfiableError, InstallError (network) or ResolutionError if pip-compile failed.
+
+    ``folder``: the temporary folder, which no message may name. ``stand_ins``: the packages that it was to leave out.
+    """
+    if done.returncode == 0:
+        return
+    text = f"{done.stdout}\n{done.stderr}".replace(folder, "").strip()
+    text = re.sub(r"(https?://)[^/\s@]+@", r"\1", text)
+    said = _said(text)
+    if re.search(_IMPOSSIBLE, text):
+        causes = _causes(text)
+        if not causes:
+            missing = "from versions: none" in text
+            hint = "Is its name right?" if missing else "Ask for a version that there is for this Python."
+            raise UnsatisfiableError("resolve.unsatisfiable", " ".join(said), hint, report="\n".join(said))
+        message = f"pip finds no versions that fit together: {'; '.join(causes)}"
+        raise UnsatisfiableError("resolve.unsatisfiable", message, _advice(causes, stand_ins), report="\n".join(causes))
+    last = " ".join(said[-3:])
+    if re.search(_UNREACHABLE, text):
+        raise InstallError("network.unreachable", f"an index cannot be reached: {last}", UNREACHABLE_HINT)
+    raise ResolutionError("resolve.failed", f"pip-compile could not resolve: {last}", "Try --resolver uv.")
+
+
+def _said(text: str) -> list[str]:
+    """What pip reported, without the Python traceback that pip-compile adds and without what it merely ignored."""
+    errors = [line.strip().removeprefix("ERROR: ") for line in text.splitlines() if line.strip().startswith("ERROR: ")]
+    errors = [re.sub(r" \(from versions: .{200,}\)$", "", line) for line in errors if not line.startswith("Ignored ")]
+    if errors:
+        return errors
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("WARNING")]
+    if any(line.startswith("Traceback") for line in lines):
+        lines = [re.sub(r"^(?:\w+\.)+(\w+: )", r"\1", lines[-1])]  # the exception, without its module
+    return [line.strip() for line in lines]
+
+
+def _causes(text: str) -> list[str]:
+    """``who depends on what``, in the words that uv uses for it."""
+    found: dict[str, None] = {}
+    line = next((line for line in text.splitlines() if "ResolutionImpossible: [" in line), "")
+    for match in _CAUSE.finditer(line):
+        who = _package(match["parent"]) if match["parent"] else "your project"
+        found[f"{who} depends on {match['wanted']}"] = None
+    # One that stands alone was not found at all: pip says that better.
+    return list(found) if len(found) > 1 or "conflicting dependencies" in text else []
+
+
+def _package(candidate: str) -> str:
+    """``name==version`` of a wheel or source archive; its text when it is neither."""
+    name = candidate.partition(" (from ")[0].rsplit("/", 1)[-1]
+    try:
+        package, release = parse_wheel_filename(name)[:2] if name.endswith(".whl") else parse_sdist_filename(name)
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        return name
+    return f"{package}=={release}"
+
+
+def _advice(causes: list[str], stand_ins: tuple[str, ...]) -> str:
+    wanted = {re.split(r"[^\w.-]", cause.partition(" depends on ")[2], maxsplit=1)[0] for cause in causes}
+    bound = sorted(name for name in stand_ins if name in wanted)
+    if bound:
+        return f"pip-compile cannot leave out {', '.join(bound)}, which has an upper bound here: use --resolver uv."
+    return "Loosen one of these requirements."
