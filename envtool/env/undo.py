@@ -142,6 +142,8 @@ def undo(before: Before, folder: Path) -> None:
     came |= _unfinished(before, site, {*moved, *came})
     ours = [Path(path) for path in came if path in moved or path not in before.listing]
     outside = _outside(before, ours)
+    # Their lists last: an attempt that is stopped here must still find them at the next.
+    ours.sort(key=lambda path: (path.parent.name.endswith(".dist-info"), path))
     distributions.remove_files(path for path in ours if path.parent not in outside)
     _remove_new_folders(before, site)
     distributions.restore(folder)

@@ -139,6 +139,28 @@ def test_what_cannot_be_put_back_is_safe(place: Place, prefix: Path, tmp_path: P
     assert tree(prefix) == before
 
 
+def test_an_undo_that_is_stopped_while_it_removes(place: Place, prefix: Path, tmp_path: Path) -> None:
+    """What the new packages brought goes at the next attempt, also under a name that none of them has."""
+    python = prefix / "bin/python"
+    subprocess.run([sys.executable, "-m", "uv", "pip", "uninstall", "-q", "--python", python, "torch"], check=True)
+    before = tree(prefix)
+    assert not any("torchgen" in name for name in before)
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    code = "import errno, envtool.adapters.files as files\nremove = files.remove_file\n"
+    code += "def failing(path):\n    if 'torchgen' in str(path) and 'torch-2' not in str(path):\n"
+    code += "        raise OSError(errno.EIO, 'Input/output error', str(path))\n"
+    code += "    remove(path)\nfiles.remove_file = failing\n"
+    (hook / "sitecustomize.py").write_text(code)
+    words = in_place(place, prefix, "--check", "python -c 'raise SystemExit(1)'", "--json")
+    done = place.setup(*words, PYTHONPATH=f"{hook}:{place.environment['PYTHONPATH']}")
+    assert (done.code, done.error["code"]) == (6, "in-place.undo"), done.out
+    assert "torchgen" in done.error["message"]
+    done = place.setup(*words)
+    assert (done.code, done.error["code"]) == (7, "check.failed"), done.out
+    assert tree(prefix) == before
+
+
 def test_no_record_is_a_clear_error(place: Place, prefix: Path) -> None:
     next(place.packages(prefix).glob("torch-*.dist-info/RECORD")).unlink()
     before = tree(prefix)
