@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -205,12 +205,13 @@ def test_full_torch(tmp_path):
 
 
 def test_static_takes_under_half_a_second(official_environment):
-    """The whole process, the best of five: a machine that does other work as well makes the others slower."""
+    """The whole process, in processor time: a machine that does other work as well makes the wall time longer."""
     # Without this checkout's own lock: it may be older than what the index gave to the environment.
     command = [sys.executable, "-m", "envtool", "verify", "--static", "--no-lock", "--python", official_environment]
     times = []
     for _ in range(5):
-        started = time.perf_counter()
+        before = os.times()
         subprocess.run(command, check=True, capture_output=True)
-        times.append(time.perf_counter() - started)
+        after = os.times()
+        times.append(sum(after[2:4]) - sum(before[2:4]))  # children, user and system
     assert min(times) < 0.5, times
