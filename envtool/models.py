@@ -257,6 +257,11 @@ class Layout:
         """A migration's journal: it is there until all of the move holds, or is undone."""
         return self.migration / "journal.json"
 
+    @property
+    def kept(self) -> Path:
+        """What a migration had saved of files that somebody else has changed since."""
+        return self.state / "kept"
+
     def generation(self, number: int) -> Path:
         """The folder of generation ``number``."""
         return self.generations / str(number)

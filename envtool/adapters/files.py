@@ -26,7 +26,7 @@ def write_bytes(path: Path, content: bytes, *, mode: int | None = None, modified
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=_unfollowed) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -40,6 +40,11 @@ def write_bytes(path: Path, content: bytes, *, mode: int | None = None, modified
             temporary.unlink()
         raise
     platform.sync_folder(path.parent)
+
+
+def _unfollowed(path: str, flags: int) -> int:
+    """Open the very name: a link that waits under it, in a repository from a stranger, is an error."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def sweep(path: Path) -> None:

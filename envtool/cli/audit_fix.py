@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,12 +39,31 @@ def show_diff(report: AuditReport, *, unsafe: bool) -> Mended:
 
 
 def fix_rounds(report: AuditReport, again: Callable[[], tuple[AuditReport, object]], *, unsafe: bool) -> Mended:
-    """Fix, write, audit again; until nothing is left to fix. Files that could not be written are named."""
+    """Fix, write, audit again; until nothing is left to fix. Files that could not be written are named.
+
+    Raises BusyError while another envtool works in the project of such a file, and where a migration was interrupted.
+    """
+    from envtool.audit.fixes import plan_fixes
     from envtool.audit.mend import mend
 
-    done = mend(report, lambda: again()[0], unsafe=unsafe)
+    paths = plan_fixes(report.sources, report.findings, unsafe=unsafe).texts
+    with _alone(report.sources[path].absolute for path in paths):
+        done = mend(report, lambda: again()[0], unsafe=unsafe)
     result = {"fixed": _rows(done.fixed), "not_fixed": list(done.left)}
     return Mended(report=done.report, text=_summary(done.fixed, done.left), result=result)
+
+
+@contextmanager
+def _alone(files: Iterable[Path]) -> Iterator[None]:
+    """Hold the lock of each project that the files belong to: the nearest folder over a file with an ``.envtool/``."""
+    from envtool.env.generations import exclusive_if_used
+    from envtool.env.records import layout_for
+
+    homes = ((folder for folder in file.parents if os.path.isdir(folder / ".envtool")) for file in files)  # noqa: PTH112
+    with ExitStack() as held:
+        for root in sorted({home for found in homes if (home := next(found, None)) is not None}):
+            held.enter_context(exclusive_if_used(layout_for(root)))
+        yield
 
 
 def _rows(fixed: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import typer
@@ -59,6 +60,8 @@ def lock(
     """
 
     def stage(reporter: Reporter) -> Outcome:
+        from envtool.env.generations import exclusive_if_used
+        from envtool.env.records import layout_for
         from envtool.errors import UsageError
         from envtool.lock.stage import LockRequest, check_lock, lock_outcome, lock_project, write_lock
         from envtool.torch.backends import parse_backend
@@ -86,8 +89,14 @@ def lock(
         )
         if check:
             return check_lock(project, wanted)
-        result = lock_project(project, wanted, reporter)
-        changed = () if diff else write_lock(project, result)
-        return lock_outcome(project, result, changed, wrote=not diff)
+        if diff:
+            return lock_outcome(project, lock_project(project, wanted, reporter), (), wrote=False)
+        layout = layout_for(project.root, project.settings.venv)
+        with exclusive_if_used(layout) as held:
+            result = lock_project(project, wanted, reporter)
+            # Resolving takes its time: a setup may have begun meanwhile.
+            with contextlib.nullcontext() if held else exclusive_if_used(layout):
+                changed = write_lock(project, result)
+        return lock_outcome(project, result, changed, wrote=True)
 
     run_command("lock", stage, as_json=json, quiet=quiet)

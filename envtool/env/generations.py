@@ -47,6 +47,7 @@ __all__ = [
     "check_replaceable",
     "current",
     "exclusive",
+    "exclusive_if_used",
     "is_sound",
     "layout_for",
     "list_generations",
@@ -97,6 +98,20 @@ def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> It
         with contextlib.suppress(OSError):
             holder.unlink()
         lock.release()
+
+
+@contextlib.contextmanager
+def exclusive_if_used(layout: Layout) -> Iterator[bool]:
+    """Hold the project's lock where there is an ``.envtool/``, for what writes to a project but makes no environment.
+
+    Where there is none, nobody holds its lock and no migration was interrupted; none is made. Gives whether the lock
+    is held. Raises as :func:`exclusive`.
+    """
+    if not platform.is_folder(layout.state.resolve()):
+        yield False
+        return
+    with exclusive(layout):
+        yield True
 
 
 def _holder(path: Path) -> str:

@@ -221,10 +221,14 @@ def _check_upgrades(names: tuple[str, ...], previous: Lock | None) -> None:
 def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:
     """Write the files that changed, each atomically, lock.toml last; and remove torch files no longer named.
 
-    Returns the names of what changed. Raises LockError (``lock.write``).
+    Returns the names of what changed. Raises LockError (``lock.write``, ``lock.outside``).
     """
     folder = project.lockfiles
     changed = []
+    if not folder.resolve().is_relative_to(project.root.resolve()):
+        # A repository from a stranger may hold the link: requirements.txt of another project would be replaced.
+        message = f"{folder.name}/ is a link that leads out of the project, to {folder.resolve()}"
+        raise LockError("lock.outside", message, "Nothing was written. Make it a folder of the project.")
     try:
         files.make_folder(folder)
         for name in [*(name for name in result.texts if name != LOCK_TOML), LOCK_TOML]:

@@ -28,12 +28,14 @@ DIST = "dist"
 def bundle(migration: Migration) -> Gate:
     """The gate: the bundle builds, starts and does its smoke test where there is no Python, and is small enough.
 
-    Raises UsageError, InstallError (``bundle.*``), VerifyError (``bundle.<check>``).
+    Raises UsageError, InstallError (``bundle.*``, ``migrate.outside``), VerifyError (``bundle.<check>``).
     """
     source = app_source(migration)
     if source is None:
         return Gate(evidence=("no PyInstaller spec in the project (--spec names one)",), status="skip")
     spec, text = find_spec(source, SpecOptions())
+    if migration.transaction is not None:
+        migration.transaction.check_reach(migration.root / DIST / spec.stem)  # before minutes of building
     if text:
         migration.expect(spec, text.encode())
         write_spec(spec, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -10,6 +11,9 @@ from pathlib import Path
 from envtool.adapters import files, platform
 from envtool.migrate.journal import ABSENT, Saved
 
+SPECIAL = "special"
+"""The state of a named pipe, a socket or a device: never opened, since that may wait for ever."""
+
 
 def digest(content: bytes) -> str:
     """The state of a file with this content."""
@@ -17,13 +21,15 @@ def digest(content: bytes) -> str:
 
 
 def state_of(path: Path) -> str:
-    """What is at ``path``: ``absent``, ``link:TARGET``, ``folder`` or ``sha256:…``. Raises OSError."""
+    """What is at ``path``: ``absent``, ``link:TARGET``, ``folder``, ``special`` or ``sha256:…``. Raises OSError."""
     if not platform.exists(path):
         return ABSENT
     if platform.is_link(path):
         return f"link:{os.readlink(path)}"  # noqa: PTH115 - Path.readlink makes a\\b of Windows' own form
     if platform.is_folder(path):
         return "folder"
+    if not path.is_file():
+        return SPECIAL
     return digest(path.read_bytes())
 
 
@@ -34,6 +40,8 @@ def save(path: Path, name: str, store: Path) -> Saved:
         return Saved(path=name, kind="absent", state=state)
     if state.startswith("link:"):
         return Saved(path=name, kind="link", state=state, target=state.removeprefix("link:"))
+    if state == SPECIAL:
+        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", str(path))
     status = path.stat()
     content = path.read_bytes()
     files.make_folder(store.parent)
@@ -56,6 +64,8 @@ def put_back(saved: Saved, path: Path, stores: Path) -> str:
     if path.parent.is_dir():
         files.sweep(path)
     now = state_of(path)
+    if now == SPECIAL:
+        return "it is a pipe, a socket or a device now"
     if now not in (saved.state, *saved.written):
         return "somebody changed it since"
     if saved.kind == "absent":

@@ -6,6 +6,7 @@ Written down first, changed afterwards: at any moment, also that of a kill, the 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,12 +56,21 @@ class Transaction:
         except OSError as error:
             raise _not_saved(name, error) from error
 
+    def check_reach(self, path: Path) -> None:
+        """Raises InstallError (``migrate.outside``) for a path that a link takes out of the project."""
+        if not _reaches(self.layout, path):
+            name = path.relative_to(self.layout.root).as_posix()
+            message = f"{name} leads out of the project: it could not be put back from here"
+            hint = "Make its folder one of the project, or leave that phase out."
+            raise InstallError("migrate.outside", message, hint)
+
     def place(self, built: Path, final: Path) -> None:
         """Put what was built at its final place; what was there waits beside it until the commit. Safe to repeat.
 
-        Raises InstallError (``migrate.place``).
+        Raises InstallError (``migrate.place``, ``migrate.outside``).
         """
         aside = final.with_name(f".{final.name}.envtool-old")
+        self.check_reach(final)
         names = [path.relative_to(self.layout.root).as_posix() for path in (built, final, aside)]
         placed = next((row for row in self.journal.placed if row.final == names[1]), None)
         try:
@@ -92,10 +102,18 @@ class Transaction:
         """Put everything back, in the opposite order. Safe to repeat after a kill.
 
         Returns a sentence for each thing that was left alone because somebody else has changed it since. Raises
-        RollbackError (``env.restore``, ``migrate.restore``) or InstallError (``env.recover``) when something cannot be
-        put back now.
+        RollbackError (``env.recover``, ``env.restore``, ``migrate.restore``, ``migrate.outside``) when something cannot
+        be put back now.
         """
-        recover(self.layout)
+        try:
+            _check_journal(self.layout, self.journal)
+        except ValueError as error:
+            message = f"nothing was put back: {error}"
+            raise RollbackError("migrate.outside", message, _hint_by_hand(self.layout)) from error
+        try:
+            recover(self.layout)
+        except InstallError as error:
+            raise RollbackError(error.code, error.message, error.hint) from error
         left: list[str] = []
         try:
             for placed in reversed(self.journal.placed):
@@ -108,7 +126,7 @@ class Transaction:
                     left.append(f"{saved.path}: {reason}{self._keep(saved)}")
             for name in reversed(self.journal.folders):
                 folder = self.layout.root / name
-                if folder.is_dir() and not any(folder.iterdir()):
+                if platform.is_folder(folder) and not any(folder.iterdir()):
                     folder.rmdir()
             files.remove_file(self.layout.migration_journal)
             files.remove_tree(self.layout.migration)
@@ -122,9 +140,10 @@ class Transaction:
         """What was saved of a file that is left alone stays, outside of what is about to be removed."""
         if not saved.store:
             return ""
-        kept = self.layout.state / "kept" / saved.path
+        content = (self.stores / saved.store).read_bytes()
+        kept = _free_name(self.layout.kept / saved.path, content)
         files.make_folder(kept.parent)
-        files.write_bytes(kept, (self.stores / saved.store).read_bytes())
+        files.write_bytes(kept, content)
         return f"; what it was is in {kept.relative_to(self.layout.root).as_posix()}"
 
     def _take_back(self, placed: Placed) -> None:
@@ -167,12 +186,50 @@ def unfinished(layout: Layout) -> Transaction | None:
     """The migration that was interrupted here, if there is one. Raises InstallError (``migrate.journal``)."""
     path = layout.migration_journal
     try:
-        return Transaction(layout, parse_journal(path.read_text(encoding="utf-8")))
+        return Transaction(layout, _read_journal(layout, path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        hint = f"Its saved files are in {layout.migration}: put them back by hand, then delete that folder."
-        raise InstallError("migrate.journal", f"{path} cannot be read: {error}", hint) from error
+        raise InstallError("migrate.journal", f"{path} cannot be used: {error}", _hint_by_hand(layout)) from error
+
+
+def _hint_by_hand(layout: Layout) -> str:
+    return f"Its saved files are in {layout.migration}: put them back by hand, then delete that folder."
+
+
+def _read_journal(layout: Layout, path: Path) -> Journal:
+    journal = parse_journal(path.read_text(encoding="utf-8"))
+    _check_journal(layout, journal)
+    return journal
+
+
+def _check_journal(layout: Layout, journal: Journal) -> None:
+    """A path without ``..`` may still lead out of the project: through a link, which a repository may hold too.
+
+    Raises ValueError for a journal with such a path.
+    """
+    names = [*journal.folders, *(row.path for row in journal.files)]
+    names += [name for row in journal.placed for name in (row.built, row.final, row.aside)]
+    kept = [layout.kept / row.path for row in journal.files]
+    for path in (*(layout.root / name for name in names), *kept, layout.migration / "saved" / "0"):
+        if not _reaches(layout, path):
+            name = path.relative_to(layout.root).as_posix()
+            raise ValueError(f"{name} leads out of the project, through a link")
+
+
+def _reaches(layout: Layout, path: Path) -> bool:
+    """Whether a path, itself not followed, lies in the project. ``.envtool`` as a whole may be a link to elsewhere."""
+    parent = path.parent.resolve()
+    return any(parent.is_relative_to(folder.resolve()) for folder in (layout.root, layout.state))
+
+
+def _free_name(path: Path, content: bytes) -> Path:
+    """The name for what is kept: that of an earlier migration stays, unless it is the same."""
+    for number in itertools.count(1):
+        name = path if number == 1 else path.with_name(f"{path.name}.{number}")
+        if not platform.exists(name) or (name.is_file() and name.read_bytes() == content):
+            return name
+    raise AssertionError("numbers do not end")
 
 
 def tidy(layout: Layout) -> None:
@@ -183,7 +240,7 @@ def tidy(layout: Layout) -> None:
     committed = layout.migration / COMMITTED
     try:
         if committed.exists():
-            for placed in parse_journal(committed.read_text(encoding="utf-8")).placed:
+            for placed in _read_journal(layout, committed).placed:
                 _remove(layout.root / placed.aside)
             files.remove_file(committed)
         files.remove_tree(layout.migration)

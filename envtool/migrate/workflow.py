@@ -120,7 +120,7 @@ class _Run:
         except KeyboardInterrupt:
             if self.ended is not None:
                 return self.ended  # it came too late
-            told = ("interrupted", f"{self.where()}interrupted; all is as it was", "Go on: envtool migrate --resume")
+            told = ("interrupted", f"{self.where()}interrupted", "Go on: envtool migrate --resume")
             return self.put_back("interrupted", told, int(ExitCode.INTERRUPTED))
         except BaseException:
             self.put_back("failed", ("bug", "unexpected error", ""), int(ExitCode.BUG))
@@ -165,7 +165,10 @@ class _Run:
         return self.ended
 
     def put_back(self, state: Any, error: tuple[str, str, str], exit_code: int) -> Ended:
-        """Everything is put back; a second Ctrl-C does not stop that."""
+        """Everything is put back; a second Ctrl-C does not stop that.
+
+        Raises RollbackError where it cannot be put back: that is then what counts, and why it was tried is a warning.
+        """
         with uninterrupted():
             self.migration.reporter.phase("restore", "the environment and the files, as they were")
             try:
@@ -173,6 +176,9 @@ class _Run:
             except EnvtoolError:
                 self.migration.reporter.warn(error[1])
                 raise
+            if state == "interrupted":
+                as_it_was = "all is as it was" if not left else "all is as it was but for what is left alone"
+                error = (error[0], f"{error[1]}; {as_it_was}", error[2])
             record = self.record.ended(state, error=error, restored=True, left=left)
             # Whatever the record says, what counts is done: everything is back.
             with contextlib.suppress(EnvtoolError):

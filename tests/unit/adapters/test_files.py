@@ -78,3 +78,16 @@ def test_files_keep_their_mode_since_the_cache_shares_their_inode(tmp_path: Path
     (tmp_path / "tree" / "file").chmod(0o444)
     platform.make_writable(tmp_path / "tree")
     assert (tmp_path / "tree" / "file").stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symlinks")
+def test_a_link_under_the_temporary_name_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"mine")
+    waiting = tmp_path / f".a.{os.getpid()}{files.TEMPORARY_SUFFIX}"
+    waiting.symlink_to("precious")
+    with pytest.raises(OSError, match="symbolic links"):
+        files.write_bytes(tmp_path / "a", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["precious"]
+    assert (tmp_path / "precious").read_bytes() == b"mine"
+    files.write_bytes(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"

@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from envtool.cli.app import app
+from envtool.env.generations import exclusive
+from envtool.env.records import layout_for
 
 CU = "https://download.pytorch.org/whl/cu118"
 
@@ -86,3 +88,29 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path: Path, monkeypatc
     _, text = run("--diff")
     assert "\x1b" not in text
     assert "\\x1b[31m" in text
+
+
+def test_fix_waits_for_no_other_envtool(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project is the one that the file lies in, wherever the command is given."""
+    before = {path: path.read_bytes() for path in project.iterdir()}
+    (project / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(project / "deep" / "er")
+    with exclusive(layout_for(project)):
+        code, text = run("--fix", "--json", "../..")
+        assert (code, json.loads(text)["error"]["code"]) == (9, "busy")
+        assert run("--diff", "../..")[0] == 10
+    assert {path: path.read_bytes() for path in before} == before
+    layout_for(project).migration.mkdir()
+    layout_for(project).migration_journal.write_text("{}", encoding="utf-8")
+    code, text = run("--fix", "--json", "../../requirements.txt")
+    error = json.loads(text)["error"]
+    assert (code, error["code"]) == (9, "migrate.unfinished")
+    assert error["hint"] == "Undo it: envtool migrate --undo. Or go on with it: envtool migrate --resume"
+    assert {path: path.read_bytes() for path in before} == before
+    layout_for(project).migration_journal.unlink()
+    assert run("--fix", "../..")[0] == 0
+
+
+def test_fix_makes_no_folder_of_envtools(project: Path) -> None:
+    assert run("--fix")[0] == 0
+    assert sorted(path.name for path in project.iterdir()) == ["Dockerfile", "requirements.txt"]

@@ -1,0 +1,55 @@
+"""Where a lock is written, and where not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envtool.errors import ExitCode, LockError
+from envtool.lock.stage import LockResult, write_lock
+from envtool.lock.workspace import Project, open_project
+
+TEXTS = {"torch-cpu.txt": "torch==2.13.0+cpu\n", "requirements.txt": "numpy==2.3.0\n", "lock.toml": "version = 1\n"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "project").mkdir()
+    return open_project(tmp_path / "project", {}, {})
+
+
+def result() -> LockResult:
+    lock: Any = None  # writing does not look at it
+    return LockResult(lock=lock, changed=True, texts=TEXTS)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symlinks")
+def test_no_lock_is_written_through_a_link_out_of_the_project(project: Project, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "requirements.txt").write_text("mine\n", encoding="utf-8")
+    (other / "torch-notes.txt").write_text("mine\n", encoding="utf-8")
+    project.lockfiles.symlink_to(other)
+    with pytest.raises(LockError) as caught:
+        write_lock(project, result())
+    assert (caught.value.code, caught.value.exit_code) == ("lock.outside", ExitCode.LOCK)
+    assert caught.value.message == f"lockfiles/ is a link that leads out of the project, to {other}"
+    assert {path.name: path.read_text(encoding="utf-8") for path in other.iterdir()} == {
+        "requirements.txt": "mine\n",
+        "torch-notes.txt": "mine\n",
+    }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symlinks")
+def test_links_within_the_project_are_fine_and_files_behind_links_stay(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine\n", encoding="utf-8")
+    (project.root / "locks").mkdir()
+    project.lockfiles.symlink_to("locks")
+    (project.lockfiles / "requirements.txt").symlink_to(tmp_path / "mine.txt")
+    assert write_lock(project, result()) == ("torch-cpu.txt", "requirements.txt", "lock.toml")
+    found = {path.name: path.read_text(encoding="utf-8") for path in (project.root / "locks").iterdir()}
+    assert found == TEXTS
+    assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "mine\n"
