@@ -6,9 +6,12 @@ import contextlib
 import errno
 import glob
 import os
+import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from envtool.adapters import platform
 
@@ -45,6 +48,25 @@ def write_bytes(path: Path, content: bytes, *, mode: int | None = None, modified
 def _unfollowed(path: str, flags: int) -> int:
     """Open the very name: a link that waits under it, in a repository from a stranger, is an error."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def path_of_url(url: str) -> Path:
+    """The path in a ``file:`` URL."""
+    return Path(_local_path(url, windows=platform.is_windows()))
+
+
+def _local_path(url: str, *, windows: bool, convert: Callable[[str], str] | None = None) -> str:
+    """As text. ``convert``: ``url2pathname`` of another system, for a test."""
+    if convert is None:
+        from urllib.request import url2pathname  # it brings http.client and ssl, which few commands need
+
+        convert = url2pathname
+    parts = urlsplit(url)
+    if not windows:
+        # Python 3.14 takes //a at the beginning for a host.
+        return convert(re.sub("^/+", "/", parts.path))
+    host = "" if parts.netloc.lower() in ("", "localhost") else f"//{parts.netloc}"
+    return convert(host + parts.path)
 
 
 def sweep(path: Path) -> None:

@@ -34,7 +34,8 @@ Examples:
 
 A finding is silenced on its line: # envtool: ignore[CPU101] the reason
 
-Exit codes: 0 nothing at or above --fail-on, 10 findings, 2 wrong usage.
+Exit codes: 0 nothing at or above --fail-on, 10 findings, 2 wrong usage, 9 another
+envtool is at work (--fix).
 """
 
 

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from envtool.adapters.files import path_of_url
 from envtool.adapters.http import credentials, redact
 from envtool.lock.pyproject import extra_requirements
 from envtool.lock.requirements_file import FileContent, Kind, Line, requested
@@ -134,7 +135,7 @@ class Draft:
         self.note("request.url", f"{line.origin}: direct link to {filename} becomes {name}=={version.public}")
 
     def _add_local(self, line: Line, text: str, into: list[Requested]) -> None:
-        folder = Path(unquote(urlsplit(text).path)) if text.startswith("file:") else self.root / text.split("[", 1)[0]
+        folder = path_of_url(text) if text.startswith("file:") else self.root / text.split("[", 1)[0]
         shown = relative(folder, self.root)
         if not folder.is_dir():
             what = "a file, not a project folder" if folder.exists() else "there is no such folder"

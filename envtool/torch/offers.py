@@ -6,10 +6,11 @@ import hashlib
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
+from envtool.adapters.files import path_of_url
 from envtool.adapters.http import UnreachableError, credentials, fetch_page, redact, sha256_of_url
 from envtool.torch.index import ACCEPT, Candidate, make_candidate, parse_project_page
 
@@ -61,7 +62,7 @@ def read_metadata(candidate: Candidate) -> bytes | None:
 
 def path_of(candidate: Candidate) -> Path:
     """The path of a wheel that lies in a folder."""
-    return Path(unquote(urlsplit(candidate.url).path))
+    return path_of_url(candidate.url)
 
 
 def hash_candidate(candidate: Candidate) -> str | None:
@@ -92,7 +93,7 @@ def local_folders(find_links: Iterable[str], root: Path) -> tuple[Path, ...]:
     folders = []
     for link in find_links:
         if link.startswith("file:"):
-            path = Path(unquote(urlsplit(link).path))
+            path = path_of_url(link)
         elif "://" in link:
             continue
         else:

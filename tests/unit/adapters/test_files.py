@@ -3,7 +3,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -91,3 +95,51 @@ def test_a_link_under_the_temporary_name_is_not_followed(tmp_path: Path) -> None
     assert (tmp_path / "precious").read_bytes() == b"mine"
     files.write_bytes(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"new"
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """What ``urllib.request.url2pathname`` is on Windows."""
+    if sys.version_info < (3, 14):
+        import nturl2path
+
+        return nturl2path.url2pathname
+
+    def convert(url: str) -> str:
+        # From 3.14 on it asks os.name when it is called; nturl2path is deprecated.
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "name", "nt")
+            return urllib.request.url2pathname(url)
+
+    return convert
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file:///C:/My%20wheels/a%2Bcpu.whl", "C:\\My wheels\\a+cpu.whl"),
+        ("file://localhost/C:/wheels", "C:\\wheels"),
+        ("file:///D:/wheels#sha256=0", "D:\\wheels"),
+        ("file://server/share/a%20b", "\\\\server\\share\\a b"),
+    ],
+)
+def test_a_file_url_on_windows(url: str, path: str, windows: Callable[[str], str]) -> None:
+    assert files._local_path(url, windows=True, convert=windows) == path
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file:///my%20wheels/a%2Bcpu.whl", "/my wheels/a+cpu.whl"),
+        ("file://localhost/wheels#sha256=0", "/wheels"),
+        ("file:////wheels", "/wheels"),
+        ("file:///caf%C3%A9", "/café"),
+    ],
+)
+def test_a_file_url_elsewhere(url: str, path: str) -> None:
+    assert files._local_path(url, windows=False, convert=None if os.name != "nt" else unquote) == path
+
+
+def test_a_file_url_of_this_system(tmp_path: Path) -> None:
+    path = tmp_path / "a b" / "torch-2.13.0+cpu.whl"
+    assert files.path_of_url(path.as_uri()) == path
