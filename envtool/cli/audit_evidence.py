@@ -23,7 +23,7 @@ from envtool.audit.risk.evidence import (
 from envtool.errors import EnvtoolError
 
 if TYPE_CHECKING:
-    from envtool.env.status import Row
+    from envtool.env.status import Row, Status
     from envtool.lock.workspace import Project
     from envtool.models import Layout, Lock
 
@@ -56,12 +56,15 @@ def gather(root: Path) -> Evidence:
         from envtool.lock.stage import existing_lock
 
         lock = existing_lock(project)
-    status = read_status(layout)
+    status: Status | None = None
+    with _noting("The environments", notes):
+        status = read_status(layout)
+    own = status is not None and status.occupant.kind == "directory"
     return Evidence(
         lock=_lock(project, lock, notes) if lock is not None else None,
-        environments=tuple(_environment(row) for row in status.rows),
-        own_size=disk_usage([layout.venv]).apparent if status.occupant.kind == "directory" else None,
-        way_back=status.way_back,
+        environments=tuple(_environment(row) for row in status.rows) if status is not None else (),
+        own_size=disk_usage([layout.venv]).apparent if own else None,
+        way_back=status.way_back if status is not None else None,
         flip=_flip(layout),
         bundle=_bundle(layout),
         plan=_plan(lock) if lock is not None else None,
@@ -77,6 +80,11 @@ def _noting(what: str, notes: list[str]) -> Iterator[None]:
         yield
     except EnvtoolError as error:
         notes.append(f"{what} could not be read: {error.message}.")
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        notes.append(f"{what} could not be read: {error.strerror or error}{where}.")
+    except RuntimeError as error:  # links that lead in a circle, before Python 3.13
+        notes.append(f"{what} could not be read: {error}.")
 
 
 def _lock(project: Project, lock: Lock, notes: list[str]) -> LockFacts:
@@ -159,11 +167,12 @@ def _plan(lock: Lock) -> PlanFacts | None:
 def _mention(root: Path, command: str) -> Mention | None:
     """The first line of a README that names a command."""
     for path in sorted(root.glob("*")):
-        if not path.name.lower().startswith("readme") or not path.is_file() or path.stat().st_size > _README_CAP:
+        if not path.name.lower().startswith("readme"):
             continue
         text = ""
         with suppress(OSError):  # one that cannot be read says nothing to its readers either
-            text = path.read_text(encoding="utf-8", errors="replace")
+            if path.is_file() and path.stat().st_size <= _README_CAP:
+                text = path.read_text(encoding="utf-8", errors="replace")
         for number, line in enumerate(text.splitlines(), 1):
             if command in " ".join(line.split()):
                 return Mention(path=path.name, line=number)
