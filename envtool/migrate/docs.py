@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
 import pathspec
 
-from envtool.adapters import files
+from envtool.adapters import files, platform
+from envtool.adapters.process import run
 from envtool.env import generations as chain
-from envtool.errors import InstallError, UsageError
+from envtool.errors import EnvtoolError, InstallError, UsageError
 from envtool.migrate.bundle import app_source
 from envtool.migrate.models import Gate, Migration
 from envtool.models import SUPPORTED_PYTHONS
 
 README = "README.md"
+IGNORE = ".gitignore"
 BEGIN = b"<!-- envtool:begin -->"
 END = b"<!-- envtool:end -->"
 
@@ -100,15 +103,28 @@ def _changes(migration: Migration) -> tuple[dict[Path, bytes], list[str]]:
         evidence.append(f"{README}: the section is {'up to date' if after == before else 'written'}")
         if after != before:
             changes[readme] = after
-    ignore, _ = _target(migration, ".gitignore")
+    venv = migration.layout.venv.relative_to(migration.root).as_posix()
+    ignore, _ = _target(migration, IGNORE)
     if ignore is not None:
         before = ignore.read_bytes()
-        venv = migration.layout.venv.relative_to(migration.root).as_posix()
         after = with_ignored(before, venv)
         if after != before:
             changes[ignore] = after
-            evidence.append(f".gitignore: /{venv} added")
+            evidence.append(f"{IGNORE}: /{venv} added")
+    elif not platform.exists(migration.root / IGNORE) and _git_sees(migration.root, venv):
+        changes[migration.root / IGNORE] = with_ignored(b"", venv)
+        evidence.append(f"{IGNORE}: made, with /{venv}")
     return changes, evidence
+
+
+def _git_sees(root: Path, name: str) -> bool:
+    """Whether git would add a name to the repository: an ignore file above, or the user's own, may speak of it."""
+    # The settings of the repository must not make git start a program of its own.
+    args = ["git", "-C", str(root), "-c", "core.fsmonitor=false", "check-ignore", "--quiet", "--", name]
+    try:
+        return run(args, env=dict(os.environ), timeout=30).returncode == 1  # 0: ignored, 128: no repository
+    except EnvtoolError:
+        return False
 
 
 def _facts(migration: Migration) -> dict[str, str]:
@@ -119,9 +135,20 @@ def _facts(migration: Migration) -> dict[str, str]:
     if spec is None:
         source = app_source(migration)
         spec = migration.name(source.with_suffix(".spec")) if source is not None else None
+    if spec is not None and not _is_text(spec):
+        spec = None  # no README can name it
     python = migration.options.python or migration.facts.get("python") or ""
     # A path to an interpreter is of this machine alone.
     return {"torch": torch or "", "python": python if python in SUPPORTED_PYTHONS else "", "spec": spec or ""}
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file name can be written as UTF-8: on Linux it is bytes, and some are no text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _target(migration: Migration, name: str) -> tuple[Path | None, str]:
@@ -139,7 +166,8 @@ def _target(migration: Migration, name: str) -> tuple[Path | None, str]:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        files.write_bytes(path, content, mode=path.stat().st_mode & 0o7777)
+        mode = path.stat().st_mode & 0o7777 if path.exists() else None
+        files.write_bytes(path, content, mode=mode)
     except OSError as error:
         message = f"{path.name} cannot be written: {error.strerror or error}"
         raise InstallError("migrate.docs", message, "Make it writable; --skip docs leaves it alone.") from error

@@ -104,8 +104,12 @@ def write_record(layout: Layout, record: Record) -> None:
         "fingerprint": record.fingerprint,
     }
     try:
-        files.write_text(layout.root / record_name("json"), json.dumps(table, indent=1, ensure_ascii=False) + "\n")
-        files.write_text(layout.root / record_name("md"), render_summary(table))
+        for suffix, text in (
+            ("json", json.dumps(table, indent=1, ensure_ascii=False) + "\n"),
+            ("md", render_summary(table)),
+        ):
+            # A file name that is no UTF-8 becomes an escape, which JSON reads as one.
+            files.write_bytes(layout.root / record_name(suffix), text.encode("utf-8", "backslashreplace"))
     except OSError as problem:
         message = f"the record cannot be written: {problem.strerror or problem}"
         raise InstallError("migrate.record", message, "Free some disk space, or make .envtool writable.") from problem

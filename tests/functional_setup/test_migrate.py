@@ -74,6 +74,55 @@ def test_the_whole_move_and_the_way_back(moving: MovingPlace) -> None:
     assert moving.venv.stat().st_ino == own, "the user's own folder, by rename"
 
 
+@pytest.mark.parametrize("case", ["git", "no git", "ignored", "undone"])
+def test_without_a_gitignore(moving: MovingPlace, case: str) -> None:
+    """git would see the link at .venv; what the user has elsewhere against that is respected."""
+    ignore = moving.root / ".gitignore"
+    ignore.unlink()
+    if case != "no git":
+        subprocess.run(["git", "init", "-q", moving.root], check=True, env=moving.environment)
+    if case == "ignored":
+        (moving.root / ".git/info").mkdir(exist_ok=True)
+        (moving.root / ".git/info/exclude").write_text(".venv\n", encoding="utf-8")
+    if case == "undone":
+        (moving.root / "README.md").unlink()
+        moving.write("README.md", "<!-- envtool:begin -->\n")
+    before = picture(moving.root)
+    planned = moving.call(*MIGRATION, "--dry-run", "--json")
+    done = moving.call(*MIGRATION, "--json")
+    if case == "undone":
+        assert (done.code, done.error["code"]) == (2, "migrate.markers")
+        assert picture(moving.root) == before
+        return
+    assert done.code == 0, done.out
+    made = case == "git"
+    would = "would change docs/start.md, .gitignore" if made else "would change docs/start.md"
+    assert moving.row(planned.result, "docs")["evidence"] == [would]
+    evidence = ["README.md: the section is written"] + [".gitignore: made, with /.venv"] * made
+    assert moving.row(done.result, "docs")["evidence"] == evidence
+    assert ignore.exists() == made
+    if made:
+        assert ignore.read_bytes() == b"/.venv\n"
+        command = ["git", "-C", moving.root, "status", "--porcelain", "--untracked-files=all"]
+        seen = subprocess.run(command, check=True, capture_output=True, text=True, env=moving.environment).stdout
+        assert "?? .gitignore" in seen.splitlines()
+        assert not [line for line in seen.splitlines() if ".venv" in line or ".envtool" in line]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of bytes")
+def test_a_spec_whose_name_is_no_utf8(moving: MovingPlace) -> None:
+    os.rename(moving.root / "app.spec", os.fsencode(moving.root) + b"/caf\xe9.spec")  # noqa: PTH104
+    planned = moving.call(*MIGRATION, "--dry-run")
+    assert planned.code == 0, planned.err
+    done = moving.call(*MIGRATION, "--json")
+    assert done.code == 0, done.out
+    assert moving.statuses(done.result) == ALL_PASS
+    assert b"envtool bundle" not in (moving.root / "docs/start.md").read_bytes()
+    record = json.loads((moving.root / ".envtool/migration.json").read_text(encoding="utf-8"))
+    assert record["facts"]["spec"] == "caf\udce9.spec"
+    assert moving.call(*MIGRATION).out.startswith("nothing to do")
+
+
 def test_again_there_is_nothing_to_do_until_something_changes(moving: MovingPlace) -> None:
     assert moving.call(*MIGRATION).code == 0
     before = picture(moving.root)
