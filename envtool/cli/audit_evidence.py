@@ -6,6 +6,7 @@ report and not the end of the audit.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 _README_CAP = 2_000_000
 
+# A command ends with its code span, its cell of a table, or where another one begins.
+_SETUP = re.compile(r"\benvtool setup(?= )(?![^`|;&]* --dry-run\b)[^`|;&]* (--cpu|--backend[ =]cpu)(?![\w-])")
+_ROLLBACK = re.compile(r"\benvtool rollback(?![\w-])(?![^`|;&]* --dry-run\b)")
+
 
 def project_root(audited: Path, cwd: Path) -> Path:
     """The folder whose records count: the audited one, or the current one when only a part of it was audited."""
@@ -44,7 +49,7 @@ def gather(root: Path) -> Evidence:
     from envtool.lock.workspace import open_project
 
     notes: list[str] = []
-    setup, rollback = _mention(root, "envtool setup"), _mention(root, "envtool rollback")
+    setup, rollback = _mention(root, _SETUP), _mention(root, _ROLLBACK)
     project = None
     with _noting("The settings", notes):
         project = open_project(root, {})
@@ -164,8 +169,8 @@ def _plan(lock: Lock) -> PlanFacts | None:
     return None
 
 
-def _mention(root: Path, command: str) -> Mention | None:
-    """The first line of a README that names a command."""
+def _mention(root: Path, command: re.Pattern[str]) -> Mention | None:
+    """The first line of a README that names a command. Blanks count as one."""
     for path in sorted(root.glob("*")):
         if not path.name.lower().startswith("readme"):
             continue
@@ -174,6 +179,6 @@ def _mention(root: Path, command: str) -> Mention | None:
             if path.is_file() and path.stat().st_size <= _README_CAP:
                 text = path.read_text(encoding="utf-8", errors="replace")
         for number, line in enumerate(text.splitlines(), 1):
-            if command in " ".join(line.split()):
+            if command.search(" ".join(line.split())):
                 return Mention(path=path.name, line=number)
     return None

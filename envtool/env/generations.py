@@ -48,6 +48,7 @@ __all__ = [
     "current",
     "exclusive",
     "exclusive_if_used",
+    "is_full",
     "is_sound",
     "layout_for",
     "list_generations",

@@ -164,7 +164,8 @@ def _flip(
             raise RollbackError(f"rollback.{error.code.split('.')[-1]}", error.message, error.hint) from error
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         before = live.id if live is not None else None
-        remember_flip(layout, Flip(seconds=round(seconds(), 3), before=before, after=target.id, at=now))
+        if chain.is_full(target):  # going forward again is not the way back
+            remember_flip(layout, Flip(seconds=round(seconds(), 3), before=before, after=target.id, at=now))
         if adopt is not None:
             notes = (Note(code="env.adopted", message=f"your own .venv is kept as generation {adopt.id}"),)
     return SetupResult(

@@ -48,6 +48,10 @@ def test_the_boxes_of_a_project_that_was_set_up(place: Place) -> None:
     assert found["the README says how to go back"] == (True, "`README.md:3` names `envtool rollback`")
 
     assert place.call("rollback").code == 0
+    flip = (place.root / ".envtool/flip.json").read_bytes()
+    assert place.call("rollback", "--to", "previous").code == 0
+    assert (place.root / ".envtool/flip.json").read_bytes() == flip, "going forward again is not the way back"
+    assert place.call("rollback").code == 0
     text = report(place)
     assert boxes(text)["the project runs in that environment"] == (
         False,
@@ -115,7 +119,7 @@ def test_a_readme_that_cannot_be_read_is_no_reason_to_fail(tmp_path: Path, monke
     def refuse(path: Path, **_: str) -> str:
         raise PermissionError(13, "Permission denied", str(path))
 
-    (tmp_path / "README.md").write_text("envtool setup\n", encoding="utf-8")
+    (tmp_path / "README.md").write_text("envtool setup --cpu\n", encoding="utf-8")
     assert gather(tmp_path).setup_documented == Mention(path="README.md", line=1)
     monkeypatch.setattr(Path, "read_text", refuse)
     assert gather(tmp_path).setup_documented is None

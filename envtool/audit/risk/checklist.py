@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Sequence
 
 from envtool.audit.report import AuditReport
+from envtool.audit.risk.delivery import first_run, installs_cpu_from_lock, proves_cpu
 from envtool.audit.risk.evidence import EnvironmentFacts, Evidence, Mention
 from envtool.audit.risk.model import Box, Code, Perspective, Phase, State, Words, words
 from envtool.audit.rules import RULES
 
 _MODELS = re.compile(r"(^|/)((models?|weights|checkpoints)|[^/]+\.(pt|pth|jit|ts|ckpt|pt2))$", re.IGNORECASE)
-_DELIVERY = ("dockerfile", "compose", "ci", "makefile", "shell")
 
 
 def checklist(report: AuditReport, perspectives: Sequence[Perspective]) -> tuple[Phase, ...]:
@@ -30,8 +30,13 @@ def checklist(report: AuditReport, perspectives: Sequence[Perspective]) -> tuple
         _clean(by_prefix["CPU2"], report),
         _bundled(evidence, by_prefix["CPU2"]),
         _clean(by_prefix["CPU4"], report),
-        _delivered(report, by_prefix["CPU4"], "installs from the lock", "setup", "envtool setup --cpu --frozen"),
-        _delivered(report, by_prefix["CPU4"], "proves what it has", "verify", "envtool verify"),
+        _delivered(
+            by_prefix["CPU4"],
+            "installs from the lock",
+            first_run(report, "setup", installs_cpu_from_lock),
+            "envtool setup --cpu --frozen",
+        ),
+        _delivered(by_prefix["CPU4"], "proves what it has", first_run(report, "verify", proves_cpu), "envtool verify"),
     )
     documentation = (
         _documented("the README says how to install", evidence.setup_documented, "envtool setup --cpu"),
@@ -132,14 +137,16 @@ def _current(evidence: Evidence) -> Box:
 
 def _way_back(evidence: Evidence) -> Box:
     what = "switching back was tried, and timed"
-    if evidence.flip is not None:
-        flip = evidence.flip
+    flip = evidence.flip
+    if flip is not None and flip.after not in {one.number for one in evidence.environments if one.backend == "cpu"}:
         return _box(what, True, (f"{flip.seconds:.2f} s to generation {flip.after}, on {flip.day}",))
     return _box(what, False, words("not measured; try `envtool rollback`, then `envtool rollback --to previous`"))
 
 
 def _bundled(evidence: Evidence, frozen: Perspective) -> Box:
     what, bundle = "the bundle is built and starts without a Python", evidence.bundle
+    if bundle is not None and not {"start-check", "smoke"} & {*bundle.passed}:
+        return _box(what, False, (Code(bundle.path), " was built and not started: no start check, no smoke test"))
     if bundle is not None:
         return _box(what, True, (Code(bundle.path), f" with torch {bundle.torch}: {', '.join(bundle.passed)} passed"))
     if not frozen.files:
@@ -149,15 +156,10 @@ def _bundled(evidence: Evidence, frozen: Perspective) -> Box:
     )
 
 
-def _delivered(report: AuditReport, row: Perspective, what: str, command: str, hint: str) -> Box:
+def _delivered(row: Perspective, what: str, run: tuple[str, int] | None, hint: str) -> Box:
     what = f"CI or the image {what}"
-    pattern = re.compile(rf"^[^#]*\benvtool\s+{command}\b")
-    for source in report.sources.values():
-        if source.kind not in _DELIVERY:
-            continue
-        for number, line in enumerate(source.text.splitlines(), 1):
-            if pattern.search(line):
-                return _box(what, True, (Code(f"{source.path}:{number}"),))
+    if run is not None:
+        return _box(what, True, (Code(f"{run[0]}:{run[1]}"),))
     state: State = "open" if row.files else "not-applicable"
     missing = (*words(f"no file of CI or a container runs `{hint}`"),) if row.files else ("no such files were read",)
     return Box(what=words(what), state=state, evidence=missing)

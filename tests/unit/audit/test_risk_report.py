@@ -145,7 +145,13 @@ def test_nothing_ticks_a_box_that_has_no_evidence(tmp_path):
         ("the project runs", {"environments": (replace(FULL, current=True), replace(CPU, current=False))}, "(full)"),
         ("the project runs", {"environments": ()}, ".venv is no environment of envtool's"),
         ("switching back", {"flip": None}, "not measured"),
+        ("switching back", {"flip": FlipFacts(seconds=0.3, before=1, after=2, day="2026-11-25")}, "not measured"),
         ("the bundle", {"bundle": None}, "no bundle recorded here"),
+        (
+            "the bundle",
+            {"bundle": replace(EVERYTHING.bundle, passed=("gpu-libraries", "size"))},
+            "built and not started",
+        ),
         ("the README says how to install", {"setup_documented": None}, "no README here"),
     ],
 )
@@ -177,6 +183,59 @@ def test_models_that_were_not_read_are_no_good_news(tmp_path):
 def test_a_comment_is_no_evidence(tmp_path):
     files = {**CLEAN, ".github/workflows/ci.yml": "jobs: {}\n# run: envtool setup --cpu --frozen\n"}
     assert boxes(audited(tmp_path, files))["CI or the image installs from the lock"][0] == "open"
+
+
+INSTALLS, PROVES = "CI or the image installs from the lock", "CI or the image proves what it has"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "line"),
+    [
+        ("ci.sh", "set -e\nenvtool setup --cpu --frozen && envtool verify\n", 2),
+        ("ci.sh", "set -e\nuv run envtool setup --backend=cpu --frozen\npython -m envtool verify --backend cpu\n", 2),
+        ("ci.sh", "sudo X=1 .tools/bin/envtool setup --frozen \\\n  --backend cpu || exit 1\nenvtool verify\n", 1),
+        ("ci.bat", "envtool.exe setup --frozen --cpu\r\nenvtool.exe verify\r\n", 1),
+        ("Makefile", "env:\n\t@envtool setup --cpu --frozen --plain\n\tenvtool verify -q\n", 2),
+        ("Dockerfile", 'FROM x\nRUN ["envtool", "setup", "--cpu", "--frozen"]\nRUN envtool verify\n', 2),
+        (".gitlab-ci.yml", "a:\n  script:\n    - envtool setup --cpu --frozen\n    - envtool verify\n", 3),
+    ],
+)
+def test_a_command_that_proves_a_box(tmp_path, file, text, line):
+    found = boxes(audited(tmp_path, {file: text}))
+    assert found[INSTALLS] == ("done", f"{file}:{line}")
+    assert found[PROVES][0] == "done"
+
+
+@pytest.mark.parametrize(
+    ("box", "command"),
+    [
+        (INSTALLS, "envtool setup --frozen"),  # usage error: which torch?
+        (INSTALLS, "envtool setup --full --frozen"),
+        (INSTALLS, "envtool setup --backend cu126 --frozen"),
+        (INSTALLS, "envtool setup --cpu"),  # may lock anew
+        (INSTALLS, "envtool setup --cpu --frozen --dry-run"),
+        (INSTALLS, "envtool setup --cpu --frozen || true"),
+        (INSTALLS, "envtool setup --cpu --frozen ||:"),
+        (INSTALLS, "echo envtool setup --cpu --frozen"),
+        (INSTALLS, "echo 'then: envtool setup --cpu --frozen'"),
+        (INSTALLS, "echo python -m envtool setup --cpu --frozen"),
+        (INSTALLS, "true # envtool setup --cpu --frozen"),
+        (INSTALLS, "other-envtool setup --cpu --frozen"),
+        (INSTALLS, "envtool verify"),
+        (PROVES, "envtool verify --backend full"),
+        (PROVES, "envtool verify || echo never mind"),
+        (PROVES, "echo envtool verify"),
+        (PROVES, "envtool verify-all"),
+    ],
+)
+def test_a_command_that_proves_nothing(tmp_path, box, command):
+    hint = {INSTALLS: "envtool setup --cpu --frozen", PROVES: "envtool verify"}[box]
+    found = boxes(
+        audited(
+            tmp_path, {".github/workflows/ci.yml": f"jobs:\n  a:\n    steps:\n      - run: |\n          {command}\n"}
+        )
+    )
+    assert found[box] == ("open", f"no file of CI or a container runs {hint}")
 
 
 def test_the_way_back_says_what_was_measured_and_what_was_not(tmp_path):

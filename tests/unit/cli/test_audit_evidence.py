@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from envtool.audit.risk.evidence import Mention
 from envtool.cli.app import app
 from envtool.cli.audit_evidence import gather
 
@@ -48,6 +49,33 @@ def test_the_report_is_written_all_the_same(tmp_path: Path, monkeypatch: pytest.
     done = CliRunner().invoke(app, ["audit", "-q", "app.py", "-o", "risk.md"])
     assert done.exit_code == 0, done.output
     assert "The environments could not be read: Permission denied" in Path("risk.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "setup", "rollback"),
+    [
+        ("`envtool setup --cpu`", True, False),
+        ("$ envtool  setup  --backend cpu torch", True, False),
+        ("envtool setup torch --backend=cpu\tthen", True, False),
+        ("envtool setup", False, False),
+        ("envtool setup --full", False, False),
+        ("`envtool setup --full`, not `--cpu`", False, False),
+        ("| `envtool setup --full` | --cpu |", False, False),
+        ("envtool setup --cpu --dry-run", False, False),
+        ("envtool setup --dry-run --cpu", False, False),
+        ("envtool setup --cpu-only", False, False),
+        ("envtool setup-all --cpu", False, False),
+        ("see envtool rollback.", False, True),
+        ("`envtool rollback --to previous`", False, True),
+        ("envtool rollback --dry-run", False, False),
+        ("envtool rollbacks", False, False),
+    ],
+)
+def test_what_a_readme_has_to_name(tmp_path: Path, text: str, setup: bool, rollback: bool) -> None:
+    (tmp_path / "README.md").write_text(f"# App\n\n{text}\n", encoding="utf-8")
+    found = gather(tmp_path)
+    line = Mention(path="README.md", line=3)
+    assert (found.setup_documented, found.rollback_documented) == (line if setup else None, line if rollback else None)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs symlinks")
