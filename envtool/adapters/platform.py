@@ -79,6 +79,11 @@ def read_link(path: Path) -> Path:
     return Path(os.path.normpath(path.parent.resolve() / content))
 
 
+def real_path(path: Path) -> Path:
+    """A path with all links followed; as far as they go where they lead in a circle (before 3.13 resolve() raises)."""
+    return Path(os.path.realpath(path))
+
+
 def make_link(path: Path, folder: Path, *, final: Path | None = None) -> None:
     """Create a link at ``path`` that leads to ``folder`` once it stands at ``final`` (default: at ``path``).
 

@@ -108,7 +108,7 @@ def exclusive_if_used(layout: Layout) -> Iterator[bool]:
     Where there is none, nobody holds its lock and no migration was interrupted; none is made. Gives whether the lock
     is held. Raises as :func:`exclusive`.
     """
-    if not platform.is_folder(layout.state.resolve()):
+    if not layout.state.is_dir():
         yield False
         return
     with exclusive(layout):

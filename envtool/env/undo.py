@@ -73,7 +73,7 @@ def read_before(layout: Layout, python: Path, places: Iterable[Path]) -> Before:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         message = "an in-place setup was interrupted and its record cannot be read"
         raise InstallError("in-place.record", message, hint) from None
-    if [Path(text).resolve() for text in before.places] == [place.resolve() for place in places]:
+    if _real(before.places) == _real(places):
         return before
     if not Path(before.python).exists():
         message = f"an in-place setup of {before.python} was interrupted, and that interpreter is not there"
@@ -151,15 +151,25 @@ def undo(before: Before, folder: Path) -> None:
 
 
 def finish(folder: Path) -> None:
-    """The new packages stand: let the old ones go. Raises OSError."""
-    files.remove_tree(folder)
+    """The new packages stand: let the old ones go. Raises OSError.
+
+    One rename ends it: killed among the removals, the next setup would else put back what is left of the old ones.
+    """
+    over = folder.with_name(f"{folder.name}-over")
+    files.remove_tree(over)
+    platform.rename(folder, over)
+    files.remove_tree(over)
+
+
+def _real(places: Iterable[str | Path]) -> list[Path]:
+    return [platform.real_path(Path(place)) for place in places]
 
 
 def _outside(before: Before, paths: Iterable[Path]) -> set[Path]:
     """The folders of files that are not the environment's, whatever links and ``..`` their paths go through."""
-    roots = [Path(text).resolve() for text in before.places]
+    roots = _real(before.places)
     folders = {path.parent for path in paths}
-    return {folder for folder in folders if not any(folder.resolve().is_relative_to(root) for root in roots)}
+    return {folder for folder in folders if not any(platform.real_path(folder).is_relative_to(root) for root in roots)}
 
 
 def _check_inside(before: Before, paths: Iterable[Path]) -> None:

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from envtool.adapters import files
+from envtool.adapters import files, platform
 from envtool.errors import ExitCode, LockError, ResolutionError
 from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, requirement_lines
 from envtool.lock.make import make_lock
@@ -225,9 +225,9 @@ def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:
     """
     folder = project.lockfiles
     changed = []
-    if not folder.resolve().is_relative_to(project.root.resolve()):
+    if not platform.real_path(folder).is_relative_to(platform.real_path(project.root)):
         # A repository from a stranger may hold the link: requirements.txt of another project would be replaced.
-        message = f"{folder.name}/ is a link that leads out of the project, to {folder.resolve()}"
+        message = f"{folder.name}/ is a link that leads out of the project, to {platform.real_path(folder)}"
         raise LockError("lock.outside", message, "Nothing was written. Make it a folder of the project.")
     try:
         files.make_folder(folder)

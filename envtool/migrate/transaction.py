@@ -219,8 +219,8 @@ def _check_journal(layout: Layout, journal: Journal) -> None:
 
 def _reaches(layout: Layout, path: Path) -> bool:
     """Whether a path, itself not followed, lies in the project. ``.envtool`` as a whole may be a link to elsewhere."""
-    parent = path.parent.resolve()
-    return any(parent.is_relative_to(folder.resolve()) for folder in (layout.root, layout.state))
+    parent = platform.real_path(path.parent)
+    return any(parent.is_relative_to(platform.real_path(folder)) for folder in (layout.root, layout.state))
 
 
 def _free_name(path: Path, content: bytes) -> Path:

@@ -99,3 +99,21 @@ def test_a_record_in_place_that_cannot_be_read(layout: Layout, text: str) -> Non
         undo.read_before(layout, Path("python"), ())
     assert (caught.value.code, caught.value.exit_code) == ("in-place.record", ExitCode.INSTALL)
     assert undo.STASH in caught.value.hint
+
+
+def test_an_end_in_place_is_one_step(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = layout.state / undo.STASH
+
+    def killed(path: Path) -> None:
+        if path.exists():
+            raise KeyboardInterrupt
+
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "remove_tree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            undo.finish(folder)
+    assert not folder.exists(), "nothing is under way any more"
+    folder.mkdir()
+    undo.finish(folder)
+    assert [path.name for path in layout.state.iterdir() if path.name.startswith(undo.STASH)] == []

@@ -44,6 +44,14 @@ def test_no_lock_is_written_through_a_link_out_of_the_project(project: Project, 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs symlinks")
+def test_a_link_to_itself(project: Project) -> None:
+    project.lockfiles.symlink_to("lockfiles")
+    with pytest.raises(LockError) as caught:
+        write_lock(project, result())
+    assert caught.value.code == "lock.write"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symlinks")
 def test_links_within_the_project_are_fine_and_files_behind_links_stay(project: Project, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine\n", encoding="utf-8")
     (project.root / "locks").mkdir()

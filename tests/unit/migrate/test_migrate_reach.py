@@ -87,6 +87,16 @@ def test_a_journal_that_leads_out_through_a_link_is_refused(
     assert [path.name for path in (layout.root.parent / "home").iterdir()] == ["notes"]
 
 
+def test_links_in_a_circle_are_an_error_and_no_bug(layout: Layout) -> None:
+    (layout.root / "docs").symlink_to("docs")
+    hostile(layout, "journal.json", Journal(environment=Standing(kind="absent"), files=(NOTES,)))
+    again = unfinished(layout)
+    assert again is not None
+    with pytest.raises(RollbackError) as caught:
+        again.restore()
+    assert caught.value.code == "migrate.restore"
+
+
 def test_what_waits_elsewhere_is_not_tidied_away(layout: Layout) -> None:
     out(layout, "dist")
     placed = Placed(built="built", final="app", aside="dist/notes", had=True)
