@@ -79,6 +79,7 @@ def audit(
 
     def stage(_: Reporter) -> Outcome:
         from envtool.audit.formats import FORMATS
+        from envtool.audit.formats.text import render_findings
         from envtool.audit.rules import RULES
 
         if explain is not None:
@@ -104,17 +105,20 @@ def audit(
         report = _with_evidence(report, {*names, stdout_format})
         for file, name in zip(output or [], names, strict=True):
             _write(file, FORMATS[name](report))
-        text = "" if quiet and stdout_format == "text" else FORMATS[stdout_format](report)
-        if stdout_format == "text" and output and not quiet:
-            text += "".join(f"Wrote {file}.\n" for file in output)
+        text, brief = FORMATS[stdout_format](report), None
+        if stdout_format == "text":
+            # Findings that stand in a file are not printed beside it.
+            brief = "" if output else render_findings(report)
+            text += "".join(f"Wrote {file}.\n" for file in output or [])
         result = report.as_dict()
         if mended is not None:
-            text = mended.diff if diff else text + ("" if quiet else mended.text)
+            text = mended.diff if diff else text + mended.text
+            brief = mended.changes if diff else brief
             result = {**result, **mended.result}
         if not report.fails(options.fail_on):
-            return Outcome(result=result, text=text)
+            return Outcome(result=result, text=text, brief=brief)
         error = ("audit.findings", f"{_counts(report)} (--fail-on {options.fail_on})", _hint(report))
-        return Outcome(result=result, text=text, exit_code=10, error=error)
+        return Outcome(result=result, text=text, brief=brief, exit_code=10, error=error)
 
     run_command("audit", stage, as_json=json, quiet=quiet)
 

@@ -203,7 +203,7 @@ def _full_packages(layout: Layout) -> Path | None:
 
 
 def _outcome(result: BundleResult, root: Path, *, audit: list[dict[str, Any]] | None = None) -> Outcome:
-    from envtool.reports.bundle import render_bundle
+    from envtool.reports.bundle import render_bundle, render_failures
 
     def relative(path: Path) -> str:
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
@@ -226,6 +226,7 @@ def _outcome(result: BundleResult, root: Path, *, audit: list[dict[str, Any]] | 
     text = render_bundle(data, result.checks)
     failed = [check for check in result.checks if check.status == "fail"]
     if not failed:
-        return Outcome(result=data, text=text)
+        return Outcome(result=data, text=text, brief="")
     error = (f"bundle.{failed[0].id}", failed[0].found, f"{failed[0].fix} The bundle before it is untouched.")
-    return Outcome(result=data, text=text, exit_code=int(ExitCode.VERIFY), error=error)
+    brief = render_failures(result.checks)
+    return Outcome(result=data, text=text, brief=brief, exit_code=int(ExitCode.VERIFY), error=error)

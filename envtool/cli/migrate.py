@@ -120,6 +120,8 @@ def migrate(
         text = render_result(ended.result)
         if ended.result["state"] == "done" and not ended.result["changed"]:
             text = f"nothing to do: moved on {ended.result['finished']}, and nothing has changed since"
-        return Outcome(result=ended.result, text=text, exit_code=ended.exit_code, error=ended.error)
+        # What could not be put back is told even then.
+        brief = None if dry_run or ended.result["left"] else ""
+        return Outcome(result=ended.result, text=text, brief=brief, exit_code=ended.exit_code, error=ended.error)
 
     run_command("migrate", stage, as_json=json, quiet=quiet)

@@ -37,7 +37,7 @@ def setup_outcome(result: SetupResult, layout: Layout, seconds: float, *, dry_ru
     text = _dry_text(result) if dry_run else _text(result, layout)
     if not dry_run:
         _job_summary(result, text)
-    return Outcome(result=data, text=text)
+    return Outcome(result=data, text=text, brief=None if dry_run else "")
 
 
 def _dry_text(result: SetupResult) -> str:

@@ -110,9 +110,9 @@ def verify(
         seconds = time.perf_counter() - started
         if junit is not None:
             _write_junit(junit, report, shown, seconds)
-        # Without --json the error line of the first failure is annotated where it is printed.
+        # Without --json the first failure is annotated as the error of the command.
         _annotate(report.failures if json else report.failures[1:])
-        return _outcome(report, options, shown, seconds=seconds, quiet=quiet)
+        return _outcome(report, options, shown, seconds=seconds)
 
     run_command("verify", stage, as_json=json, quiet=quiet)
 
@@ -154,7 +154,7 @@ def _read_lock(folder: Path | None, project: Project) -> Lock | None:
     return read_lock(folder) if folder is not None else existing_lock(project)
 
 
-def _outcome(report: VerifyReport, options: VerifyOptions, environment: str, *, seconds: float, quiet: bool) -> Outcome:
+def _outcome(report: VerifyReport, options: VerifyOptions, environment: str, *, seconds: float) -> Outcome:
     from envtool.reports.verify import render_text, summary
 
     result: Mapping[str, Any] = {
@@ -169,16 +169,17 @@ def _outcome(report: VerifyReport, options: VerifyOptions, environment: str, *, 
         "seconds": round(seconds, 3),
         "checks": [check.as_dict() for check in report.checks],
     }
-    text = render_text(report, environment, seconds=seconds, quiet=quiet)
+    text = render_text(report, environment, seconds=seconds)
+    brief = render_text(report, environment, seconds=seconds, quiet=True)
     if report.ok:
         if not options.expected.is_cpu:
             name = options.expected.name
             text += f"\nIt is {name} torch, as expected here, and not CPU-only: --backend cpu asks for that."
-        return Outcome(result=result, text=text)
+        return Outcome(result=result, text=text, brief=brief)
     first, *others = report.failures
     more = f" ({len(others)} more failed: {', '.join(check.id for check in others)})" if others else ""
     error = (f"verify.{first.id}", f"{environment}: {first.found}{more}", first.fix)
-    return Outcome(result=result, text=text, exit_code=int(ExitCode.VERIFY), error=error)
+    return Outcome(result=result, text=text, brief=brief, exit_code=int(ExitCode.VERIFY), error=error)
 
 
 def _annotate(failures: tuple[CheckResult, ...]) -> None:

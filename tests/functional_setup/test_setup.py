@@ -332,8 +332,12 @@ def test_drift(place: Place) -> None:
 
 def test_quiet_and_colours(place: Place) -> None:
     done = place.setup("--cpu", "--quiet")
-    assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("current  .venv is generation 1")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    again = place.setup("--cpu", "-q")
+    assert (again.code, again.out, again.err) == (0, "", "")
+    assert place.setup("--cpu", "--dry-run", "-q").out.endswith("\ndry run: nothing changed\n")
+    prune = place.call("prune", "-q")
+    assert (prune.code, prune.out, prune.err) == (0, "", "")
     coloured = place.setup("--full", FORCE_COLOR="1", TERM="xterm-256color")
     assert "\x1b[" in coloured.err
     assert "\x1b" not in coloured.out

@@ -86,8 +86,23 @@ def test_the_interpreter_of_the_environment_runs(environment):
     assert data["error"]["message"] == ".venv: import torch: RuntimeError: no"
 
 
-def test_quiet_prints_failures_only(environment):
-    assert len(run("--static", "-q").stdout.splitlines()) == 1
+def test_quiet_prints_failures_only(environment, monkeypatch):
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    fine = run("--static", "-q")
+    assert (fine.exit_code, fine.stdout, fine.stderr) == (0, "", "")
+    (environment / "torch/__init__.py").unlink()
+    broken = run("--static", "-q")
+    assert (broken.exit_code, broken.stderr) == (7, "")
+    first, why, fix = broken.stdout.splitlines()[:3]
+    assert first.split()[:2] == ["FAIL", "torch-present"]
+    assert (why.split()[0], fix.split()[0]) == ("why", "fix")
+    assert "passed" not in broken.stdout
+
+
+def test_a_quiet_failure_is_still_annotated_on_github(environment, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    (environment / "torch/__init__.py").unlink()
+    assert run("--static", "-q").stderr.splitlines()[-1].startswith("::error title=verify.torch-present::")
 
 
 def test_no_environment_names_the_activated_one(project, monkeypatch):
