@@ -39,7 +39,10 @@ Audit = Annotated[
 Strip = Annotated[bool, typer.Option("--strip", help="Strip symbol tables from torch's libraries, and no others.")]
 Dist = Annotated[Path, typer.Option("--dist", metavar="DIR", help="Where the bundle goes.")]
 Python = Annotated[
-    Path | None, typer.Option("--python", "-p", metavar="PATH", help="The app's interpreter. Default: .venv's.")
+    str | None,
+    typer.Option(
+        "--python", "-p", metavar="PATH|VERSION", help="The app's environment or interpreter. Default: .venv's."
+    ),
 ]
 Onefile = Annotated[bool, typer.Option("--onefile", help="One file that unpacks itself.", rich_help_panel=_NEW)]
 Windowed = Annotated[bool, typer.Option("--windowed", help="No console (Windows, macOS).", rich_help_panel=_NEW)]
@@ -108,6 +111,7 @@ def bundle(
         from envtool.cli.options import open_here
         from envtool.env.generations import exclusive
         from envtool.env.records import layout_for
+        from envtool.env.verify import named_environment
 
         project = open_here()
         settings = read_bundle_settings(project.settings.bundle)
@@ -124,13 +128,14 @@ def bundle(
             data=tuple(data_entry(item, source.parent) for item in data or ()),
         )
         layout = layout_for(project.root, project.settings.venv)
+        environment = named_environment(python) if python is not None else layout.venv
         with exclusive(layout):
             spec = _spec(source, options, reporter)
             audited = audit_before(spec, project.root, reporter) if audit else None
             if audited is not None and audited.check.status == "fail":
                 return audited.stopped()
-            _verify(python or layout.venv, given=python is not None, reporter=reporter)
-            request = _request(project, settings, spec, python or layout.venv)
+            _verify(environment, given=python is not None, reporter=reporter)
+            request = _request(project, settings, spec, environment)
             request = replace(request, compare=compare, dist=project.root / dist, state=layout.state)
             request = replace(request, full_packages=_full_packages(layout) if compare else None)
             result = build(request, reporter)

@@ -31,7 +31,7 @@ def model(
     load: Annotated[bool, typer.Option("--load", help="Also load and run each model in an environment.")] = False,
     python: Annotated[
         str | None,
-        typer.Option("--python", "-p", metavar="PATH", help="Interpreter or environment for --load (default: .venv)."),
+        typer.Option("--python", "-p", metavar="PATH|VERSION", help="Environment for --load. Default: .venv."),
     ] = None,
     inputs: Annotated[
         list[str] | None,

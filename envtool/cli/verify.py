@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from envtool.torch.backends import Backend
 
 PythonOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--python", "-p", metavar="PATH", help="Interpreter (or folder) of the environment. Default: the project's."
+        "--python", "-p", metavar="PATH|VERSION", help="Environment or interpreter to verify. Default: the project's."
     ),
 ]
 PathOption = Annotated[
@@ -101,12 +101,13 @@ def verify(
             static=static,
             timeout=timeout,
         )
-        interpreter, folder = _target(python, path, venv, static=static)
+        named = _named(python, path)
+        interpreter, folder = _target(named, path, venv, static=static)
         started = time.perf_counter()
         if interpreter is not None and not static:
             reporter.phase("probe", str(interpreter))
         report = verify_environment(python=interpreter, site_packages=folder, options=options)
-        shown = printable((path or python or Path(project.settings.venv)).as_posix())
+        shown = printable((path or named or Path(project.settings.venv)).as_posix())
         seconds = time.perf_counter() - started
         if junit is not None:
             _write_junit(junit, report, shown, seconds)
@@ -126,12 +127,18 @@ def _expected(backend: str | None, own: Generation | None) -> Backend:
     return parse_backend(own.backend) if own is not None and own.backend not in ("none", "") else CPU
 
 
+def _named(python: str | None, path: Path | None) -> Path | None:
+    from envtool.env.verify import named_environment
+
+    if python is not None and path is not None:
+        raise UsageError("verify.target", "--python and --path were both given", "Name the environment one way.")
+    return named_environment(python) if python is not None else None
+
+
 def _target(python: Path | None, path: Path | None, venv: Path, *, static: bool) -> tuple[Path | None, Path | None]:
     """The interpreter, or the site-packages folder, that the options name."""
     from envtool.env.verify import locate_python, locate_site_packages
 
-    if python is not None and path is not None:
-        raise UsageError("verify.target", "--python and --path were both given", "Name the environment one way.")
     if path is not None:
         if not path.is_dir():
             raise UsageError("verify.target", f"no folder {path}", "--path takes a site-packages folder.")

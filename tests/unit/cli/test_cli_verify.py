@@ -128,6 +128,26 @@ def test_both_targets(project):
     assert "error[verify.target]" in result.stderr
 
 
+def test_python_takes_a_version_as_setup_does(environment, monkeypatch):
+    monkeypatch.setattr("envtool.env.verify.find_python", lambda text: Path(f"/pythons/{text}/bin/python"))
+    data = json.loads(run("--python", "3.12", "--json").stdout)
+    assert data["error"]["message"].startswith("/pythons/3.12/bin/python: cannot run /pythons/3.12/bin/python")
+
+
+@pytest.mark.parametrize(
+    ("python", "code", "message"),
+    [
+        ("no/such/python", "verify.target", "no file or folder no/such/python"),
+        ("3.99", "python.missing", "no Python 3.99 found on this machine"),
+        ("nonsense", "python.missing", "no Python found as 'nonsense'"),
+    ],
+)
+def test_a_python_that_is_not_there_is_wrong_usage(environment, python, code, message):
+    result = run("--python", python)
+    assert result.exit_code == 2
+    assert f"error[{code}]: {message}\n" in result.stderr
+
+
 def test_path_takes_site_packages_or_the_environment(environment, project):
     for path in (environment, project / ".venv"):
         result = run("--path", str(path), "--json")
