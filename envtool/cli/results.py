@@ -90,8 +90,8 @@ def _text(result: SetupResult, layout: Layout) -> str:
     if not result.changed:
         return f"already satisfied: {venv} is {_describe(result)}; nothing changed"
     lines = [f"current  {venv} is {_describe(result)}"]
-    # A passing note would be missed: the lock is about to be committed.
-    lines += [f"note     {note.message}" for note in result.notes if note.code == "lock.narrow"]
+    # A passing note would be missed: what they speak of is about to be committed.
+    lines += [f"note     {note.message}" for note in result.notes if note.code in ("lock.narrow", "git.venv")]
     plan = result.plan
     backend = place.backend if place is not None else generation.backend if generation is not None else ""
     known = plan is not None and plan.full is not None and not (plan.size.unknown or plan.full.unknown)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from envtool.adapters import files, platform
+from envtool.adapters import files, git, platform
 from envtool.env import generations as chain
 from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
@@ -320,6 +320,10 @@ class Steps:
             note = f"your own .venv is kept as generation {adopt.id}; envtool rollback --to {adopt.id} brings it back"
             self.notes.append(Note(code="env.adopted", message=note))
             self.reporter.note(note)
+        if generation.kind != "plain" and found.kind != "generation" and git.shows(self.layout.venv):
+            name = self.layout.venv.relative_to(self.layout.root).as_posix()
+            note = f"git shows {name}, which is a link: add the line {name} to .gitignore, without a slash behind it"
+            self.notes.append(Note(code="git.venv", message=note))
 
     def result(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -344,6 +345,24 @@ def test_quiet_and_colours(place: Place) -> None:
     plain = place.setup("--cpu", "--check", "false", NO_COLOR="1", FORCE_COLOR="1", TERM="xterm-256color")
     assert plain.code == 7
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", plain.err)
+
+
+def test_a_link_that_git_shows_is_told_of_once(place: Place) -> None:
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", place.root, *words], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    git("init", "-q")
+    place.write(".gitignore", ".venv/\n")
+    note = "git shows .venv, which is a link: add the line .venv to .gitignore, without a slash behind it"
+    assert f"note     {note}\n" in place.done("--cpu").out
+    assert "?? .venv\n" in git("status", "--short")
+    assert "git shows" not in place.done("--full").out
+    place.write(".gitignore", ".venv\n")
+    assert ".venv" not in git("status", "--short")
+    place.venv.unlink()
+    done = place.done("--cpu", "--json")
+    assert (done.result["changed"], [note["code"] for note in done.result["notes"]].count("git.venv")) == (True, 0)
 
 
 def test_on_github(place: Place, tmp_path: Path) -> None:
