@@ -84,9 +84,10 @@ def audit(
 
         if explain is not None:
             from envtool.audit.explain import explain as explain_rule
+            from envtool.reports.page import render_page
 
             page = explain_rule(explain, RULES)
-            return Outcome(result={"code": explain.upper(), "page": page}, text=page)
+            return Outcome(result={"code": explain.upper(), "page": page}, text=render_page(page))
         names, stdout_format = _formats(formats or [], output or [])
         if unsafe_fixes and not (fix or diff):
             raise UsageError("audit.unsafe-fixes", "--unsafe-fixes alone changes nothing", "Add --fix or --diff.")

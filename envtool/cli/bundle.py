@@ -151,9 +151,11 @@ def bundle(
 def _verify(environment: Path, *, given: bool, reporter: Reporter) -> None:
     """A bundle from an environment that is not proven carries its fault to every user."""
     from envtool.env.verify import VerifyOptions, verify_environment
+    from envtool.lock.above import project_above
 
     if not given and not environment.is_dir():
-        raise UsageError("bundle.environment", "no .venv in this folder", "Make it: envtool setup --cpu")
+        hint = project_above(Path.cwd()) or "Make it: envtool setup --cpu"
+        raise UsageError("bundle.environment", "no .venv in this folder", hint)
     reporter.phase("verify", "the environment")
     report = verify_environment(python=_interpreter(environment), site_packages=None, options=VerifyOptions())
     if not report.ok:

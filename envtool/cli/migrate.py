@@ -89,6 +89,7 @@ def migrate(
         from envtool.audit.options import check_fail_level
         from envtool.cli.options import open_here
         from envtool.env.records import layout_for
+        from envtool.lock.above import project_above
         from envtool.lock.stage import has_sources
         from envtool.lock.text import LOCK_TOML
         from envtool.migrate.models import Options
@@ -112,7 +113,8 @@ def migrate(
         )
         project = open_here()
         if not (undo or resume or has_sources(project) or (project.lockfiles / LOCK_TOML).is_file()):
-            hint = "Go to the project's folder. A new environment with torch alone: envtool setup --cpu"
+            hint = project_above(project.root) or "Go to the project's folder."
+            hint += " A new environment with torch alone: envtool setup --cpu"
             raise NoInputsError("migrate.nothing", "there is no project to move in this folder", hint)
         layout = layout_for(project.root, project.settings.venv)
         wanted = Wanted(options=options, resume=resume, undo=undo, dry_run=dry_run)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 def setup_outcome(result: SetupResult, layout: Layout, seconds: float, *, dry_run: bool = False) -> Outcome:
     """The outcome of a setup or rollback. The last lines say what is current, what it saved, and how to go back."""
     generation = result.generation
-    about = generation or result.place
+    # A dry run tells of what would be there, and that has no number yet.
+    planned = result.plan if dry_run else None
+    about = planned or generation or result.place
     data: dict[str, Any] = {
-        "generation": generation.id if generation is not None else None,
+        "generation": generation.id if generation is not None and planned is None else None,
         "backend": about.backend if about is not None else None,
         "torch": about.torch if about is not None else None,
         "python": about.python if about is not None else None,

@@ -138,6 +138,7 @@ def _named(python: str | None, path: Path | None) -> Path | None:
 def _target(python: Path | None, path: Path | None, venv: Path, *, static: bool) -> tuple[Path | None, Path | None]:
     """The interpreter, or the site-packages folder, that the options name."""
     from envtool.env.verify import locate_python, locate_site_packages
+    from envtool.lock.above import project_above
 
     if path is not None:
         if not path.is_dir():
@@ -147,7 +148,9 @@ def _target(python: Path | None, path: Path | None, venv: Path, *, static: bool)
         # An activated environment is not taken for the project's: what it is depends on the shell.
         active = os.environ.get("VIRTUAL_ENV")
         hint = f"To verify the activated one: --python {active}" if active else "Name one with --python or --path."
-        raise UsageError("verify.target", f"no {venv.name} in this folder", f"{hint} Or make one: envtool setup --cpu")
+        above = project_above(Path.cwd())
+        hint += f" {above}" if above else " Or make one: envtool setup --cpu"
+        raise UsageError("verify.target", f"no {venv.name} in this folder", hint)
     place = python if python is not None else venv
     if python is not None and not place.is_dir():
         return place, None

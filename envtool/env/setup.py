@@ -34,7 +34,7 @@ from envtool.lock.stage import (
     staleness,
     write_lock,
 )
-from envtool.lock.text import REST, lock_digest, read_lock, read_texts
+from envtool.lock.text import LOCK_TOML, REST, lock_digest, read_lock, read_texts
 from envtool.lock.workspace import Project
 from envtool.models import CheckResult, Generation, Layout, Lock, Note, Reporter, Request, VerifyReport
 from envtool.torch.backends import Backend
@@ -133,7 +133,11 @@ class Steps:
         request, interpreter = read_request(self.project, self.wanted.inputs)
         wanted = LockRequest(inputs=self.wanted.inputs, needed=(self.wanted.backend,))
         if not self.wanted.frozen:
-            self.reporter.phase("lock", f"check lockfiles/ against {request.source}")
+            source = "torch alone" if request.source == "default" else request.source
+            there = (self.project.lockfiles / LOCK_TOML).is_file()
+            self.reporter.phase(
+                "lock", f"check lockfiles/ against {source}" if there else f"no lock yet: lock {source}"
+            )
             return lock_project(self.project, wanted, self.reporter), request, interpreter
         lock = read_lock(self.project.lockfiles)
         reasons = staleness(lock, request, self.project, (self.wanted.backend,))
@@ -178,6 +182,8 @@ class Steps:
         seeds = {name: version for name, version in before.items() if name in ("pip", "setuptools", "wheel")}
         return Plan(
             backend=what.backend.name,
+            torch=next((str(pin.version) for pin in torch if pin.name == "torch"), None),
+            python=interpreter.minor,
             size=size,
             full=full,
             free=platform.free_bytes(self.layout.root),

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -130,10 +131,20 @@ def test_a_dry_run_changes_nothing_at_all(place: Place) -> None:
     done = place.setup("--cpu", "--dry-run")
     assert (done.code, done.out.splitlines()[:2]) == (0, ["+ leaf 2.0", "+ torch 2.13.0+cpu"])
     assert done.out.splitlines()[-1] == "dry run: nothing changed; the lock would be written"
+    assert done.err.splitlines()[0].split("  (")[0].strip() == "lock  no lock yet: lock requirements.txt"
     assert tree(place.root) == before
-    place.done("--cpu")
+    assert place.done("--cpu").err.count("no lock yet") == 1
     place.write("requirements.txt", "torch\nleaf<2\n")
     before = tree(place.root)
+    planned = place.setup("--full", "--dry-run", "--json").result
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert [planned[key] for key in ("generation", "backend", "torch", "python", "changed")] == [
+        None,
+        "full",
+        "2.13.0",
+        python,
+        False,
+    ]
     done = place.setup("--full", "--dry-run")
     assert done.out.splitlines()[:4] == [
         "~ leaf 2.0 -> 1.0",
