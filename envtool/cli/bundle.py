@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.errors import ExitCode, UsageError, VerifyError
 from envtool.models import Layout, Outcome, Reporter
@@ -41,7 +42,11 @@ Dist = Annotated[Path, typer.Option("--dist", metavar="DIR", help="Where the bun
 Python = Annotated[
     str | None,
     typer.Option(
-        "--python", "-p", metavar="PATH|VERSION", help="The app's environment or interpreter. Default: .venv's."
+        "--python",
+        "-p",
+        metavar="PATH|VERSION",
+        help="The app's environment or interpreter. Default: .venv's.",
+        autocompletion=completion.pythons,
     ),
 ]
 Onefile = Annotated[bool, typer.Option("--onefile", help="One file that unpacks itself.", rich_help_panel=_NEW)]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli import options as o
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.models import Outcome, Reporter
@@ -27,7 +28,10 @@ def lock(
     backend: Annotated[
         list[str] | None,
         typer.Option(
-            "--backend", metavar="NAME", help="cpu, full, cu126, rocm6.4, xpu, … Repeatable. Default: cpu, full."
+            "--backend",
+            metavar="NAME",
+            help="cpu, full, cu126, rocm6.4, xpu, … Repeatable. Default: cpu, full.",
+            autocompletion=completion.backends,
         ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 5 if the lock is stale.")] = False,
@@ -37,7 +41,13 @@ def lock(
         list[str] | None, typer.Option("--upgrade-package", "-P", metavar="NAME", help="Take the newest of this one.")
     ] = None,
     resolver: Annotated[
-        str | None, typer.Option("--resolver", metavar="uv|pip-tools", help="Who resolves. Default: uv.")
+        str | None,
+        typer.Option(
+            "--resolver",
+            metavar="uv|pip-tools",
+            help="Who resolves. Default: uv.",
+            autocompletion=completion.resolvers,
+        ),
     ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.errors import NoInputsError, UsageError
 from envtool.models import Outcome, Reporter
@@ -15,10 +16,24 @@ _PHASES = "Phases"
 _UNFINISHED = "An unfinished migration"
 
 Only = Annotated[
-    list[str] | None, typer.Option("--only", metavar="PHASES", help="These only: audit,lock.", rich_help_panel=_PHASES)
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="PHASES",
+        help="These only: audit,lock.",
+        rich_help_panel=_PHASES,
+        autocompletion=completion.phases,
+    ),
 ]
 Skip = Annotated[
-    list[str] | None, typer.Option("--skip", metavar="PHASES", help="All but these.", rich_help_panel=_PHASES)
+    list[str] | None,
+    typer.Option(
+        "--skip",
+        metavar="PHASES",
+        help="All but these.",
+        rich_help_panel=_PHASES,
+        autocompletion=completion.phases,
+    ),
 ]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on, with the options of before.", rich_help_panel=_UNFINISHED)
@@ -39,10 +54,22 @@ def migrate(
         typer.Option("--spec", metavar="SPEC|SCRIPT", help="The app to bundle. Default: the one spec here."),
     ] = None,
     fail_on: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="error (default), warning, note or never: what stops the audit.")
+        str | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="error (default), warning, note or never: what stops the audit.",
+            autocompletion=completion.fail_levels,
+        ),
     ] = None,
     python: Annotated[
-        str | None, typer.Option("--python", "-p", metavar="VERSION|PATH", help="Default: the one that .venv has.")
+        str | None,
+        typer.Option(
+            "--python",
+            "-p",
+            metavar="VERSION|PATH",
+            help="Python to use. Default: the one that .venv has.",
+            autocompletion=completion.pythons,
+        ),
     ] = None,
     upgrade_torch: Annotated[
         bool, typer.Option("--upgrade-torch", help="Let the version of torch change in the same move.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli import options as o
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.errors import ExitCode, UsageError
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 PythonOption = Annotated[
     str | None,
     typer.Option(
-        "--python", "-p", metavar="PATH|VERSION", help="Environment or interpreter to verify. Default: the project's."
+        "--python",
+        "-p",
+        metavar="PATH|VERSION",
+        help="Environment or interpreter to verify. Default: the project's.",
+        autocompletion=completion.pythons,
     ),
 ]
 PathOption = Annotated[
@@ -36,6 +41,7 @@ BackendOption = Annotated[
         "--backend",
         metavar="NAME",
         help="What it should be: cpu, full, cu130, … Default: what envtool made it as, else cpu.",
+        autocompletion=completion.backends,
     ),
 ]
 StaticOption = Annotated[bool, typer.Option("--static", help="Read files only: no interpreter, no import, quick.")]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli import options as o
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.models import Outcome, Reporter
@@ -21,14 +22,37 @@ if TYPE_CHECKING:
 
 def versions(
     packages: Annotated[
-        list[str] | None, typer.Argument(metavar="PACKAGE", help='Such as torch "torchvision>=0.27".')
+        list[str] | None,
+        typer.Argument(
+            metavar="PACKAGE",
+            help='Such as "torchvision>=0.27". Default: torch.',
+            autocompletion=completion.packages,
+        ),
     ] = None,
-    backend: Annotated[str, typer.Option("--backend", metavar="NAME", help="cpu, cu126, cu128, rocm6.4, …")] = "cpu",
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend", metavar="NAME", help="cpu, cu126, cu128, rocm6.4, …", autocompletion=completion.backends
+        ),
+    ] = "cpu",
     python: Annotated[
-        list[str] | None, typer.Option("--python", "-p", metavar="VERSION", help="Only this one. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--python",
+            "-p",
+            metavar="VERSION",
+            help="Only this Python. Repeatable.",
+            autocompletion=completion.pythons,
+        ),
     ] = None,
     target: Annotated[
-        list[str] | None, typer.Option("--target", metavar="TARGET", help="Only this one. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="TARGET",
+            help="Only this target: linux-aarch64, … Repeatable.",
+            autocompletion=completion.targets,
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All releases, not the five newest.")] = False,
     torch_index: o.TorchIndex = None,
