@@ -66,6 +66,9 @@ def lock(
       envtool lock --upgrade-package numpy --diff
       envtool lock --target linux-x86_64 --target windows-amd64
       envtool lock --backend cpu --backend cu126
+
+    Exit codes: 2 usage, 3 nothing needs torch, 4 no solution, 5 stale, or no
+    lock to check, 6 an index cannot be reached.
     """
 
     def stage(reporter: Reporter) -> Outcome:

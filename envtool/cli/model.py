@@ -76,6 +76,9 @@ def model(
       envtool model *.jit --fail-on warning
       envtool model gpu.pt --rewrite cpu.pt
       envtool model vad.jit --load --input 1x512 --input 16000
+
+    Exit codes: 10 a model that will not run or cannot be judged, 3 no model
+    files, 2 usage.
     """
 
     def stage(reporter: Reporter) -> Outcome:

@@ -35,6 +35,9 @@ def rollback(
       envtool rollback
       envtool rollback --to previous
       envtool rollback --to 3 --dry-run
+
+    Exit codes: 8 there is no way back, or it failed; 9 another envtool at work.
+    The environment is then as it was.
     """
     start = time.monotonic()
 

@@ -52,9 +52,7 @@ LockOption = Annotated[
 ]
 NoLockOption = Annotated[bool, typer.Option("--no-lock", help="Compare with no lock.")]
 JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write a JUnit XML report.")]
-TimeoutOption = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Longest time that the environment may take.")
-]
+TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Give up after this time.")]
 
 
 def verify(
@@ -84,11 +82,11 @@ def verify(
       envtool verify                       the .venv of this folder
       envtool verify --static              the same, from its files alone
       envtool verify --deep                and read every byte of it
-      envtool verify --python /usr/bin/python3
+      envtool verify --python ../other/.venv
       envtool verify --backend full        is it the full build again?
       envtool verify --junit verify.xml --json
 
-    Exit code 7 if a check fails.
+    Exit codes: 7 a check fails, 2 usage.
     """
 
     def stage(reporter: Reporter) -> Outcome:
