@@ -32,11 +32,14 @@ class Note:
 class Outcome:
     """What a command gives back to the CLI: data for ``--json``, text for a person, and how it ends.
 
-    ``error`` is set when ``exit_code`` is not 0: ``(code, message, hint)``.
+    ``error`` is set when ``exit_code`` is not 0: ``(code, message, hint)``. ``brief`` is the text under ``--quiet``:
+    findings and failures, in place of the error line; empty when there are none; None where the text is the result
+    itself.
     """
 
     result: Mapping[str, Any]
     text: str = ""
+    brief: str | None = None
     exit_code: int = 0
     error: tuple[str, str, str] | None = None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -89,20 +88,6 @@ def run_uv(
         # is in uv's cache, and a failure of the moment is mended on the way.
         return run_uv(args, env=env, cwd=cwd)
     return done
-
-
-def find_python(request: str) -> Path:
-    """The interpreter for ``3.11``, a path, or a name. Raises InstallError (``python.missing``)."""
-    done = run_uv(["python", "find", "--no-python-downloads", "--no-project", "--", request])
-    if done.returncode != 0:
-        if re.match(r"[\d<>=!~]", request):
-            message = f"no Python {request} found on this machine"
-            hint = f"Install it (uv python install {shlex.quote(request)}), or name another one with --python."
-        else:
-            message = f"no Python found as {request!r}"
-            hint = "Name a version such as 3.12, or the path of an interpreter that runs."
-        raise InstallError("python.missing", message, hint)
-    return Path(done.stdout.strip())
 
 
 def _project(problem: Problem) -> dict[str, Any]:

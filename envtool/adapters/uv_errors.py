@@ -184,6 +184,11 @@ def raise_install_failure(done: Completed, what: str) -> None:
         hint = "A file was replaced on its index: compare with envtool lock --upgrade --diff before you trust it."
         raise LockError("install.hash-mismatch", f"{what}: {_explanation(text)}", hint)
     _check_credentials(text)
+    if "the network was disabled" in text:
+        hint = "Unset UV_OFFLINE, or put the wheel into a find-links folder."
+        missing = re.search(r"Because (\S+) was not found in the cache", text)
+        wheel = missing[1] if missing else "a package"
+        raise InstallError("network.offline", f"{what}: UV_OFFLINE is set, and {wheel} is not in uv's cache", hint)
     reason, *printed = re.split(r"^\s*\[std(?:err|out)\]$", text, flags=re.MULTILINE)
     if not printed:
         _check_surroundings(text)

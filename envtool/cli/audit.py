@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.errors import UsageError
 from envtool.models import Outcome, Reporter
@@ -15,28 +16,8 @@ if TYPE_CHECKING:
     from envtool.audit.options import AuditOptions
     from envtool.audit.report import AuditReport
 
-_EPILOG = """
-Examples:
-
-  envtool audit                        the current folder
-
-  envtool audit src app.spec           some folders and files
-
-  envtool audit --explain CPU101       what a code means
-
-  envtool audit --since origin/main    only what changed
-
-  envtool audit -o known.json          then: --baseline known.json
-
-  envtool audit -o risk.md -o risk.html   the risk report, for the team
-
-  envtool audit --diff                 what --fix would change
-
-A finding is silenced on its line: # envtool: ignore[CPU101] the reason
-
-Exit codes: 0 nothing at or above --fail-on, 10 findings, 2 wrong usage, 9 another
-envtool is at work (--fix).
-"""
+_REPORT = "Report"
+_FIXES = "Fixes"
 
 
 def audit(
@@ -45,11 +26,22 @@ def audit(
     ] = None,
     *,
     select: Annotated[
-        list[str] | None, typer.Option(metavar="CODES", help="Only these codes or prefixes (CPU1,CPU301).")
+        list[str] | None,
+        typer.Option(
+            metavar="CODES", help="Only these codes or prefixes (CPU1,CPU301).", autocompletion=completion.rules
+        ),
     ] = None,
-    ignore: Annotated[list[str] | None, typer.Option(metavar="CODES", help="Not these codes or prefixes.")] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODES", help="Not these codes or prefixes.", autocompletion=completion.rules),
+    ] = None,
     fail_on: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="error (default), warning, note or never: what gives exit 10.")
+        str | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="error (default), warning, note or never: what gives exit 10.",
+            autocompletion=completion.fail_levels,
+        ),
     ] = None,
     formats: Annotated[
         list[str] | None,
@@ -57,36 +49,83 @@ def audit(
             "--format",
             metavar="NAME",
             help="text (default), markdown, html, json, sarif, junit or github; one for each -o, in order.",
+            rich_help_panel=_REPORT,
+            autocompletion=completion.formats,
         ),
     ] = None,
     output: Annotated[
         list[Path] | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write the report to a file; the suffix names the format."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write the report to a file; the suffix names the format. Repeatable.",
+            rich_help_panel=_REPORT,
+        ),
     ] = None,
-    explain: Annotated[str | None, typer.Option(metavar="CODE", help="Explain a rule, and leave.")] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="Explain a rule, and audit nothing.", autocompletion=completion.rules),
+    ] = None,
     baseline: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A JSON report; what it holds is not reported again.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A JSON report; what it holds is not reported again.", rich_help_panel=_REPORT
+        ),
     ] = None,
-    since: Annotated[str | None, typer.Option(metavar="REV", help="Report only files changed since a commit.")] = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Apply the safe fixes, then report what is left.")] = False,
-    unsafe_fixes: Annotated[
-        bool, typer.Option("--unsafe-fixes", help="With --fix or --diff: also those that may change what runs.")
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="Report only files changed since a commit.", rich_help_panel=_REPORT),
+    ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Apply the safe fixes, then report what is left.", rich_help_panel=_FIXES)
     ] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would change; write nothing.")] = False,
+    unsafe_fixes: Annotated[
+        bool,
+        typer.Option(
+            "--unsafe-fixes",
+            help="With --fix or --diff: also those that may change what runs.",
+            rich_help_panel=_FIXES,
+        ),
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show what --fix would change; write nothing.", rich_help_panel=_FIXES)
+    ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Find what CPU-only torch will break, before you switch."""
+    """Find what CPU-only torch will break, before you switch.
+
+    Reads code, notebooks, requirements, Dockerfiles, CI files, model files and
+    PyInstaller specs. It runs none of them and needs no network.
+
+    \b
+    Examples:
+      envtool audit                           the current folder
+      envtool audit src app.spec              some folders and files
+      envtool audit --explain CPU101          what a code means
+      envtool audit --diff                    what --fix would change
+      envtool audit --since origin/main       only what changed
+      envtool audit -o known.json             then: --baseline known.json
+      envtool audit -o risk.md -o risk.html   the risk report, for the team
+
+    A finding is silenced on its line: # envtool: ignore[CPU101] the reason
+
+    Exit codes: 0 nothing at or above --fail-on, 10 findings, 2 wrong usage, 9
+    another envtool is at work (--fix).
+    """
 
     def stage(_: Reporter) -> Outcome:
         from envtool.audit.formats import FORMATS
+        from envtool.audit.formats.text import render_findings
         from envtool.audit.rules import RULES
 
         if explain is not None:
             from envtool.audit.explain import explain as explain_rule
+            from envtool.reports.page import render_page
 
             page = explain_rule(explain, RULES)
-            return Outcome(result={"code": explain.upper(), "page": page}, text=page)
+            return Outcome(result={"code": explain.upper(), "page": page}, text=render_page(page))
         names, stdout_format = _formats(formats or [], output or [])
         if unsafe_fixes and not (fix or diff):
             raise UsageError("audit.unsafe-fixes", "--unsafe-fixes alone changes nothing", "Add --fix or --diff.")
@@ -105,17 +144,20 @@ def audit(
         report = _with_evidence(report, {*names, stdout_format})
         for file, name in zip(output or [], names, strict=True):
             _write(file, FORMATS[name](report))
-        text = "" if quiet and stdout_format == "text" else FORMATS[stdout_format](report)
-        if stdout_format == "text" and output and not quiet:
-            text += "".join(f"Wrote {file}.\n" for file in output)
+        text, brief = FORMATS[stdout_format](report), None
+        if stdout_format == "text":
+            # Findings that stand in a file are not printed beside it.
+            brief = "" if output else render_findings(report)
+            text += "".join(f"Wrote {file}.\n" for file in output or [])
         result = report.as_dict()
         if mended is not None:
-            text = mended.diff if diff else text + ("" if quiet else mended.text)
+            text = mended.diff if diff else text + mended.text
+            brief = mended.changes if diff else brief
             result = {**result, **mended.result}
         if not report.fails(options.fail_on):
-            return Outcome(result=result, text=text)
+            return Outcome(result=result, text=text, brief=brief)
         error = ("audit.findings", f"{_counts(report)} (--fail-on {options.fail_on})", _hint(report))
-        return Outcome(result=result, text=text, exit_code=10, error=error)
+        return Outcome(result=result, text=text, brief=brief, exit_code=10, error=error)
 
     run_command("audit", stage, as_json=json, quiet=quiet)
 
@@ -220,6 +262,3 @@ def _counts(report: AuditReport) -> str:
 
 def _hint(report: AuditReport) -> str:
     return f"envtool audit --explain {report.findings[0].code} says what to write instead."
-
-
-audit.__doc__ = f"{audit.__doc__}\n{_EPILOG}"

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mended:
-    """The report afterwards, lines for the terminal, and keys for ``--json``."""
+    """The report afterwards, lines for the terminal, and keys for ``--json``; ``changes`` is empty without a change."""
 
     report: AuditReport
     text: str
     result: Mapping[str, Any]
     diff: str = ""
+    changes: str = ""
 
 
 def show_diff(report: AuditReport, *, unsafe: bool) -> Mended:
@@ -35,7 +36,8 @@ def show_diff(report: AuditReport, *, unsafe: bool) -> Mended:
     shown = "\n".join("\t".join(plain(part) for part in line.split("\t")) for line in diff.splitlines())
     notes = not_fixed(plan)
     text = (shown or "Nothing to fix.") + "".join(f"\n# {plain(line)}" for line in notes) + "\n"
-    return Mended(report=report, text=text, diff=text, result={"diff": diff, "fixed": [], "not_fixed": notes})
+    result = {"diff": diff, "fixed": [], "not_fixed": notes}
+    return Mended(report=report, text=text, diff=text, changes=text if shown else "", result=result)
 
 
 def fix_rounds(report: AuditReport, again: Callable[[], tuple[AuditReport, object]], *, unsafe: bool) -> Mended:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.errors import ExitCode, UsageError, VerifyError
 from envtool.models import Layout, Outcome, Reporter
@@ -39,7 +40,14 @@ Audit = Annotated[
 Strip = Annotated[bool, typer.Option("--strip", help="Strip symbol tables from torch's libraries, and no others.")]
 Dist = Annotated[Path, typer.Option("--dist", metavar="DIR", help="Where the bundle goes.")]
 Python = Annotated[
-    Path | None, typer.Option("--python", "-p", metavar="PATH", help="The app's interpreter. Default: .venv's.")
+    str | None,
+    typer.Option(
+        "--python",
+        "-p",
+        metavar="PATH|VERSION",
+        help="The app's environment or interpreter. Default: .venv's.",
+        autocompletion=completion.pythons,
+    ),
 ]
 Onefile = Annotated[bool, typer.Option("--onefile", help="One file that unpacks itself.", rich_help_panel=_NEW)]
 Windowed = Annotated[bool, typer.Option("--windowed", help="No console (Windows, macOS).", rich_help_panel=_NEW)]
@@ -108,6 +116,7 @@ def bundle(
         from envtool.cli.options import open_here
         from envtool.env.generations import exclusive
         from envtool.env.records import layout_for
+        from envtool.env.verify import named_environment
 
         project = open_here()
         settings = read_bundle_settings(project.settings.bundle)
@@ -124,13 +133,14 @@ def bundle(
             data=tuple(data_entry(item, source.parent) for item in data or ()),
         )
         layout = layout_for(project.root, project.settings.venv)
+        environment = named_environment(python) if python is not None else layout.venv
         with exclusive(layout):
             spec = _spec(source, options, reporter)
             audited = audit_before(spec, project.root, reporter) if audit else None
             if audited is not None and audited.check.status == "fail":
                 return audited.stopped()
-            _verify(python or layout.venv, given=python is not None, reporter=reporter)
-            request = _request(project, settings, spec, python or layout.venv)
+            _verify(environment, given=python is not None, reporter=reporter)
+            request = _request(project, settings, spec, environment)
             request = replace(request, compare=compare, dist=project.root / dist, state=layout.state)
             request = replace(request, full_packages=_full_packages(layout) if compare else None)
             result = build(request, reporter)
@@ -146,9 +156,11 @@ def bundle(
 def _verify(environment: Path, *, given: bool, reporter: Reporter) -> None:
     """A bundle from an environment that is not proven carries its fault to every user."""
     from envtool.env.verify import VerifyOptions, verify_environment
+    from envtool.lock.above import project_above
 
     if not given and not environment.is_dir():
-        raise UsageError("bundle.environment", "no .venv in this folder", "Make it: envtool setup --cpu")
+        hint = project_above(Path.cwd()) or "Make it: envtool setup --cpu"
+        raise UsageError("bundle.environment", "no .venv in this folder", hint)
     reporter.phase("verify", "the environment")
     report = verify_environment(python=_interpreter(environment), site_packages=None, options=VerifyOptions())
     if not report.ok:
@@ -203,7 +215,7 @@ def _full_packages(layout: Layout) -> Path | None:
 
 
 def _outcome(result: BundleResult, root: Path, *, audit: list[dict[str, Any]] | None = None) -> Outcome:
-    from envtool.reports.bundle import render_bundle
+    from envtool.reports.bundle import render_bundle, render_failures
 
     def relative(path: Path) -> str:
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
@@ -226,6 +238,7 @@ def _outcome(result: BundleResult, root: Path, *, audit: list[dict[str, Any]] | 
     text = render_bundle(data, result.checks)
     failed = [check for check in result.checks if check.status == "fail"]
     if not failed:
-        return Outcome(result=data, text=text)
+        return Outcome(result=data, text=text, brief="")
     error = (f"bundle.{failed[0].id}", failed[0].found, f"{failed[0].fix} The bundle before it is untouched.")
-    return Outcome(result=data, text=text, exit_code=int(ExitCode.VERIFY), error=error)
+    brief = render_failures(result.checks)
+    return Outcome(result=data, text=text, brief=brief, exit_code=int(ExitCode.VERIFY), error=error)

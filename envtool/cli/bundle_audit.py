@@ -44,6 +44,7 @@ class AppAudit:
         return Outcome(
             result=result,
             text=text,
+            brief="",
             exit_code=int(ExitCode.FINDINGS),
             error=("bundle.audit", f"nothing was built: {self.check.found}", hint),
         )

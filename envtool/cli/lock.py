@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli import options as o
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.models import Outcome, Reporter
@@ -28,7 +29,10 @@ def lock(
     backend: Annotated[
         list[str] | None,
         typer.Option(
-            "--backend", metavar="NAME", help="cpu, full, cu126, rocm6.4, xpu, … Repeatable. Default: cpu, full."
+            "--backend",
+            metavar="NAME",
+            help="cpu, full, cu126, rocm6.4, xpu, … Repeatable. Default: cpu, full.",
+            autocompletion=completion.backends,
         ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 5 if the lock is stale.")] = False,
@@ -38,7 +42,13 @@ def lock(
         list[str] | None, typer.Option("--upgrade-package", "-P", metavar="NAME", help="Take the newest of this one.")
     ] = None,
     resolver: Annotated[
-        str | None, typer.Option("--resolver", metavar="uv|pip-tools", help="Who resolves. Default: uv.")
+        str | None,
+        typer.Option(
+            "--resolver",
+            metavar="uv|pip-tools",
+            help="Who resolves. Default: uv.",
+            autocompletion=completion.resolvers,
+        ),
     ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -57,6 +67,9 @@ def lock(
       envtool lock --upgrade-package numpy --diff
       envtool lock --target linux-x86_64 --target windows-amd64
       envtool lock --backend cpu --backend cu126
+
+    Exit codes: 2 usage, 3 nothing needs torch, 4 no solution, 5 stale, or no
+    lock to check, 6 an index cannot be reached, 9 another envtool at work.
     """
 
     def stage(reporter: Reporter) -> Outcome:

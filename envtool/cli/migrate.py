@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.errors import NoInputsError, UsageError
 from envtool.models import Outcome, Reporter
@@ -15,10 +16,24 @@ _PHASES = "Phases"
 _UNFINISHED = "An unfinished migration"
 
 Only = Annotated[
-    list[str] | None, typer.Option("--only", metavar="PHASES", help="These only: audit,lock.", rich_help_panel=_PHASES)
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="PHASES",
+        help="These only: audit,lock.",
+        rich_help_panel=_PHASES,
+        autocompletion=completion.phases,
+    ),
 ]
 Skip = Annotated[
-    list[str] | None, typer.Option("--skip", metavar="PHASES", help="All but these.", rich_help_panel=_PHASES)
+    list[str] | None,
+    typer.Option(
+        "--skip",
+        metavar="PHASES",
+        help="All but these.",
+        rich_help_panel=_PHASES,
+        autocompletion=completion.phases,
+    ),
 ]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on, with the options of before.", rich_help_panel=_UNFINISHED)
@@ -39,10 +54,22 @@ def migrate(
         typer.Option("--spec", metavar="SPEC|SCRIPT", help="The app to bundle. Default: the one spec here."),
     ] = None,
     fail_on: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="error (default), warning, note or never: what stops the audit.")
+        str | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="error (default), warning, note or never: what stops the audit.",
+            autocompletion=completion.fail_levels,
+        ),
     ] = None,
     python: Annotated[
-        str | None, typer.Option("--python", "-p", metavar="VERSION|PATH", help="Default: the one that .venv has.")
+        str | None,
+        typer.Option(
+            "--python",
+            "-p",
+            metavar="VERSION|PATH",
+            help="Python to use. Default: the one that .venv has.",
+            autocompletion=completion.pythons,
+        ),
     ] = None,
     upgrade_torch: Annotated[
         bool, typer.Option("--upgrade-torch", help="Let the version of torch change in the same move.")
@@ -89,6 +116,7 @@ def migrate(
         from envtool.audit.options import check_fail_level
         from envtool.cli.options import open_here
         from envtool.env.records import layout_for
+        from envtool.lock.above import project_above
         from envtool.lock.stage import has_sources
         from envtool.lock.text import LOCK_TOML
         from envtool.migrate.models import Options
@@ -112,7 +140,8 @@ def migrate(
         )
         project = open_here()
         if not (undo or resume or has_sources(project) or (project.lockfiles / LOCK_TOML).is_file()):
-            hint = "Go to the project's folder. A new environment with torch alone: envtool setup --cpu"
+            hint = project_above(project.root) or "Go to the project's folder."
+            hint += " A new environment with torch alone: envtool setup --cpu"
             raise NoInputsError("migrate.nothing", "there is no project to move in this folder", hint)
         layout = layout_for(project.root, project.settings.venv)
         wanted = Wanted(options=options, resume=resume, undo=undo, dry_run=dry_run)
@@ -120,6 +149,8 @@ def migrate(
         text = render_result(ended.result)
         if ended.result["state"] == "done" and not ended.result["changed"]:
             text = f"nothing to do: moved on {ended.result['finished']}, and nothing has changed since"
-        return Outcome(result=ended.result, text=text, exit_code=ended.exit_code, error=ended.error)
+        # What could not be put back is told even then.
+        brief = None if dry_run or ended.result["left"] else ""
+        return Outcome(result=ended.result, text=text, brief=brief, exit_code=ended.exit_code, error=ended.error)
 
     run_command("migrate", stage, as_json=json, quiet=quiet)

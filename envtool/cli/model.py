@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.errors import UsageError
 from envtool.models import Outcome, Reporter
@@ -26,18 +27,27 @@ def model(
     *,
     fail_on: Annotated[
         FailOn,
-        typer.Option(help="Exit 10 for a model that cannot run on a CPU (error), or also if it needs map_location."),
+        typer.Option(
+            metavar="LEVEL",
+            help="Exit 10: error, for a model that cannot run on a CPU; warning, also if it needs map_location; never.",
+        ),
     ] = FailOn.error,
     load: Annotated[bool, typer.Option("--load", help="Also load and run each model in an environment.")] = False,
     python: Annotated[
         str | None,
-        typer.Option("--python", "-p", metavar="PATH", help="Interpreter or environment for --load (default: .venv)."),
+        typer.Option(
+            "--python",
+            "-p",
+            metavar="PATH|VERSION",
+            help="Environment for --load. Default: .venv.",
+            autocompletion=completion.pythons,
+        ),
     ] = None,
     inputs: Annotated[
         list[str] | None,
         typer.Option("--input", metavar="SHAPE", help="An input of forward: 1x5, 1x5:long, 16000, true. Repeatable."),
     ] = None,
-    npz: Annotated[Path | None, typer.Option(help="Inputs of forward from an .npz, in order.")] = None,
+    npz: Annotated[Path | None, typer.Option(metavar="FILE", help="Inputs of forward from an .npz, in order.")] = None,
     unsafe_load: Annotated[
         bool, typer.Option("--unsafe-load", help="Let --load run code from the file (torch.package, full unpickling).")
     ] = False,
@@ -66,6 +76,9 @@ def model(
       envtool model *.jit --fail-on warning
       envtool model gpu.pt --rewrite cpu.pt
       envtool model vad.jit --load --input 1x512 --input 16000
+
+    Exit codes: 10 a model that will not run or cannot be judged, 3 no model
+    files, 2 usage.
     """
 
     def stage(reporter: Reporter) -> Outcome:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from envtool.cli import completion
 from envtool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +51,12 @@ NoInstallProject = Annotated[
 Python = Annotated[
     str | None,
     typer.Option(
-        "--python", "-p", metavar="VERSION|PATH", help="Python to use: 3.11, or a path.", rich_help_panel=_ENVIRONMENT
+        "--python",
+        "-p",
+        metavar="VERSION|PATH",
+        help="Python to use: 3.11, or a path.",
+        rich_help_panel=_ENVIRONMENT,
+        autocompletion=completion.pythons,
     ),
 ]
 TorchIndex = Annotated[
@@ -67,11 +73,22 @@ FindLinks = Annotated[
 ]
 Targets = Annotated[
     list[str] | None,
-    typer.Option("--target", metavar="TARGET", help="Lock for this target only. Repeatable.", rich_help_panel=_INPUTS),
+    typer.Option(
+        "--target",
+        metavar="TARGET",
+        help="Lock for this target only. Repeatable.",
+        rich_help_panel=_INPUTS,
+        autocompletion=completion.targets,
+    ),
 ]
 GpuPackages = Annotated[
     str | None,
-    typer.Option(metavar="POLICY", help="GPU packages in a cpu lock: drop, refuse, keep.", rich_help_panel=_INPUTS),
+    typer.Option(
+        metavar="POLICY",
+        help="GPU packages in a cpu lock: drop, refuse, keep.",
+        rich_help_panel=_INPUTS,
+        autocompletion=completion.gpu_policies,
+    ),
 ]
 
 

@@ -15,7 +15,7 @@ from envtool.errors import EnvtoolError, ExitCode
 from envtool.models import Outcome, Reporter
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
 
 
 def _print_error(code: str, message: str, hint: str) -> None:
@@ -27,21 +27,31 @@ def _print_error(code: str, message: str, hint: str) -> None:
     console.print(Text.assemble(("error", "bold red"), (f"[{code}]", "red"), ": ", message))
     if hint:
         console.print(Text.assemble(("  hint: ", "bold cyan"), hint))
+
+
+def _annotate_error(code: str, message: str) -> None:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         from envtool.reports.github import annotation
 
         typer.echo(annotation("error", message, title=code), err=True)
 
 
-def finish(command: str, outcome: Outcome, *, as_json: bool) -> None:
-    """Print an outcome and leave with its exit code."""
+def finish(command: str, outcome: Outcome, *, as_json: bool, quiet: bool = False) -> None:
+    """Print an outcome and leave with its exit code.
+
+    As with ``ruff -q``: a quiet command prints its findings, and not in one more line how many they are.
+    """
     if as_json:
         write_out(envelope(command, outcome.result, outcome.exit_code, outcome.error))
     else:
-        if outcome.text:
-            write_out(outcome.text.rstrip("\n"))
+        brief = outcome.brief if quiet else None
+        text = outcome.text if brief is None else brief
+        if text:
+            write_out(text.rstrip("\n"))
         if outcome.error is not None:
-            _print_error(*outcome.error)
+            if not brief:
+                _print_error(*outcome.error)
+            _annotate_error(*outcome.error[:2])
     raise typer.Exit(outcome.exit_code)
 
 
@@ -80,4 +90,4 @@ def run_command(command: str, stage: Callable[[Reporter], Outcome], *, as_json: 
         if os.environ.get("ENVTOOL_DEBUG"):
             traceback.print_exc()
         outcome = _unforeseen(error)
-    finish(command, outcome, as_json=as_json)
+    finish(command, outcome, as_json=as_json, quiet=quiet)

@@ -50,7 +50,7 @@ def prune(
         layout = layout_for(project.root, project.settings.venv)
         number = keep if keep is not None else 0 if all_ else DEFAULT_KEEP
         if not layout.state.is_dir():
-            return Outcome(result=_result((), (), 0, dry_run=dry_run), text="There are no generations here.")
+            return Outcome(result=_result((), (), 0, dry_run=dry_run), text="There are no generations here.", brief="")
         # A dry run takes no lock and recovers nothing: both write.
         with contextlib.nullcontext() if dry_run else exclusive(layout):
             for sentence in () if dry_run else recover(layout):
@@ -62,7 +62,8 @@ def prune(
             done.freed,
             dry_run=dry_run,
         )
-        return Outcome(result=result, text=_text(done, dry_run=dry_run, everything=all_))
+        brief = None if dry_run else ""
+        return Outcome(result=result, text=_text(done, dry_run=dry_run, everything=all_), brief=brief)
 
     run_command("prune", stage, as_json=json, quiet=quiet)
 

@@ -34,6 +34,8 @@ def already_satisfied(arguments: list[str]) -> bool:
     if "--json" in arguments:
         write_out(envelope("setup", {**result, "seconds": 0.0}, 0, None))
         return True
+    if not {"--quiet", "-q"}.isdisjoint(arguments):
+        return True
     what = "a plain environment" if record["kind"] == "plain" else f"generation {record['id']}"
     about = f"{what}: torch {record['torch']} ({record['backend']}), Python {record['python']}"
     write_out(f"already satisfied: {venv} is {about}; nothing changed")

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 def setup_outcome(result: SetupResult, layout: Layout, seconds: float, *, dry_run: bool = False) -> Outcome:
     """The outcome of a setup or rollback. The last lines say what is current, what it saved, and how to go back."""
     generation = result.generation
-    about = generation or result.place
+    # A dry run tells of what would be there, and that has no number yet.
+    planned = result.plan if dry_run else None
+    about = planned or generation or result.place
     data: dict[str, Any] = {
-        "generation": generation.id if generation is not None else None,
+        "generation": generation.id if generation is not None and planned is None else None,
         "backend": about.backend if about is not None else None,
         "torch": about.torch if about is not None else None,
         "python": about.python if about is not None else None,
@@ -37,7 +39,7 @@ def setup_outcome(result: SetupResult, layout: Layout, seconds: float, *, dry_ru
     text = _dry_text(result) if dry_run else _text(result, layout)
     if not dry_run:
         _job_summary(result, text)
-    return Outcome(result=data, text=text)
+    return Outcome(result=data, text=text, brief=None if dry_run else "")
 
 
 def _dry_text(result: SetupResult) -> str:
@@ -90,8 +92,8 @@ def _text(result: SetupResult, layout: Layout) -> str:
     if not result.changed:
         return f"already satisfied: {venv} is {_describe(result)}; nothing changed"
     lines = [f"current  {venv} is {_describe(result)}"]
-    # A passing note would be missed: the lock is about to be committed.
-    lines += [f"note     {note.message}" for note in result.notes if note.code == "lock.narrow"]
+    # A passing note would be missed: what they speak of is about to be committed.
+    lines += [f"note     {note.message}" for note in result.notes if note.code in ("lock.narrow", "git.venv")]
     plan = result.plan
     backend = place.backend if place is not None else generation.backend if generation is not None else ""
     known = plan is not None and plan.full is not None and not (plan.size.unknown or plan.full.unknown)

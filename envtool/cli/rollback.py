@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli import options as o
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.models import Outcome, Reporter
 
 
 def rollback(
-    to: Annotated[str | None, typer.Option("--to", metavar="N|previous", help="This generation instead.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", metavar="N|previous", help="This generation instead.", autocompletion=completion.generations
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say where it would go, and stop.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -29,6 +35,9 @@ def rollback(
       envtool rollback
       envtool rollback --to previous
       envtool rollback --to 3 --dry-run
+
+    Exit codes: 8 there is no way back, or it failed; 9 another envtool at work.
+    The environment is then as it was.
     """
     start = time.monotonic()
 

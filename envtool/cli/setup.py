@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli import options as o
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.cli.quick import setup_words
@@ -20,7 +21,13 @@ def setup(
     cpu: Annotated[bool, typer.Option("--cpu", help="The CPU build of torch.")] = False,
     full: Annotated[bool, typer.Option("--full", help="The default index's own build, with CUDA on Linux.")] = False,
     backend: Annotated[
-        str | None, typer.Option("--backend", metavar="NAME", help="cu126, cu128, rocm6.4, xpu, …")
+        str | None,
+        typer.Option(
+            "--backend",
+            metavar="NAME",
+            help="Another build: cu126, cu128, rocm6.4, xpu, …",
+            autocompletion=completion.backends,
+        ),
     ] = None,
     requirement: o.RequirementFiles = None,
     constraint: o.ConstraintFiles = None,
@@ -40,7 +47,7 @@ def setup(
         typer.Option("--check", metavar="CMD", help="Run this in the new environment before the switch. Repeatable."),
     ] = None,
     plain: Annotated[
-        bool, typer.Option("--plain", help="Put a real folder at .venv, without a chain (for images).")
+        bool, typer.Option("--plain", help="Make .venv an ordinary folder, with no way back (for images).")
     ] = False,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Change the environment of --python itself; undone on failure.")

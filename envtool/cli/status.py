@@ -103,6 +103,7 @@ _MODES = {
 
 
 def _text(layout: Layout, found: Status) -> str:
+    from envtool.lock.above import project_above
     from envtool.reports.tables import clean, size, table
 
     lines: list[str] = []
@@ -114,7 +115,7 @@ def _text(layout: Layout, found: Status) -> str:
     target = clean(str(found.occupant.target))
     lines.append(
         {
-            "absent": f"There is no {name} here. Make one: envtool setup --cpu",
+            "absent": f"There is no {name} here. {project_above(layout.root) or 'Make one: envtool setup --cpu'}",
             "generation": f"{name} is generation {found.occupant.number}.",
             "plain": f"{name} is a plain folder, made with --plain; it is not part of a chain.",
             "directory": f"{name} is a folder of your own; envtool setup --cpu keeps it as a generation.",

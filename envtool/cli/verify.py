@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli import options as o
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.errors import ExitCode, UsageError
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
     from envtool.torch.backends import Backend
 
 PythonOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--python", "-p", metavar="PATH", help="Interpreter (or folder) of the environment. Default: the project's."
+        "--python",
+        "-p",
+        metavar="PATH|VERSION",
+        help="Environment or interpreter to verify. Default: the project's.",
+        autocompletion=completion.pythons,
     ),
 ]
 PathOption = Annotated[
@@ -36,6 +41,7 @@ BackendOption = Annotated[
         "--backend",
         metavar="NAME",
         help="What it should be: cpu, full, cu130, … Default: what envtool made it as, else cpu.",
+        autocompletion=completion.backends,
     ),
 ]
 StaticOption = Annotated[bool, typer.Option("--static", help="Read files only: no interpreter, no import, quick.")]
@@ -46,9 +52,7 @@ LockOption = Annotated[
 ]
 NoLockOption = Annotated[bool, typer.Option("--no-lock", help="Compare with no lock.")]
 JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write a JUnit XML report.")]
-TimeoutOption = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Longest time that the environment may take.")
-]
+TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Give up after this time.")]
 
 
 def verify(
@@ -78,11 +82,11 @@ def verify(
       envtool verify                       the .venv of this folder
       envtool verify --static              the same, from its files alone
       envtool verify --deep                and read every byte of it
-      envtool verify --python /usr/bin/python3
+      envtool verify --python ../other/.venv
       envtool verify --backend full        is it the full build again?
       envtool verify --junit verify.xml --json
 
-    Exit code 7 if a check fails.
+    Exit codes: 7 a check fails, 2 usage.
     """
 
     def stage(reporter: Reporter) -> Outcome:
@@ -101,18 +105,19 @@ def verify(
             static=static,
             timeout=timeout,
         )
-        interpreter, folder = _target(python, path, venv, static=static)
+        named = _named(python, path)
+        interpreter, folder = _target(named, path, venv, static=static)
         started = time.perf_counter()
         if interpreter is not None and not static:
             reporter.phase("probe", str(interpreter))
         report = verify_environment(python=interpreter, site_packages=folder, options=options)
-        shown = printable((path or python or Path(project.settings.venv)).as_posix())
+        shown = printable((path or named or Path(project.settings.venv)).as_posix())
         seconds = time.perf_counter() - started
         if junit is not None:
             _write_junit(junit, report, shown, seconds)
-        # Without --json the error line of the first failure is annotated where it is printed.
+        # Without --json the first failure is annotated as the error of the command.
         _annotate(report.failures if json else report.failures[1:])
-        return _outcome(report, options, shown, seconds=seconds, quiet=quiet)
+        return _outcome(report, options, shown, seconds=seconds)
 
     run_command("verify", stage, as_json=json, quiet=quiet)
 
@@ -126,12 +131,19 @@ def _expected(backend: str | None, own: Generation | None) -> Backend:
     return parse_backend(own.backend) if own is not None and own.backend not in ("none", "") else CPU
 
 
-def _target(python: Path | None, path: Path | None, venv: Path, *, static: bool) -> tuple[Path | None, Path | None]:
-    """The interpreter, or the site-packages folder, that the options name."""
-    from envtool.env.verify import locate_python, locate_site_packages
+def _named(python: str | None, path: Path | None) -> Path | None:
+    from envtool.env.verify import named_environment
 
     if python is not None and path is not None:
         raise UsageError("verify.target", "--python and --path were both given", "Name the environment one way.")
+    return named_environment(python) if python is not None else None
+
+
+def _target(python: Path | None, path: Path | None, venv: Path, *, static: bool) -> tuple[Path | None, Path | None]:
+    """The interpreter, or the site-packages folder, that the options name."""
+    from envtool.env.verify import locate_python, locate_site_packages
+    from envtool.lock.above import project_above
+
     if path is not None:
         if not path.is_dir():
             raise UsageError("verify.target", f"no folder {path}", "--path takes a site-packages folder.")
@@ -140,7 +152,9 @@ def _target(python: Path | None, path: Path | None, venv: Path, *, static: bool)
         # An activated environment is not taken for the project's: what it is depends on the shell.
         active = os.environ.get("VIRTUAL_ENV")
         hint = f"To verify the activated one: --python {active}" if active else "Name one with --python or --path."
-        raise UsageError("verify.target", f"no {venv.name} in this folder", f"{hint} Or make one: envtool setup --cpu")
+        above = project_above(Path.cwd())
+        hint += f" {above}" if above else " Or make one: envtool setup --cpu"
+        raise UsageError("verify.target", f"no {venv.name} in this folder", hint)
     place = python if python is not None else venv
     if python is not None and not place.is_dir():
         return place, None
@@ -154,7 +168,7 @@ def _read_lock(folder: Path | None, project: Project) -> Lock | None:
     return read_lock(folder) if folder is not None else existing_lock(project)
 
 
-def _outcome(report: VerifyReport, options: VerifyOptions, environment: str, *, seconds: float, quiet: bool) -> Outcome:
+def _outcome(report: VerifyReport, options: VerifyOptions, environment: str, *, seconds: float) -> Outcome:
     from envtool.reports.verify import render_text, summary
 
     result: Mapping[str, Any] = {
@@ -169,16 +183,17 @@ def _outcome(report: VerifyReport, options: VerifyOptions, environment: str, *, 
         "seconds": round(seconds, 3),
         "checks": [check.as_dict() for check in report.checks],
     }
-    text = render_text(report, environment, seconds=seconds, quiet=quiet)
+    text = render_text(report, environment, seconds=seconds)
+    brief = render_text(report, environment, seconds=seconds, quiet=True)
     if report.ok:
         if not options.expected.is_cpu:
             name = options.expected.name
             text += f"\nIt is {name} torch, as expected here, and not CPU-only: --backend cpu asks for that."
-        return Outcome(result=result, text=text)
+        return Outcome(result=result, text=text, brief=brief)
     first, *others = report.failures
     more = f" ({len(others)} more failed: {', '.join(check.id for check in others)})" if others else ""
     error = (f"verify.{first.id}", f"{environment}: {first.found}{more}", first.fix)
-    return Outcome(result=result, text=text, exit_code=int(ExitCode.VERIFY), error=error)
+    return Outcome(result=result, text=text, brief=brief, exit_code=int(ExitCode.VERIFY), error=error)
 
 
 def _annotate(failures: tuple[CheckResult, ...]) -> None:

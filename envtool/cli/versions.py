@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from envtool.cli import completion
 from envtool.cli import options as o
 from envtool.cli.output import JsonOption, QuietOption, run_command
 from envtool.models import Outcome, Reporter
@@ -21,14 +22,37 @@ if TYPE_CHECKING:
 
 def versions(
     packages: Annotated[
-        list[str] | None, typer.Argument(metavar="PACKAGE", help='Such as torch "torchvision>=0.27".')
+        list[str] | None,
+        typer.Argument(
+            metavar="PACKAGE",
+            help='Such as "torchvision>=0.27". Default: torch.',
+            autocompletion=completion.packages,
+        ),
     ] = None,
-    backend: Annotated[str, typer.Option("--backend", metavar="NAME", help="cpu, cu126, cu128, rocm6.4, …")] = "cpu",
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend", metavar="NAME", help="cpu, cu126, cu128, rocm6.4, …", autocompletion=completion.backends
+        ),
+    ] = "cpu",
     python: Annotated[
-        list[str] | None, typer.Option("--python", "-p", metavar="VERSION", help="Only this one. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--python",
+            "-p",
+            metavar="VERSION",
+            help="Only this Python. Repeatable.",
+            autocompletion=completion.pythons,
+        ),
     ] = None,
     target: Annotated[
-        list[str] | None, typer.Option("--target", metavar="TARGET", help="Only this one. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="TARGET",
+            help="Only this target: linux-aarch64, … Repeatable.",
+            autocompletion=completion.targets,
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All releases, not the five newest.")] = False,
     torch_index: o.TorchIndex = None,
@@ -59,6 +83,7 @@ def versions(
         from envtool.lock.project import torch_index as index_of
         from envtool.torch.availability import cells, look_up
         from envtool.torch.backends import parse_backend
+        from envtool.torch.offers import folders_named
 
         wanted = {canonicalize_name(item.name): item for item in map(_requirement, packages or ["torch"])}
         chosen = parse_backend(backend)
@@ -71,8 +96,10 @@ def versions(
             reporter.note(note.message)
         specifiers = {name: item.specifier for name, item in wanted.items()}
         found = cells(offers, specifiers, chosen, grid, None if everything else 5)
+        fallen_back = any(note.code == "torch-index.find-links" for note in notes)
+        place = f"in {folders_named(folders)}" if fallen_back else f"on the {chosen.name} index"
         result = {"cells": [cell.as_dict() for cell in found], "notes": [note.as_dict() for note in notes]}
-        return Outcome(result=result, text=_text(found, grid, chosen.name))
+        return Outcome(result=result, text=_text(found, grid, place))
 
     run_command("versions", stage, as_json=json, quiet=quiet)
 
@@ -108,7 +135,7 @@ def _grid(pythons: list[str], targets: list[str]) -> Grid:
     return Grid(targets=tuple(dict.fromkeys(chosen)), pythons=asked, primary=asked[-1], host=None)
 
 
-def _text(found: Sequence[Availability], grid: Grid, backend: str) -> str:
+def _text(found: Sequence[Availability], grid: Grid, place: str) -> str:
     from envtool.reports.tables import table
     from envtool.torch.availability import spans
 
@@ -121,7 +148,7 @@ def _text(found: Sequence[Availability], grid: Grid, backend: str) -> str:
             star = "" if all(cell.hashed for cell in builds) else "*"
             has = [spans(b.python for b in builds if b.platform == t.name) for t in grid.targets]
             rows.append([f"{public}{star}", *has])
-        blocks.append(f"{package} on the {backend} index\n" + table(["release", *(t.name for t in grid.targets)], rows))
+        blocks.append(f"{package} {place}\n" + table(["release", *(t.name for t in grid.targets)], rows))
     if any(cell.available and not cell.hashed for cell in found):
         blocks.append("* no sha256 is advertised for some of its builds: envtool lock hashes the bytes itself")
     return "\n\n".join(blocks)

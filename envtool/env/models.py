@@ -60,6 +60,7 @@ def inspect_models(paths: Sequence[Path], inspection: Inspection, reporter: Repo
     """
     files: list[dict[str, Any]] = []
     texts: list[str] = []
+    briefs: list[str] = []
     skipped: list[dict[str, str]] = []
     failed: list[ModelFile] = []
     for path, named in find_models(paths):
@@ -77,6 +78,7 @@ def inspect_models(paths: Sequence[Path], inspection: Inspection, reporter: Repo
         files.append(data)
         texts.append(text)
         failed += [row] * bad
+        briefs += [text] * bad
     if not files and not skipped:
         raise NoInputsError("model.none", "no model files found", f"Looked for {', '.join(sorted(MODEL_SUFFIXES))}.")
     result = {"files": [clean_values(data) for data in files], "skipped": skipped}
@@ -84,10 +86,16 @@ def inspect_models(paths: Sequence[Path], inspection: Inspection, reporter: Repo
     if skipped and texts:
         text += f"\n\n{len(skipped)} more {'are no model files' if len(skipped) > 1 else 'is no model file'} (--json)"
     if not failed:
-        return Outcome(result=result, text=text)
+        return Outcome(result=result, text=text, brief="")
     message = f"{len(failed)} of {len(files)} model file{'s' if len(files) != 1 else ''} {_why(failed, inspection)}"
     hint = "See the reason beside each; --fail-on never reports without failing."
-    return Outcome(result=result, text=text, exit_code=int(ExitCode.FINDINGS), error=("model.cpu", message, hint))
+    return Outcome(
+        result=result,
+        text=text,
+        brief="\n\n".join(briefs),
+        exit_code=int(ExitCode.FINDINGS),
+        error=("model.cpu", message, hint),
+    )
 
 
 def rewrite_model(path: Path, out: Path, load: LoadOptions | None, reporter: Reporter) -> Outcome:
@@ -114,7 +122,8 @@ def rewrite_model(path: Path, out: Path, load: LoadOptions | None, reporter: Rep
             message = f"the copy was removed, it does not load: {loaded.get('error', 'its outputs are not finite')}"
             raise ModelError("model.rewrite", clean(message), "Export the model again on the CPU.")
     text = "\n".join(clean(line) for line in text.splitlines())
-    return Outcome(result={"files": [clean_values(data)], "rewritten": clean(shown_path(path))}, text=text)
+    result = {"files": [clean_values(data)], "rewritten": clean(shown_path(path))}
+    return Outcome(result=result, text=text, brief="")
 
 
 def is_candidate(row: ModelFile) -> bool:

@@ -35,9 +35,14 @@ class Size:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What a setup is going to do. ``full`` is None where the lock holds no full backend for this machine."""
+    """What a setup is going to do, with the torch and the Python that it will have.
+
+    ``full`` is None where the lock holds no full backend for this machine.
+    """
 
     backend: str
+    torch: str | None
+    python: str
     size: Size
     full: Size | None
     free: int

@@ -48,11 +48,13 @@ def rollback(project: Project, layout: Layout, wanted: RollbackRequest, reporter
 def _build(project: Project, layout: Layout, wanted: RollbackRequest, reporter: Reporter) -> SetupResult:
     """Full torch from the lock. What a setup needs is imported here: a flip does without it."""
     from envtool.env.setup import SetupRequest, setup
+    from envtool.lock.above import project_above
     from envtool.lock.text import LOCK_TOML
 
     if not (project.lockfiles / LOCK_TOML).is_file():
         message = "there is no full-torch generation here, and no lock to build one from"
-        raise RollbackError("rollback.nowhere", message, "See what there is: envtool status. Or: envtool setup --full")
+        hint = project_above(project.root) or "See what there is: envtool status. Or: envtool setup --full"
+        raise RollbackError("rollback.nowhere", message, hint)
     reporter.note("no full-torch generation is here: building one from torch-full.txt")
     # Its words are those of no setup command, so that none is taken for having asked for this.
     build = SetupRequest(backend=FULL, as_locked=True, dry_run=wanted.dry_run, words=("rollback",))

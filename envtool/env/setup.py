@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from envtool.adapters import files, platform
+from envtool.adapters import files, git, platform
 from envtool.env import generations as chain
 from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
@@ -34,7 +34,7 @@ from envtool.lock.stage import (
     staleness,
     write_lock,
 )
-from envtool.lock.text import REST, lock_digest, read_lock, read_texts
+from envtool.lock.text import LOCK_TOML, REST, lock_digest, read_lock, read_texts
 from envtool.lock.workspace import Project
 from envtool.models import CheckResult, Generation, Layout, Lock, Note, Reporter, Request, VerifyReport
 from envtool.torch.backends import Backend
@@ -133,7 +133,11 @@ class Steps:
         request, interpreter = read_request(self.project, self.wanted.inputs)
         wanted = LockRequest(inputs=self.wanted.inputs, needed=(self.wanted.backend,))
         if not self.wanted.frozen:
-            self.reporter.phase("lock", f"check lockfiles/ against {request.source}")
+            source = "torch alone" if request.source == "default" else request.source
+            there = (self.project.lockfiles / LOCK_TOML).is_file()
+            self.reporter.phase(
+                "lock", f"check lockfiles/ against {source}" if there else f"no lock yet: lock {source}"
+            )
             return lock_project(self.project, wanted, self.reporter), request, interpreter
         lock = read_lock(self.project.lockfiles)
         reasons = staleness(lock, request, self.project, (self.wanted.backend,))
@@ -178,6 +182,8 @@ class Steps:
         seeds = {name: version for name, version in before.items() if name in ("pip", "setuptools", "wheel")}
         return Plan(
             backend=what.backend.name,
+            torch=next((str(pin.version) for pin in torch if pin.name == "torch"), None),
+            python=interpreter.minor,
             size=size,
             full=full,
             free=platform.free_bytes(self.layout.root),
@@ -320,6 +326,10 @@ class Steps:
             note = f"your own .venv is kept as generation {adopt.id}; envtool rollback --to {adopt.id} brings it back"
             self.notes.append(Note(code="env.adopted", message=note))
             self.reporter.note(note)
+        if generation.kind != "plain" and found.kind != "generation" and git.shows(self.layout.venv):
+            name = self.layout.venv.relative_to(self.layout.root).as_posix()
+            note = f"git shows {name}, which is a link: add the line {name} to .gitignore, without a slash behind it"
+            self.notes.append(Note(code="git.venv", message=note))
 
     def result(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from envtool.adapters.process import run
+from envtool.adapters.pythons import find_python, is_path
 from envtool.env import probe
 from envtool.env.checks import Case, checks_for
 from envtool.env.evidence import Evidence, parse_evidence
-from envtool.errors import EnvtoolError, UsageError, VerifyError
+from envtool.errors import EnvtoolError, InstallError, UsageError, VerifyError
 from envtool.models import Completed, Lock, VerifyReport
 from envtool.reports.escape import printable
 from envtool.torch.backends import CPU, Backend
@@ -146,6 +148,22 @@ def _base_packages(site_packages: Path) -> list[Path]:
     base = home if (home / "Lib").is_dir() and not (home.parent / "lib").is_dir() else home.parent
     folder = base / site_packages.relative_to(root)
     return [folder] if folder.is_dir() else []
+
+
+def named_environment(text: str) -> Path:
+    """What ``--python`` names: a path as it is, or the interpreter that a version or a name leads to.
+
+    Raises UsageError (``verify.target``, ``python.missing``).
+    """
+    if is_path(text):
+        if not os.path.lexists(text):
+            hint = "Give an interpreter, the folder of an environment, or a version such as 3.12."
+            raise UsageError("verify.target", f"no file or folder {printable(text)}", hint)
+        return Path(text)
+    try:
+        return find_python(text)
+    except InstallError as error:
+        raise UsageError(error.code, error.message, error.hint) from None
 
 
 def locate_python(environment: Path) -> Path:

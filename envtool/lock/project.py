@@ -10,10 +10,10 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from envtool.adapters import uv
 from envtool.adapters.http import redact
 from envtool.adapters.indexes import read_ambient
 from envtool.adapters.process import run
+from envtool.adapters.pythons import find_python
 from envtool.errors import InstallError, UsageError
 from envtool.lock.inputs import minor_versions, unsupported
 from envtool.lock.workspace import Project
@@ -51,7 +51,7 @@ def choose_interpreter(
         return Interpreter(path=_own(), minor=own)
     if not minor_versions(requires):
         raise unsupported(requires)
-    return _inspect(uv.find_python(str(requires)), str(requires))
+    return _inspect(find_python(str(requires)), str(requires))
 
 
 def _own() -> Path:
@@ -60,7 +60,7 @@ def _own() -> Path:
 
 def _find(wanted: str, origin: str, only_resolve: bool) -> Interpreter:
     try:
-        return _inspect(uv.find_python(wanted), wanted)
+        return _inspect(find_python(wanted), wanted)
     except InstallError as error:
         minor = ".".join(wanted.split(".")[:2])
         if error.code != "python.missing":

@@ -14,6 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from envtool.errors import NoInputsError, ResolutionError, UsageError
+from envtool.lock.above import project_above
 from envtool.lock.draft import Draft, relative
 from envtool.lock.pyproject import extra_requirements, group_requirements, torch_elsewhere
 from envtool.lock.requirements_file import read_requirements_file, requested
@@ -112,7 +113,9 @@ def _read_sources(
     draft.requirements.append(Requested(requirement=Requirement("torch"), origin="default"))
     unread = [name for name in _UNREAD if (root / name).is_file()]
     beside = f" ({', '.join(unread)} is not read)" if unread else ""
-    draft.note("request.default", f"no requirements found here{beside}: setting up torch alone")
+    above = project_above(root)
+    message = f"no requirements found here{beside}: setting up torch alone{f'. {above}' if above else ''}"
+    draft.note("request.default", message)
     return python, "default"
 
 

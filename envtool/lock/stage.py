@@ -292,7 +292,7 @@ def check_lock(project: Project, wanted: LockRequest) -> Outcome:
     reasons = staleness(lock, request, project, (*wanted.needed, *wanted.backends))
     result = {"changed": bool(reasons), "files": _file_names(lock), "pins": pins_by_backend(lock), "notes": []}
     if not reasons:
-        return Outcome(result=result, text=f"{LOCKFILES}/ is up to date")
+        return Outcome(result=result, text=f"{LOCKFILES}/ is up to date", brief="")
     message = f"{LOCKFILES}/ is stale: {'; '.join(reasons)}"
     error = ("lock.stale", message, "Bring it up to date: envtool lock")
     return Outcome(result=result, exit_code=int(ExitCode.LOCK), error=error)
@@ -316,12 +316,12 @@ def lock_outcome(project: Project, result: LockResult, changed: tuple[str, ...],
     lines = list(result.diff) if result.had_previous or not wrote else []  # a first lock is all news
     if not wrote:
         lines.append("nothing written (--diff)" if result.changed else f"{LOCKFILES}/ is up to date")
-        return Outcome(result=data, text="\n".join(lines))
+        return Outcome(result=data, text="\n".join(lines), brief="\n".join(result.diff))
     if not changed:
-        return Outcome(result=data, text=f"{LOCKFILES}/ is up to date")
+        return Outcome(result=data, text=f"{LOCKFILES}/ is up to date", brief="")
     for backend, file in sorted(lock.torch.items()):
         versions = sorted({str(pin.version) for pin in file.pins if pin.name == "torch"})
         lines.append(f"{file.filename}: torch {' and '.join(versions)}, {len(file.pins)} pins ({backend})")
     lines.append(f"{lock.rest.filename}: {len(lock.rest.pins)} pins")
     lines.append(f"locked for {', '.join(lock.targets)}; Python {', '.join(lock.pythons)}")
-    return Outcome(result=data, text="\n".join(lines))
+    return Outcome(result=data, text="\n".join(lines), brief="")

@@ -113,7 +113,8 @@ def pin_family(
         raise ResolutionError("torch-index.empty", message, hint)
 
     def attempt(wanted: Sequence[FamilyRequest]) -> TorchPins:
-        return select(wanted, found, source.backend, source.grid, source.requires_torch)
+        place = offers.folders_named(source.folders) if source.flat else ""
+        return select(wanted, found, source.backend, source.grid, source.requires_torch, place)
 
     kept = [_preferring(request, prefer) for request in requests]
     if kept != list(requests):
@@ -127,7 +128,7 @@ def pin_family(
         if not source.flat:
             raise
         # The folders were only tried because the index does not answer: that is the cause to name.
-        message = f"{redact(source.index)} cannot be reached, and find-links has no wheel that fits: {error.message}"
+        message = f"{redact(source.index)} cannot be reached, and {error.message}"
         hint = "Set torch-index to a mirror, or put the wheel into the find-links folder."
         raise InstallError("torch-index.unreachable", message, hint) from error
 

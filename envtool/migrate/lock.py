@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from packaging.version import InvalidVersion, Version
 
-from envtool.adapters import uv
+from envtool.adapters.pythons import find_python
 from envtool.env.install import pins_here
 from envtool.env.verify import locate_python
 from envtool.errors import InstallError, ResolutionError
@@ -83,7 +83,7 @@ def keep_python(migration: Migration) -> str | None:
     if named or here not in SUPPORTED_PYTHONS or choose_interpreter(project).minor == here:
         return None
     try:
-        uv.find_python(here)
+        find_python(here)
     except InstallError:
         base = locate_python(migration.layout.venv).resolve()
         return str(base) if base.exists() else None

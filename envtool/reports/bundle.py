@@ -34,3 +34,9 @@ def render_bundle(result: Mapping[str, Any], checks: Sequence[CheckResult]) -> s
     lines += [f"{_SIGNS[check.status]:>4}  {check.id}: {clean(check.found)}" for check in checks]
     lines += ["", f"{clean(str(result['path']))} ({result['torch']}), run it: {clean(str(result['executable']))}"]
     return "\n".join(lines)
+
+
+def render_failures(checks: Sequence[CheckResult]) -> str:
+    """The failing checks alone, each with what mends it."""
+    failing = [check for check in checks if check.status == "fail"]
+    return "\n".join(f"FAIL  {check.id}: {clean(check.found)}\n      fix  {clean(check.fix)}" for check in failing)

@@ -24,7 +24,7 @@ def summary(report: VerifyReport) -> dict[str, int]:
 def render_text(report: VerifyReport, environment: str, *, seconds: float, quiet: bool = False) -> str:
     """The report for stdout: with colours on a terminal (rich obeys NO_COLOR and TERM), plain elsewhere.
 
-    ``environment`` names what was verified. With ``quiet``: the failing checks and the last line.
+    ``environment`` names what was verified. With ``quiet``: the failing checks.
     """
     terminal = sys.stdout.isatty()
     out = io.StringIO()
@@ -42,8 +42,9 @@ def render_text(report: VerifyReport, environment: str, *, seconds: float, quiet
         if not quiet or check.status == "fail":
             for line in _lines(check, width, columns):
                 console.print(line)
-    if not quiet:
-        console.print()
+    if quiet:
+        return out.getvalue()
+    console.print()
     counts = summary(report)
     parts = [f"{counts['pass']} passed", f"{counts['fail']} failed", f"{counts['skip']} skipped"]
     style = "bold green" if report.ok else "bold red"

@@ -17,7 +17,7 @@ from envtool.models import SUPPORTED_PYTHONS, Note
 from envtool.torch.backends import Backend
 from envtool.torch.family import FAMILY, is_family
 from envtool.torch.index import Candidate
-from envtool.torch.offers import read_folders, read_project
+from envtool.torch.offers import folders_named, read_folders, read_project
 from envtool.torch.select import Grid, releases
 from envtool.torch.targets import TARGETS
 
@@ -77,7 +77,9 @@ def look_up(
         found = {name: read_folders(folders, name) for name in names}
         if not any(found.values()):
             hint = "Set torch-index to a mirror, or find-links to a folder of wheels."
-            message = f"{error.message}, and no find-links folder has a wheel of {', '.join(names)}"
+            tried = f"{folders_named(folders)} {'has' if len(folders) == 1 else 'have'}" if folders else ""
+            no = f"{tried} no wheel" if tried else "no find-links folder has a wheel"
+            message = f"{error.message}, and {no} of {', '.join(names)}"
             raise InstallError("torch-index.unreachable", message, hint) from error
         note = f"{redact(index)} cannot be reached: this is what the find-links folders hold"
         return found, (Note(code="torch-index.find-links", message=note),)

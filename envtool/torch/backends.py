@@ -50,15 +50,17 @@ CPU = Backend(name="cpu", local="cpu")
 FULL = Backend(name="full", local=None)
 
 
+KNOWN = ("cpu", "full", "cu126", "cu128", "cu130", "rocm6.4", "xpu")
+"""Backends to name in a message or to complete; others of their kind are taken too."""
+
+
 def parse_backend(name: str) -> Backend:
     """A backend by name. Raises UsageError (``usage.backend``)."""
     if name == "full":
         return FULL
     if name == "cpu" or re.fullmatch(r"cu\d{2,3}|rocm\d+\.\d+(\.\d+)?|xpu", name):
         return Backend(name=name, local=name)
-    raise UsageError(
-        "usage.backend", f"unknown backend {name!r}", "Backends are: cpu, full, cu126, cu128, cu130, rocm6.4, xpu."
-    )
+    raise UsageError("usage.backend", f"unknown backend {name!r}", f"Backends are: {', '.join(KNOWN)}.")
 
 
 def is_gpu_local(local: str | None) -> bool:

@@ -103,6 +103,12 @@ def local_folders(find_links: Iterable[str], root: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(folders))
 
 
+def folders_named(folders: Iterable[Path]) -> str:
+    """Folders for a message: ``the find-links folder wheels``."""
+    names = [redact(str(folder)) for folder in folders]
+    return f"the find-links folder{'s' * (len(names) != 1)} {', '.join(names)}"
+
+
 def read_folders(folders: Iterable[Path], name: str) -> tuple[Candidate, ...]:
     """The wheels of a project in folders, each without a digest: the bytes are hashed when one is chosen."""
     wanted = canonicalize_name(name)

@@ -205,9 +205,11 @@ def select(
     backend: Backend,
     grid: Grid,
     requires_torch: RequiresTorch,
+    place: str = "",
 ) -> TorchPins:
     """Choose exact versions of the family for every cell of the grid.
 
+    ``place`` is where the offers come from, if not from the backend's index: errors name it.
     Raises ResolutionError (``resolve.no-version``, ``resolve.no-build``, ``resolve.family``) that names what there is.
     """
     by_name = {request.name: request for request in requests}
@@ -218,7 +220,7 @@ def select(
     for cells, specifiers in _group_cells(by_name, grid):
         chosen = _select_group(cells, specifiers, found, requires_torch, grid.levels())
         if chosen is None:
-            raise _explain(cells, specifiers, found, (offers, backend, requires_torch), grid)
+            raise _explain(cells, specifiers, found, (offers, backend, requires_torch, place), grid)
         newest = _allowed(specifiers["torch"], found["torch"])[0]
         if newest.public != chosen["torch"].public:
             skipped.append(_why_not(newest, chosen["torch"], cells))
@@ -289,26 +291,27 @@ def _explain(
     cells: frozenset[Cell],
     specifiers: Mapping[str, SpecifierSet],
     found: Mapping[str, Sequence[_Release]],
-    source: tuple[Mapping[str, Sequence[Candidate]], Backend, RequiresTorch],
+    source: tuple[Mapping[str, Sequence[Candidate]], Backend, RequiresTorch, str],
     grid: Grid,
 ) -> ResolutionError:
     """Why nothing fits: no such version, no such build, or members that exclude each other."""
-    offers, backend, requires_torch = source
+    offers, backend, requires_torch, place = source
+    where, there = (place, f"in {place}") if place else (f"the {backend.name} index", f"on the {backend.name} index")
     floor = min((level & cells for level in grid.levels() if level & cells), key=len, default=cells)
     for name, specifier in sorted(specifiers.items(), key=lambda item: item[0] != "torch"):
         asked = f"{name}{specifier}" if str(specifier) else name
         if not offers.get(name):
-            message = f"the {backend.name} index does not list {name} at all"
+            message = f"{place} has no wheel of {name}" if place else f"{where} does not list {name} at all"
             return ResolutionError("resolve.no-build", message, f"Leave {name} out, or use an index that has it.")
         if not any(release.builds for release in found[name]):
-            message = f"the {backend.name} index has no build of {name} for {describe_cells(cells)}"
+            message = f"{where} has no build of {name} for {describe_cells(cells)}"
             return ResolutionError("resolve.no-build", message, f"Use another Python or target, or leave {name} out.")
         allowed = _allowed(specifier, found[name])
         if not allowed and all(_allowed(SpecifierSet(str(one)), found[name]) for one in specifier):
             message = f"the requirements of {name} exclude each other: {asked}"
             return ResolutionError("resolve.no-version", message, "Take one of them away, or give each a marker.")
         if not allowed:
-            message = f"no {backend.name} build of {asked} exists on the {backend.name} index"
+            message = f"no {backend.name} build of {asked} exists {there}"
             return ResolutionError("resolve.no-version", message, _nearest(found[name], specifier))
         if not any(release.covers(floor) for release in allowed):
             message = f"{asked} has no {backend.name} build for {describe_cells(floor)}"
@@ -320,7 +323,7 @@ def _explain(
                 hint += f" For {describe_cells(floor)} there are {name} {others[-1]} to {others[0]}."
             return ResolutionError("resolve.no-build", message, hint.strip() or "Use another Python or target.")
     asked = ", ".join(f"{name}{specifier}" for name, specifier in sorted(specifiers.items()))
-    message = f"no versions of {asked} fit each other on the {backend.name} index"
+    message = f"no versions of {asked} fit each other {there}"
     pairs = []
     for name in sorted(set(specifiers) - {"torch"}):
         partner = _allowed(specifiers[name], found[name])[0].public

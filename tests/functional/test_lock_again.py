@@ -56,6 +56,21 @@ def test_another_hash_seed_the_same_bytes(make_workspace: Callable[[str], Worksp
     assert found[0] == found[1] == found[2]
 
 
+def test_quiet(workspace: Workspace, newer: Callable[[], None]) -> None:
+    workspace.write("requirements.txt", "torch\nleaf<4\n")
+    first = ["lock", "--backend", "cpu", "-q"]
+    for words in (first, ["lock", "-q"], ["lock", "--check", "-q"], ["lock", "--diff", "-q"]):
+        done = workspace.run(*words)
+        assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    newer()
+    diff = workspace.run("lock", "--upgrade-package", "leaf", "--diff", "-q")
+    assert (diff.stdout, diff.stderr) == ("~ leaf 2.0 -> 3.0  (requirements.txt)\n", "")
+    workspace.write("requirements.txt", "torch\nleaf<3\n")
+    stale = workspace.run("lock", "--check", "-q")
+    assert (stale.exit_code, stale.stdout) == (5, "")
+    assert stale.stderr.startswith("error[lock.stale]: lockfiles/ is stale")
+
+
 def test_two_pythons_share_a_lock(workspace: Workspace) -> None:
     """Without requires-python, a lock for 3.11 and later is fresh on 3.12; one that leaves 3.10 out is made anew."""
     workspace.write("requirements.txt", "torch\nleaf\n")

@@ -99,7 +99,7 @@ def test_an_interpreter_that_will_not_do(
 ) -> None:
     path = workspace.write("bin/python", f"#!/bin/sh\n{answer}\n")
     path.chmod(0o755)
-    monkeypatch.setattr("envtool.adapters.uv.find_python", Path)
+    monkeypatch.setattr("envtool.lock.project.find_python", Path)
     assert refused(workspace, "torch", "--python", str(path))[:2] == (status, code)
 
 

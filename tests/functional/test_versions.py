@@ -102,6 +102,10 @@ def test_an_index_that_is_down(
     filename, data = make_wheel("torch", "2.13.0+cpu", f"cp311-cp311-{LINUX}")
     (tmp_path / filename).write_bytes(data)
     assert available(workspace, "--find-links", str(tmp_path)) == {("3.11", "linux-x86_64"): ("2.13.0+cpu", False)}
+    table = workspace.run("versions", "--find-links", str(tmp_path), "-q").stdout
+    assert table.splitlines()[0] == f"torch in the find-links folder {tmp_path}"
+    none = workspace.run("versions", "torchvision", "--find-links", str(tmp_path), "--json").error["message"]
+    assert none.endswith(f", and the find-links folder {tmp_path} has no wheel of torchvision")
 
 
 def test_spans() -> None:

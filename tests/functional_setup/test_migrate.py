@@ -298,6 +298,15 @@ def test_a_dry_run_writes_nothing(moving: MovingPlace) -> None:
     assert (broken.code, moving.row(broken.result, "docs")["status"]) == (10, "todo"), "the others are looked at too"
 
 
+def test_quiet(moving: MovingPlace) -> None:
+    planned = moving.call(*MIGRATION, "--dry-run", "-q")
+    assert (planned.code, planned.out.splitlines()[-1].startswith("dry run"), planned.err) == (0, True, "")
+    done = moving.call(*MIGRATION, "-q")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    back = moving.call("rollback", "-q")
+    assert (back.code, back.out, back.err) == (0, "", "")
+
+
 def test_only_and_skip(moving: MovingPlace) -> None:
     lock = moving.call("migrate", "--only", "lock", "--json")
     assert moving.statuses(lock.result) == ["skip", "skip", "pass", "skip", "skip", "skip", "skip"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,10 +131,20 @@ def test_a_dry_run_changes_nothing_at_all(place: Place) -> None:
     done = place.setup("--cpu", "--dry-run")
     assert (done.code, done.out.splitlines()[:2]) == (0, ["+ leaf 2.0", "+ torch 2.13.0+cpu"])
     assert done.out.splitlines()[-1] == "dry run: nothing changed; the lock would be written"
+    assert done.err.splitlines()[0].split("  (")[0].strip() == "lock  no lock yet: lock requirements.txt"
     assert tree(place.root) == before
-    place.done("--cpu")
+    assert place.done("--cpu").err.count("no lock yet") == 1
     place.write("requirements.txt", "torch\nleaf<2\n")
     before = tree(place.root)
+    planned = place.setup("--full", "--dry-run", "--json").result
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert [planned[key] for key in ("generation", "backend", "torch", "python", "changed")] == [
+        None,
+        "full",
+        "2.13.0",
+        python,
+        False,
+    ]
     done = place.setup("--full", "--dry-run")
     assert done.out.splitlines()[:4] == [
         "~ leaf 2.0 -> 1.0",
@@ -332,14 +344,36 @@ def test_drift(place: Place) -> None:
 
 def test_quiet_and_colours(place: Place) -> None:
     done = place.setup("--cpu", "--quiet")
-    assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("current  .venv is generation 1")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    again = place.setup("--cpu", "-q")
+    assert (again.code, again.out, again.err) == (0, "", "")
+    assert place.setup("--cpu", "--dry-run", "-q").out.endswith("\ndry run: nothing changed\n")
+    prune = place.call("prune", "-q")
+    assert (prune.code, prune.out, prune.err) == (0, "", "")
     coloured = place.setup("--full", FORCE_COLOR="1", TERM="xterm-256color")
     assert "\x1b[" in coloured.err
     assert "\x1b" not in coloured.out
     plain = place.setup("--cpu", "--check", "false", NO_COLOR="1", FORCE_COLOR="1", TERM="xterm-256color")
     assert plain.code == 7
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", plain.err)
+
+
+def test_a_link_that_git_shows_is_told_of_once(place: Place) -> None:
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", place.root, *words], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    git("init", "-q")
+    place.write(".gitignore", ".venv/\n")
+    note = "git shows .venv, which is a link: add the line .venv to .gitignore, without a slash behind it"
+    assert f"note     {note}\n" in place.done("--cpu").out
+    assert "?? .venv\n" in git("status", "--short")
+    assert "git shows" not in place.done("--full").out
+    place.write(".gitignore", ".venv\n")
+    assert ".venv" not in git("status", "--short")
+    place.venv.unlink()
+    done = place.done("--cpu", "--json")
+    assert (done.result["changed"], [note["code"] for note in done.result["notes"]].count("git.venv")) == (True, 0)
 
 
 def test_on_github(place: Place, tmp_path: Path) -> None:

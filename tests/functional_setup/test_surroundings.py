@@ -196,7 +196,7 @@ def test_a_python_that_is_not_there(place: Place) -> None:
     assert (done.code, done.error["code"]) == (6, "python.missing")
     assert done.error["hint"].startswith("Install it (uv python install 3.19)")
     done = place.setup("--cpu", "--python", "no/such/python", "--json")
-    assert (done.code, done.error["message"]) == (6, "no Python found as 'no/such/python'")
+    assert (done.code, done.error["message"]) == (6, "no file or folder no/such/python")
 
 
 def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 from envtool.audit.excerpt import excerpt_of, plain
 from envtool.audit.models import Finding
@@ -14,14 +15,19 @@ from envtool.audit.report import AuditReport
 
 def render_text(report: AuditReport) -> str:
     """The whole report; skipped files are counted here and listed in full by ``--json``."""
-    out: list[str] = []
+    found = render_findings(report)
+    return (f"{found}\n" if found else "") + _summary(report) + "\n"
+
+
+def render_findings(report: AuditReport) -> str:
+    """The findings alone; empty when there are none."""
+    blocks: list[str] = []
     for path, group in groupby(report.findings, key=lambda finding: finding.path):
-        out.append(plain(_shown(report.root, path)))
+        lines = [plain(_shown(report.root, path))]
         for finding in group:
-            out.extend(_finding(finding, report))
-        out.append("")
-    out.append(_summary(report))
-    return "\n".join(out) + "\n"
+            lines.extend(_finding(finding, report))
+        blocks.append("\n".join(lines) + "\n")
+    return "\n".join(blocks)
 
 
 def _shown(root: Path, path: str) -> str:
@@ -40,10 +46,29 @@ def _finding(finding: Finding, report: AuditReport) -> list[str]:
     cell = _cell(finding, report)
     if cell is not None:
         where += f" (cell {cell.number}, line {place.line - cell.first_line + 1})"
-    fixable = " [*]" if finding.fix is not None else ""
+    fixable = " [*]" if _fixable(finding, report) == "safe" else ""
     lines = [f"  {where}: {finding.severity}[{finding.code}]{fixable} {plain(finding.message)}"]
     lines.extend(f"    {line}" for line in excerpt_of(finding, report))
     return lines
+
+
+def _fixable(finding: Finding, report: AuditReport) -> Literal["safe", "unsafe", ""]:
+    source = report.sources.get(finding.path)
+    if finding.fix is None or (source is not None and source.kind == "notebook"):
+        return ""  # a notebook's cells are edited in its own editor
+    return "safe" if finding.fix.safe else "unsafe"
+
+
+def fix_lines(report: AuditReport) -> list[str]:
+    """What ``[*]`` means, and which fixes ``--fix`` leaves alone, in at most one line; as ruff says it."""
+    kinds = [_fixable(finding, report) for finding in report.findings]
+    safe, unsafe = kinds.count("safe"), kinds.count("unsafe")
+    if not safe and not unsafe:
+        return []
+    hidden = "with --fix --unsafe-fixes, which may change what runs"
+    if not safe:
+        return [f"{unsafe} fixable {hidden}."]
+    return [f"[*] {safe} fixable with --fix" + (f"; {unsafe} more {hidden}." if unsafe else ".")]
 
 
 def _cell(finding: Finding, report: AuditReport) -> Cell | None:
@@ -63,7 +88,7 @@ def _summary(report: AuditReport) -> str:
         parts.append(f"{report.suppressed} suppressed")
     if report.known:
         parts.append(f"{report.known} in the baseline")
-    lines = ["; ".join(parts) + "."]
+    lines = ["; ".join(parts) + ".", *fix_lines(report)]
     if report.findings:
         lines.append(f"What a code means: envtool audit --explain {report.findings[0].code}")
     return "\n".join(lines)

@@ -41,6 +41,24 @@ def test_text_points_at_the_place(project):
     assert "error[audit.findings]: 1 error, 0 warnings, 0 notes (--fail-on error)" in result.stderr
 
 
+def test_quiet_prints_the_findings_and_nothing_else(project, monkeypatch):
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    result = run("-q")
+    assert (result.exit_code, result.stderr) == (10, "")
+    assert result.stdout.splitlines() == [
+        "a.py",
+        "  2:19: error[CPU101] .cuda() raises AssertionError: Torch not compiled with CUDA enabled",
+        "    2 | x = torch.ones(1).cuda()",
+        "      |                   ^^^^^^",
+    ]
+    in_a_file = run("-q", "-o", "report.json")
+    assert (in_a_file.exit_code, in_a_file.stdout) == (10, "")
+    assert "error[audit.findings]: 1 error" in in_a_file.stderr
+    (project / "a.py").write_text("x = 1\n", encoding="utf-8")
+    fine = run("-q")
+    assert (fine.exit_code, fine.stdout, fine.stderr) == (0, "", "")
+
+
 def test_json_envelope(project):
     result = run("--json")
     data = json.loads(result.stdout)

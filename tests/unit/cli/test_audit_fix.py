@@ -55,6 +55,41 @@ def test_diff_writes_nothing(project: Path) -> None:
     assert {path: path.read_bytes() for path in project.iterdir()} == before
 
 
+SAFE = "torch==2.0.1+cu118\n"
+UNSAFE = "--index-url https://download.pytorch.org/whl/cpu\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "marks"),
+    [
+        (SAFE, "[*] 1 fixable with --fix.", 1),
+        (
+            UNSAFE + SAFE,
+            "[*] 1 fixable with --fix; 1 more with --fix --unsafe-fixes, which may change what runs.",
+            1,
+        ),
+        (UNSAFE + "torch\n", "1 fixable with --fix --unsafe-fixes, which may change what runs.", 0),
+        ("numpy\n", "0 errors, 0 warnings, 0 notes in 1 file.", 0),
+    ],
+)
+def test_the_mark_of_a_fix_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: str, marks: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "requirements.txt").write_text(text, encoding="utf-8")
+    _, out = run()
+    summary = out[out.index(" in 1 file.") :].splitlines()[1:] or [out.splitlines()[-1]]
+    assert summary[0].startswith(line)
+    assert sum("[*] " in row for row in out.splitlines() if row.startswith("  ")) == marks
+
+
+def test_quiet_fixing_prints_what_is_left(project: Path) -> None:
+    assert run("--fix", "-q") == (0, "")
+    (project / "Dockerfile").write_text("FROM python:3.11\nRUN pip install torch\n", encoding="utf-8")
+    code, text = run("--diff", "-q")
+    assert (code, text.splitlines()[0]) == (10, "--- a/Dockerfile")
+
+
 def test_json_names_what_was_fixed(project: Path) -> None:
     code, text = run("--fix", "--json")
     result = json.loads(text)["result"]

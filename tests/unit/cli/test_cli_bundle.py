@@ -42,6 +42,12 @@ def test_the_findings_are_shown(folder: Path) -> None:
     assert "  2:7: error[CPU205] torch.compile in an app frozen by app.spec" in done.stdout
 
 
+def test_a_quiet_stop_is_the_error_alone(folder: Path) -> None:
+    done = CliRunner().invoke(app, ["bundle", "app.spec", "-q"])
+    assert (done.exit_code, done.stdout) == (10, "")
+    assert done.stderr.startswith("error[bundle.audit]: nothing was built: 2 errors")
+
+
 def test_no_audit_goes_on_to_the_environment(folder: Path) -> None:
     code, data = bundle("app.spec", "--no-audit")
     assert (code, data["error"]["code"]) == (2, "bundle.environment")

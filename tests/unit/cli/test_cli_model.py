@@ -71,6 +71,15 @@ def test_fail_on(folder: Path) -> None:
     assert result("cpu.pt", "--fail-on", "warning")[0] == 0
 
 
+def test_quiet_prints_what_fails(folder: Path) -> None:
+    fine = model("cpu.pt", "gpu.pt", "-q")
+    assert (fine.exit_code, fine.output) == (0, "")
+    done = model("cpu.pt", "gpu.pt", "--fail-on", "warning", "-q")
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (10, 'gpu.pt: loads on the CPU with map_location="cpu"')
+    assert "cpu.pt" not in done.stdout
+    assert "error[" not in done.stderr
+
+
 def test_folder(folder: Path) -> None:
     (folder / "sub").mkdir()
     (folder / "sub" / "app.ts").write_text("let device = 'cuda';\n")

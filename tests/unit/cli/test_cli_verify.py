@@ -86,8 +86,23 @@ def test_the_interpreter_of_the_environment_runs(environment):
     assert data["error"]["message"] == ".venv: import torch: RuntimeError: no"
 
 
-def test_quiet_prints_failures_only(environment):
-    assert len(run("--static", "-q").stdout.splitlines()) == 1
+def test_quiet_prints_failures_only(environment, monkeypatch):
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    fine = run("--static", "-q")
+    assert (fine.exit_code, fine.stdout, fine.stderr) == (0, "", "")
+    (environment / "torch/__init__.py").unlink()
+    broken = run("--static", "-q")
+    assert (broken.exit_code, broken.stderr) == (7, "")
+    first, why, fix = broken.stdout.splitlines()[:3]
+    assert first.split()[:2] == ["FAIL", "torch-present"]
+    assert (why.split()[0], fix.split()[0]) == ("why", "fix")
+    assert "passed" not in broken.stdout
+
+
+def test_a_quiet_failure_is_still_annotated_on_github(environment, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    (environment / "torch/__init__.py").unlink()
+    assert run("--static", "-q").stderr.splitlines()[-1].startswith("::error title=verify.torch-present::")
 
 
 def test_no_environment_names_the_activated_one(project, monkeypatch):
@@ -111,6 +126,26 @@ def test_both_targets(project):
     result = run("--python", "x", "--path", "y")
     assert result.exit_code == 2
     assert "error[verify.target]" in result.stderr
+
+
+def test_python_takes_a_version_as_setup_does(environment, monkeypatch):
+    monkeypatch.setattr("envtool.env.verify.find_python", lambda text: Path(f"/pythons/{text}/bin/python"))
+    data = json.loads(run("--python", "3.12", "--json").stdout)
+    assert data["error"]["message"].startswith("/pythons/3.12/bin/python: cannot run /pythons/3.12/bin/python")
+
+
+@pytest.mark.parametrize(
+    ("python", "code", "message"),
+    [
+        ("no/such/python", "verify.target", "no file or folder no/such/python"),
+        ("3.99", "python.missing", "no Python 3.99 found on this machine"),
+        ("nonsense", "python.missing", "no Python found as 'nonsense'"),
+    ],
+)
+def test_a_python_that_is_not_there_is_wrong_usage(environment, python, code, message):
+    result = run("--python", python)
+    assert result.exit_code == 2
+    assert f"error[{code}]: {message}\n" in result.stderr
 
 
 def test_path_takes_site_packages_or_the_environment(environment, project):

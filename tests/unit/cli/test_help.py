@@ -28,3 +28,19 @@ def test_the_help_of_every_command_fits_80_columns() -> None:
         done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [name, "--help"])
         assert done.exit_code == 0
         assert [line for line in done.output.splitlines() if len(line) > 80] == [], name
+
+
+def test_help_names_no_python_types() -> None:
+    for name in ("", *COMMANDS):
+        done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*name.split(), "--help"])
+        found = [word for word in ("<bool>", "<str>", "<path>", "<Path>", "<list", "<float>") if word in done.output]
+        assert found == [], name
+
+
+def test_every_command_stands_in_a_panel_with_setup_first() -> None:
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["--help"])
+    rows = [line.split()[1] for line in done.output.splitlines() if line.startswith("\u2502 ") and line[2] != " "]
+    commands = [row for row in rows if not row.startswith("-")]
+    assert commands[0] == "setup"
+    assert sorted(commands) == sorted(COMMANDS)
+    assert "envtool setup --cpu" in done.output

@@ -54,6 +54,25 @@ def versions(pins: TorchPins) -> list[str]:
     return [f"{pin.name} {pin.version}" for pin in pins.pins]
 
 
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["torch==2.7"], "no cpu build of torch==2.7 exists in the find-links folder wheels"),
+        (["torchtext"], "the find-links folder wheels has no wheel of torchtext"),
+        (
+            ["torch", "torchvision"],
+            "the find-links folder wheels has no build of torchvision for Python 3.11, 3.12 on "
+            + ", ".join(sorted(TARGETS)),
+        ),
+    ],
+)
+def test_an_error_names_the_place_that_was_looked_at(texts: list[str], message: str) -> None:
+    offers = {"torch": wheels("torch", "2.13.0"), "torchvision": wheels("torchvision", "0.28.0", pythons=["3.9"])}
+    with pytest.raises(ResolutionError) as caught:
+        select([ask(text) for text in texts], offers, CPU, GRID, torch_from_scheme, "the find-links folder wheels")
+    assert caught.value.message == message
+
+
 def test_a_version_older_than_every_python_here_says_which_ones_it_has() -> None:
     offers = {"torch": wheels("torch", "1.6.0", [LINUX], ["3.7", "3.8"]) + wheels("torch", "2.13.0")}
     with pytest.raises(ResolutionError) as caught:

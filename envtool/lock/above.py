@@ -1,0 +1,39 @@
+"""A project in a folder above: commands work on the current folder, and a subfolder of the project is a common slip."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from envtool.lock.workspace import LOCKFILES
+
+_SOURCES = ("pyproject.toml", "requirements.in", "requirements.txt")
+_TORCH = re.compile(rb"^(?!\s*#).*(?<![\w.-])torch(vision|audio)?(?![\w.-]*[\w])", re.MULTILINE)
+
+
+def project_above(root: Path) -> str:
+    """A question that names the nearest project with torch above ``root``, to end a hint with; empty where none is.
+
+    Looked for up to the repository's or the user's folder. What cannot be read is none.
+    """
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises where nobody is at home
+    for number, folder in enumerate(root.parents, start=1):
+        found = "" if folder == home else _why(folder)
+        if found:
+            return f"Did you mean {'/'.join(['..'] * number)} ({found})?"
+        if folder == home or (folder / ".git").exists():
+            return ""
+    return ""
+
+
+def _why(folder: Path) -> str:
+    if (folder / LOCKFILES / "lock.toml").is_file():
+        return f"{LOCKFILES}/ is there"
+    for name in _SOURCES:
+        try:
+            if _TORCH.search((folder / name).read_bytes()):
+                return f"{name} there names torch"
+        except OSError:
+            continue
+    return ""

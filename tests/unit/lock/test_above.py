@@ -1,0 +1,64 @@
+"""The question that a command asks in a subfolder of a project with torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from envtool.cli.app import app
+from envtool.lock.above import project_above
+from envtool.lock.request import RequestOptions, build_request
+from envtool.settings import Settings
+
+
+@pytest.fixture
+def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    folder = tmp_path / "project/src/deep"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("requirements.txt", "numpy\ntorch==2.13.0\n", "requirements.txt there names torch"),
+        ("requirements.in", "torchvision\n", "requirements.in there names torch"),
+        ("pyproject.toml", '[project]\ndependencies = ["torch>=2"]\n', "pyproject.toml there names torch"),
+        ("lockfiles/lock.toml", "", "lockfiles/ is there"),
+        ("requirements.txt", "torch-geometric\npytorch-lightning\n# torch\n", ""),
+    ],
+)
+def test_the_nearest_project_above(deep: Path, name: str, text: str, reason: str) -> None:
+    file = deep.parents[1] / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    assert project_above(deep) == (f"Did you mean ../.. ({reason})?" if reason else "")
+
+
+def test_not_beyond_the_repository_nor_in_the_home_folder(deep: Path) -> None:
+    (deep.parents[2] / "requirements.txt").write_text("torch\n", encoding="utf-8")
+    assert project_above(deep) == ""
+    (deep.parents[1] / "requirements.txt").write_text("torch\n", encoding="utf-8")
+    (deep.parent / ".git").mkdir()
+    assert project_above(deep) == ""
+
+
+def test_setup_asks_in_its_note(deep: Path) -> None:
+    def note() -> str:
+        return build_request(deep, RequestOptions(), Settings(), "3.11").notes[0].message
+
+    assert note() == "no requirements found here: setting up torch alone"
+    (deep.parent / "requirements.txt").write_text("torch\n", encoding="utf-8")
+    assert note().endswith("setting up torch alone. Did you mean .. (requirements.txt there names torch)?")
+
+
+@pytest.mark.parametrize("command", [["status"], ["verify"], ["migrate"], ["rollback"]])
+def test_commands_ask(deep: Path, command: list[str]) -> None:
+    (deep.parent / "requirements.txt").write_text("torch\n", encoding="utf-8")
+    done = CliRunner(env={"GITHUB_ACTIONS": ""}).invoke(app, command)
+    assert "Did you mean .. (requirements.txt there names torch)?" in done.output
