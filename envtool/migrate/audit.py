@@ -102,14 +102,14 @@ def fix(migration: Migration) -> Gate:
     """
     report, fail_on = look(migration)
     if not migration.options.fix:
-        return _without_fixes(_triage(migration, report, fail_on))
+        return _without_fixes(migration, _triage(migration, report, fail_on))
     done = mend(report, lambda: look(migration)[0], before=migration.expect)
     after = _triage(migration, done.report, fail_on)
     failing = [*after.fixable, *after.left]
     if failing:
         message = f"{count(len(failing), 'finding')} left after the fixes"
         lines = [*map(_line, failing[:10]), *(f"  {clean(reason)}" for reason in done.left[:5])]
-        raise FindingsError("migrate.fix", "\n".join([message, *lines]), "Mend them by hand, and run it again.")
+        raise FindingsError("migrate.fix", "\n".join([message, *lines]), "Mend them by hand.")
     if not done.fixed:
         return Gate(evidence=("nothing to fix",))
     number = sum(done.fixed.values())
@@ -122,7 +122,7 @@ def plan_fix(migration: Migration) -> Gate:
     """What ``--fix`` would change. Raises FindingsError without it, as :func:`fix` does."""
     report, fail_on = look(migration)
     if not migration.options.fix:
-        return _without_fixes(_triage(migration, report, fail_on))
+        return _without_fixes(migration, _triage(migration, report, fail_on))
     plan = plan_fixes(report.sources, report.findings)
     if not plan.texts:
         return Gate(evidence=("nothing to fix",), status="todo")
@@ -133,10 +133,11 @@ def _triage(migration: Migration, report: AuditReport, fail_on: str) -> Triage:
     return triage(report, fail_on, [name for name in ("lock", "bundle") if migration.options.runs(name)])
 
 
-def _without_fixes(found: Triage) -> Gate:
+def _without_fixes(migration: Migration, found: Triage) -> Gate:
     if found.fixable:
         message = f"{count(len(found.fixable), 'finding')} can be mended by a fix, and --fix was not given"
-        hint = "What a fix changes: envtool audit --diff. Then: envtool migrate --resume --fix"
+        go_on = "envtool migrate --fix" if migration.transaction is None else "envtool migrate --resume --fix"
+        hint = f"What a fix changes: envtool audit --diff. Then: {go_on}"
         raise FindingsError("migrate.fix", "\n".join([message, *map(_line, found.fixable[:10])]), hint)
     return Gate(evidence=("nothing needs a fix",))
 

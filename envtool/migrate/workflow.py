@@ -16,6 +16,7 @@ from envtool.env.verify import VerifyOptions, locate_site_packages, verify_envir
 from envtool.errors import EnvtoolError, ExitCode, UsageError
 from envtool.migrate import audit, bundle, docs, lock, setup, weights
 from envtool.migrate.fingerprint import fingerprint
+from envtool.migrate.hints import go_on
 from envtool.migrate.models import Before, Gate, Migration, Options, Phase, Row
 from envtool.migrate.record import Record, fresh, read_record, write_record
 from envtool.migrate.transaction import Transaction, begin, tidy, unfinished
@@ -115,12 +116,12 @@ class _Run:
                     self.gate(phase)
             return self.finish()
         except EnvtoolError as error:
-            told = (error.code, f"{self.where()}{_first(error)}", _and_then(error.hint))
+            told = (error.code, f"{self.where()}{_first(error)}", go_on(error.hint))
             return self.put_back("failed", told, int(error.exit_code))
         except KeyboardInterrupt:
             if self.ended is not None:
                 return self.ended  # it came too late
-            told = ("interrupted", f"{self.where()}interrupted", "Go on: envtool migrate --resume")
+            told = ("interrupted", f"{self.where()}interrupted", go_on(""))
             return self.put_back("interrupted", told, int(ExitCode.INTERRUPTED))
         except BaseException:
             self.put_back("failed", ("bug", "unexpected error", ""), int(ExitCode.BUG))
@@ -259,14 +260,6 @@ def _first(error: EnvtoolError) -> str:
 
 def _name(error: BaseException) -> str:
     return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
-
-
-def _and_then(hint: str) -> str:
-    """The hint of a gate, and how to go on."""
-    if "envtool migrate" in hint:
-        return hint
-    first = f"{hint.rstrip('.')}. Then go on" if hint else "Go on"
-    return f"{first}: envtool migrate --resume"
 
 
 def _since(start: float) -> float:

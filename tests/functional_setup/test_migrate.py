@@ -207,7 +207,8 @@ def test_a_gate_that_does_not_hold_puts_everything_back(
     done = moving.call(*MIGRATION, "--json")
     assert (done.code, done.error["code"]) == (code, error), done.out
     assert done.error["message"].startswith(f"gate {gate}: ")
-    assert done.error["hint"]
+    assert done.error["hint"].count("envtool migrate --resume") == 1
+    assert "command again" not in done.error["hint"]
     assert done.result["restored"] is True
     assert moving.row(done.result, gate)["status"] == "fail"
     assert picture(moving.root) == before
@@ -291,6 +292,9 @@ def test_a_dry_run_writes_nothing(moving: MovingPlace) -> None:
     done = moving.call(*MIGRATION, "--dry-run", "--json")
     assert done.code == 0, done.out
     assert moving.statuses(done.result) == ["pass", "todo", "todo", "todo", "pass", "todo", "todo"]
+    without = moving.call("migrate", "--dry-run", "--json")
+    assert (without.code, without.error["code"]) == (10, "migrate.fix")
+    assert without.error["hint"] == "What a fix changes: envtool audit --diff. Then: envtool migrate --fix"
     assert picture(moving.root) == before
     assert not (moving.root / ".envtool").exists()
     break_models(moving)
