@@ -20,6 +20,10 @@ README = "README.md"
 IGNORE = ".gitignore"
 BEGIN = b"<!-- envtool:begin -->"
 END = b"<!-- envtool:end -->"
+_GET = (
+    "- Get envtool: `uv tool install .` or `pipx install .` in a checkout of it, not into `.venv`. "
+    "(The package of this name on the default index is another project's.)"
+)
 
 
 def docs(migration: Migration) -> Gate:
@@ -49,6 +53,7 @@ def section(facts: dict[str, str], eol: bytes) -> bytes:
         "",
         "Kept by `envtool migrate`: what stands between these markers is replaced when it runs again.",
         "",
+        _GET,
         f"- Set up: `{setup}` (torch {facts['torch']}, from `lockfiles/`)"
         if facts["torch"]
         else f"- Set up: `{setup}`",
