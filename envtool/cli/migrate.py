@@ -147,8 +147,9 @@ def migrate(
         wanted = Wanted(options=options, resume=resume, undo=undo, dry_run=dry_run)
         ended = run(layout, wanted, reporter)
         text = render_result(ended.result)
-        if ended.result["state"] == "done" and not ended.result["changed"]:
-            text = f"nothing to do: moved on {ended.result['finished']}, and nothing has changed since"
+        if ended.result["state"] in ("done", "partial") and not ended.result["changed"]:
+            text = f"nothing to do: moved on {ended.result['finished']}, and nothing has changed since\n"
+            text += "full torch again: envtool rollback"
         # What could not be put back is told even then.
         brief = None if dry_run or ended.result["left"] else ""
         return Outcome(result=ended.result, text=text, brief=brief, exit_code=ended.exit_code, error=ended.error)

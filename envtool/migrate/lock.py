@@ -56,7 +56,7 @@ def _lock(migration: Migration) -> tuple[Project, LockResult, Gate]:
     if not _keeps(migration, result, interpreter):
         # A lock that was there already, with another torch than .venv has.
         result = lock_project(project, wanted, migration.reporter, force=True)
-    torch, before = _torch(result, interpreter), migration.before.torch
+    torch, before = _torch(result, interpreter), migration.found.torch
     if not _keeps(migration, result, interpreter):
         message = f"the requirements lead to torch {torch}, and .venv has {before}: one step at a time"
         hint = f"Ask for torch=={_public(str(before))} in the requirements, or allow it: --upgrade-torch"
@@ -78,7 +78,7 @@ def keep_python(migration: Migration) -> str | None:
     take another minor version: one thing at a time. As a version, or as a path where only the environment leads to it.
     """
     project = migration.project()
-    here = ".".join((migration.before.python or "").split(".")[:2])
+    here = ".".join((migration.found.python or "").split(".")[:2])
     named = project.settings.python or (project.root / ".python-version").is_file()
     if named or here not in SUPPORTED_PYTHONS or choose_interpreter(project).minor == here:
         return None
@@ -93,7 +93,7 @@ def keep_python(migration: Migration) -> str | None:
 def _kept(migration: Migration) -> dict[str, str]:
     """Versions to stay at, as far as they are versions; of the family without the build's suffix."""
     kept = {}
-    for name, text in migration.before.installed.items():
+    for name, text in migration.found.installed.items():
         try:
             version = Version(text)
         except InvalidVersion:
@@ -108,7 +108,7 @@ def _torch(result: LockResult, interpreter: Interpreter) -> str:
 
 
 def _keeps(migration: Migration, result: LockResult, interpreter: Interpreter) -> bool:
-    before = migration.before.torch
+    before = migration.found.torch
     if before is None or migration.options.upgrade_torch:
         return True
     return _public(before) == _public(_torch(result, interpreter))

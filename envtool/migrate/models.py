@@ -16,6 +16,9 @@ Status = Literal["pass", "fail", "skip", "todo"]
 PHASES: tuple[str, ...] = ("audit", "fix", "lock", "setup", "models", "bundle", "docs")
 """The names of the phases, in their order."""
 
+LEFT_OUT = ("left out",)
+"""The evidence of a phase that the options left out."""
+
 _SHOWN = 4
 
 
@@ -47,7 +50,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Before:
-    """The environment before the move. ``torch``, ``python``: versions as found; ``size`` in bytes."""
+    """An environment as it was found. ``torch``, ``python``: versions as found; ``size`` in bytes."""
 
     torch: str | None = None
     backend: str | None = None
@@ -75,6 +78,11 @@ class Row:
     seconds: float = 0.0
     next: str = ""
 
+    @property
+    def left_out(self) -> bool:
+        """Whether the options left the phase out; one with nothing to do in this project is not."""
+        return self.status == "skip" and self.evidence == LEFT_OUT
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
         row: dict[str, Any] = {name: getattr(self, name) for name in Row.__dataclass_fields__}
@@ -83,12 +91,13 @@ class Row:
 
 @dataclass(kw_only=True)
 class Migration:
-    """The migration at hand. ``transaction`` is None on a dry run; ``facts`` is what the phases have found so far, and
-    ``python``: the one to keep, where envtool would take another one."""
+    """The migration at hand. ``found``: what stands at ``.venv`` as it begins. ``transaction`` is None on a dry run;
+    ``facts`` is what the phases have found so far, and ``python``: the one to keep, where envtool would take another
+    one."""
 
     layout: Layout
     options: Options
-    before: Before
+    found: Before
     reporter: Reporter
     transaction: Transaction | None = None
     facts: dict[str, Any] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from envtool import __version__
 from envtool.adapters import files
 from envtool.errors import InstallError, UsageError
-from envtool.migrate.models import PHASES, Before, Options, Row
+from envtool.migrate.models import LEFT_OUT, PHASES, Before, Options, Row
 from envtool.models import Layout
 from envtool.reports.migration import render_summary
 
@@ -21,12 +21,14 @@ State = Literal["running", "done", "partial", "failed", "interrupted", "undone"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """``.envtool/migration.json``. ``error``: code, message and hint of the gate that failed. ``fingerprint``: of all
+    """``.envtool/migration.json``. ``before``: what there was before the move, also in a second migration; ``found``:
+    what this one found at ``.venv``. ``error``: code, message and hint of the gate that failed. ``fingerprint``: of all
     that the migration looked at, when it was done."""
 
     state: State
     options: Options
     before: Before
+    found: Before
     started: str
     rows: tuple[Row, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -35,6 +37,11 @@ class Record:
     restored: bool = False
     left: tuple[str, ...] = ()
     fingerprint: str = ""
+
+    @property
+    def to_do(self) -> tuple[str, ...]:
+        """The phases that are not done yet."""
+        return tuple(row.name for row in self.rows if row.status in ("todo", "fail"))
 
     def row(self, name: str) -> Row:
         """The row of a phase."""
@@ -81,13 +88,15 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def fresh(options: Options, before: Before) -> Record:
+def left_out(name: str) -> Row:
+    """The row of a phase that the options leave out."""
+    return Row(name=name, status="skip", evidence=LEFT_OUT)
+
+
+def fresh(options: Options, found: Before) -> Record:
     """The record at the beginning: everything is to do, but for what the options leave out."""
-    rows = tuple(
-        Row(name=name, status="todo") if options.runs(name) else Row(name=name, status="skip", evidence=("left out",))
-        for name in PHASES
-    )
-    return Record(state="running", options=options, before=before, started=now(), rows=rows)
+    rows = tuple(Row(name=name, status="todo") if options.runs(name) else left_out(name) for name in PHASES)
+    return Record(state="running", options=options, before=found, found=found, started=now(), rows=rows)
 
 
 def write_record(layout: Layout, record: Record) -> None:
@@ -100,6 +109,7 @@ def write_record(layout: Layout, record: Record) -> None:
         "error": error,
         "options": asdict(record.options),
         "before": asdict(record.before),
+        "found": asdict(record.found),
         "facts": dict(record.facts),
         "fingerprint": record.fingerprint,
     }
@@ -129,6 +139,7 @@ def read_record(layout: Layout) -> Record | None:
             state=table["state"],
             options=Options(**options),
             before=Before(**table["before"]),
+            found=Before(**table["found"]),
             started=table["started"],
             rows=tuple(Row(**{**row, "evidence": tuple(row["evidence"])}) for row in table["phases"]),
             facts=table["facts"],

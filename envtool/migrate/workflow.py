@@ -15,6 +15,7 @@ from envtool.env.installed import installed_versions
 from envtool.env.verify import VerifyOptions, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError, ExitCode, UsageError
 from envtool.migrate import audit, bundle, docs, lock, setup, weights
+from envtool.migrate.again import carried, continued, holds, with_rest
 from envtool.migrate.fingerprint import fingerprint
 from envtool.migrate.hints import go_on
 from envtool.migrate.models import Before, Gate, Migration, Options, Phase, Row
@@ -83,9 +84,9 @@ def migrate(layout: Layout, wanted: Wanted, reporter: Reporter) -> Ended:
                 reporter.warn(text)
         for sentence in chain.recover(layout):
             reporter.note(sentence)
-        if record is not None and _holds(layout, options, record):
+        last, record = record, _begin(layout, options, record, reporter)
+        if record is last:
             return Ended(result={**record.as_dict(), "changed": False})
-        record = _begin(layout, options, reporter)
         # First the record: whoever finds a journal finds the record that belongs to it.
         write_record(layout, record)
         return _Run(layout, record, begin(layout), reporter).run()
@@ -101,7 +102,7 @@ class _Run:
         self.migration = Migration(
             layout=layout,
             options=record.options,
-            before=record.before,
+            found=record.found,
             reporter=reporter,
             transaction=transaction,
             facts=dict(record.facts),
@@ -112,7 +113,7 @@ class _Run:
         """All phases that are to do, then the commit."""
         try:
             for phase in STEPS:
-                if self.record.row(phase.name).status in ("todo", "fail"):
+                if phase.name in self.record.to_do:
                     self.gate(phase)
             return self.finish()
         except EnvtoolError as error:
@@ -147,18 +148,20 @@ class _Run:
             raise
         row = Row(name=phase.name, status=gate.status, evidence=gate.evidence, seconds=_since(start))
         self.record = self.record.with_row(row, gate.facts)
+        if gate.facts.get("fixed"):
+            self.record = with_rest(self.record, phase.name)
         self.migration.facts.update(gate.facts)
         write_record(self.layout, self.record)
 
     def finish(self) -> Ended:
         """Put the bundle into dist, and commit. Raises InstallError."""
         built = self.record.facts.get("built")
-        if built is not None:
+        # One of an earlier migration lies in dist already; one that a kill left half placed has its row.
+        if built is not None and (platform.exists(self.transaction.staging / built) or self.transaction.journal.placed):
             self.transaction.place(self.transaction.staging / built, self.layout.root / bundle.DIST / built)
-        options = self.record.options
-        partial = any(not options.runs(phase.name) for phase in STEPS)
+        partial = any(row.left_out for row in self.record.rows)
         record = self.record.ended("partial" if partial else "done")
-        record = replace(record, fingerprint=fingerprint(self.layout, options, record))
+        record = replace(record, fingerprint=fingerprint(self.layout, record.options, record))
         with uninterrupted():
             write_record(self.layout, record)
             self.transaction.commit()
@@ -187,17 +190,19 @@ class _Run:
         return Ended(result={**record.as_dict(), "changed": False}, exit_code=exit_code, error=error)
 
 
-def _holds(layout: Layout, options: Options, record: Record) -> bool:
-    """Whether the move that the record tells of is done, and nothing that it looked at has changed since."""
-    done = record.state == "done" and record.fingerprint != ""
-    return done and record.fingerprint == fingerprint(layout, options, record)
-
-
-def _begin(layout: Layout, options: Options, reporter: Reporter) -> Record:
-    """The record of a migration that begins: what is there, and the Python that stays. Raises UsageError."""
+def _begin(layout: Layout, options: Options, last: Record | None, reporter: Reporter) -> Record:
+    """The record of a migration that begins: what is there, and the Python that stays. After one that is done and still
+    holds it is that one's with what is left to do, or that very one where nothing is. Raises UsageError."""
+    if last is not None and holds(layout, last):
+        record = continued(last, options)
+        if not record.to_do:
+            return last
+        reporter.note(f"moved on {last.finished}, nothing has changed since; still to do: {', '.join(record.to_do)}")
+        return replace(record, found=survey(layout))
     record = fresh(options, survey(layout))
-    migration = Migration(layout=layout, options=options, before=record.before, reporter=reporter)
-    return replace(record, facts={"python": lock.keep_python(migration)})
+    migration = Migration(layout=layout, options=options, found=record.found, reporter=reporter)
+    before, facts = carried(last, record.found)
+    return replace(record, before=before, facts={**facts, "python": lock.keep_python(migration)})
 
 
 def survey(layout: Layout) -> Before:
@@ -227,13 +232,13 @@ def _rehearse(layout: Layout, options: Options, reporter: Reporter) -> Ended:
     """What the move would do. Nothing is written; the gates that only read are real, and every one is looked at."""
     if unfinished(layout) is not None:
         reporter.warn("a migration was interrupted here; it would be undone first")
-    record = _begin(layout, options, reporter)
+    record = _begin(layout, options, read_record(layout), reporter)
     migration = Migration(
-        layout=layout, options=options, before=record.before, reporter=reporter, facts=dict(record.facts)
+        layout=layout, options=record.options, found=record.found, reporter=reporter, facts=dict(record.facts)
     )
     first: EnvtoolError | None = None
     for phase in STEPS:
-        if not options.runs(phase.name):
+        if phase.name not in record.to_do:
             continue
         start = time.monotonic()
         try:

@@ -128,6 +128,8 @@ def test_again_there_is_nothing_to_do_until_something_changes(moving: MovingPlac
     before = picture(moving.root)
     again = moving.call(*MIGRATION)
     assert (again.code, again.out.split(":")[0]) == (0, "nothing to do")
+    assert again.out.endswith("full torch again: envtool rollback\n")
+    assert moving.call("migrate").out == again.out, "options that were left out ask for nothing"
     assert picture(moving.root) == before
     moving.write("app.py", "import torch\n\nprint(torch.__version__)\n")
     changed = moving.call(*MIGRATION, "--json")
