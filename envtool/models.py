@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -55,6 +56,10 @@ class Reporter(Protocol):
 
     def warn(self, message: str) -> None:
         """Something a user should look at; work goes on."""
+
+    def busy(self, name: str) -> AbstractContextManager[Callable[[str], None]]:
+        """While a step takes minutes, show that it goes on. What is given is called with each line that it prints, in
+        any thread."""
 
     @property
     def passthrough(self) -> bool:

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from envtool.errors import EnvtoolError
 from envtool.models import Completed
@@ -47,6 +48,9 @@ _DROP = frozenset(
         "__PYVENV_LAUNCHER__",
     }
 )
+
+_LAST_WORDS = 5.0
+"""Seconds to read on after a program has ended."""
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -91,7 +95,7 @@ def run(
     Raises EnvtoolError (``process.missing``, ``process.timeout``) when the program cannot start or does not end.
     """
     words = [os.fspath(arg) for arg in args]
-    try:
+    with _told(words, timeout):
         done = subprocess.run(
             words,
             env=dict(env) if env is not None else clean_environment(),
@@ -104,6 +108,69 @@ def run(
             errors="replace",
             check=False,
         )
+    sys.stderr.flush()
+    return Completed(args=tuple(words), returncode=done.returncode, stdout=done.stdout or "", stderr=done.stderr or "")
+
+
+def follow(
+    args: Sequence[str | Path],
+    heard: Callable[[str], None],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    timeout: float | None = None,
+) -> Completed:
+    """Run a program that takes minutes as :func:`run` does, and pass on each line that it prints, from both streams.
+
+    ``heard`` is called in other threads. Raises EnvtoolError as :func:`run` does.
+    """
+    words = [os.fspath(arg) for arg in args]
+    texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
+
+    def read(name: str, stream: IO[str]) -> None:
+        for line in stream:
+            texts[name].append(line)
+            heard(line.rstrip())
+
+    with _told(words, timeout):
+        child = subprocess.Popen(
+            words,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        )
+        streams = {"stdout": child.stdout, "stderr": child.stderr}
+        readers = [
+            threading.Thread(target=read, args=(name, stream), daemon=True)
+            for name, stream in streams.items()
+            if stream
+        ]
+        try:
+            for reader in readers:
+                reader.start()
+            child.wait(timeout)
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
+        finally:
+            for reader in readers:
+                # What the program started itself may hold the pipe open, and need not be waited for.
+                reader.join(_LAST_WORDS)
+    return Completed(
+        args=tuple(words), returncode=child.returncode, stdout="".join(texts["stdout"]), stderr="".join(texts["stderr"])
+    )
+
+
+@contextlib.contextmanager
+def _told(words: Sequence[str], timeout: float | None) -> Iterator[None]:
+    """What a program does that does not start or does not end, as an EnvtoolError."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise EnvtoolError("process.missing", f"cannot run {words[0]}: {error.strerror}", "Is it installed?") from error
     except OSError as error:
@@ -111,5 +178,3 @@ def run(
     except subprocess.TimeoutExpired as error:
         message = f"{Path(words[0]).name} did not end within {timeout:.0f} s"
         raise EnvtoolError("process.timeout", message, "Try again, or raise the limit.") from error
-    sys.stderr.flush()
-    return Completed(args=tuple(words), returncode=done.returncode, stdout=done.stdout or "", stderr=done.stderr or "")

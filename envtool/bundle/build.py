@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from envtool.adapters import files, platform
-from envtool.adapters.process import clean_environment, run
+from envtool.adapters.process import clean_environment, follow, run
 from envtool.bundle import build_environment, contents
 from envtool.bundle.checks import judge_libraries, judge_size, judge_trial
 from envtool.bundle.models import START_FAILED, BundleRequest, BundleResult, Sizes
@@ -24,6 +25,8 @@ INSIDE = Path(__file__).parent / "inside"
 _START = "envtool_start"
 _BUILD_TIMEOUT = 1800.0
 _TRIAL_TIMEOUT = 300.0
+_LEVEL = re.compile(r"^\d+ [A-Z]+: ")
+"""What PyInstaller writes before each line: milliseconds and the level."""
 
 
 @dataclass
@@ -51,8 +54,8 @@ def bundle(request: BundleRequest, reporter: Reporter) -> BundleResult:
     files.make_folder(request.work)
     facts = _make_model(request)
     with clock.measure("build"):
-        reporter.phase("build", f"{request.spec.name} with PyInstaller; this takes about a minute")
-        done = _run_pyinstaller(request, tools, request.work, lean=True)
+        reporter.phase("build", f"{request.spec.name} with PyInstaller")
+        done = _run_pyinstaller(request, tools, request.work, reporter, lean=True)
     notes = tuple(line.split(": ", 1)[1] for line in done.stdout.splitlines() if line.startswith("envtool-note: "))
     for note in notes:
         reporter.note(printable(note))
@@ -69,7 +72,7 @@ def bundle(request: BundleRequest, reporter: Reporter) -> BundleResult:
     if request.compare:
         reporter.phase("compare", "the same app with PyInstaller's default hook; this takes minutes")
         with clock.measure("compare"):
-            default_size = _default_size(request, tools)
+            default_size = _default_size(request, tools, reporter)
     full_size = None
     if default_size is not None and request.full_packages is not None:
         extra = contents.library_bytes(request.full_packages) - contents.library_bytes(request.site_packages)
@@ -121,7 +124,7 @@ def _make_model(request: BundleRequest) -> dict[str, Any]:
     return facts
 
 
-def _run_pyinstaller(request: BundleRequest, tools: Path, work: Path, *, lean: bool) -> Completed:
+def _run_pyinstaller(request: BundleRequest, tools: Path, work: Path, reporter: Reporter, *, lean: bool) -> Completed:
     files.make_folder(work)
     start = request.settings.start_check and lean
     config = {
@@ -150,12 +153,15 @@ def _run_pyinstaller(request: BundleRequest, tools: Path, work: Path, *, lean: b
             "PYINSTALLER_CONFIG_DIR": str(request.state / "build" / "cache"),
         }
     )
-    done = run(
-        [tools, "-B", INSIDE / "run_pyinstaller.py", path],
-        env=environment,
-        cwd=request.spec.parent,
-        timeout=_BUILD_TIMEOUT,
-    )
+    command: list[str | Path] = [tools, "-B", INSIDE / "run_pyinstaller.py", path]
+    with reporter.busy("build") as heard:
+        done = follow(
+            command,
+            lambda line: heard(_LEVEL.sub("", line)),
+            env=environment,
+            cwd=request.spec.parent,
+            timeout=_BUILD_TIMEOUT,
+        )
     log = work / "pyinstaller.log"
     files.write_text(log, done.stdout + done.stderr)
     if done.returncode != 0:
@@ -218,9 +224,9 @@ def _try(request: BundleRequest, executable: Path, reporter: Reporter) -> list[C
     return checks
 
 
-def _default_size(request: BundleRequest, tools: Path) -> int:
+def _default_size(request: BundleRequest, tools: Path, reporter: Reporter) -> int:
     work = request.work / "default-hook"
-    _run_pyinstaller(request, tools, work, lean=False)
+    _run_pyinstaller(request, tools, work, reporter, lean=False)
     built, _ = contents.find_bundle(work / "dist")
     total = sum(contents.list_files(built).values())
     files.remove_tree(work / "dist")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envtool.adapters import platform
-from envtool.adapters.process import clean_environment, run
+from envtool.adapters.process import clean_environment, follow
 from envtool.env.running import activated
 from envtool.errors import UsageError, VerifyError
 from envtool.models import Completed, Reporter
@@ -61,7 +61,8 @@ def run_checks(commands: Sequence[Command], folder: Path, root: Path, reporter: 
         if program is None:
             hint = "The new environment's programs come first on PATH, then your own. Nothing was switched."
             raise VerifyError("check.missing", f"check `{text}` cannot run: there is no {printable(name)}", hint)
-        done = run([program, *command.words[1:]], env=environment, cwd=root)
+        with reporter.busy("check") as heard:
+            done = follow([program, *command.words[1:]], heard, env=environment, cwd=root)
         if done.returncode != 0:
             hint = "Nothing was switched. Mend the cause, and run the same command again."
             raise VerifyError("check.failed", _failure(text, done), hint)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.text import Text
 
+from envtool.reports.escape import printable
 from envtool.reports.github import annotation
+
+PULSE = 15.0
+"""Seconds between two signs of life where there is no terminal."""
 
 
 class ConsoleReporter:
@@ -24,6 +31,48 @@ class ConsoleReporter:
     def passthrough(self) -> bool:
         """A child's bars are shown on a terminal only."""
         return sys.stderr.isatty()
+
+    @contextmanager
+    def busy(self, name: str) -> Iterator[Callable[[str], None]]:
+        """On a terminal a line with the time and what was said last, gone at the end; elsewhere a line now and then."""
+        if self.passthrough and not self._console.is_dumb_terminal:
+            with self._bar(name) as heard:
+                yield heard
+            return
+        said, ended = [""], threading.Event()
+
+        def pulse() -> None:
+            while not ended.wait(PULSE):
+                self.phase(name, f"at work{said[0] and ': '}{said[0]}")
+
+        def heard_line(line: str) -> None:
+            said[0] = printable(line.strip())[:200] or said[0]
+
+        thread = threading.Thread(target=pulse, daemon=True)
+        thread.start()
+        try:
+            yield heard_line
+        finally:
+            ended.set()
+            thread.join()
+
+    @contextmanager
+    def _bar(self, name: str) -> Iterator[Callable[[str], None]]:
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
+
+        # No markup: what a program says is not ours. On one line, in the room that the time leaves.
+        rest = Column(no_wrap=True, overflow="crop", ratio=1)
+        said = TextColumn("{task.description}", markup=False, table_column=rest)
+        columns = (TextColumn(f"{name:>9}", style="bold green"), SpinnerColumn("line"), TimeElapsedColumn(), said)
+        with Progress(*columns, console=self._console, transient=True, expand=True) as progress:
+            task = progress.add_task("", total=None)
+
+            def heard(line: str) -> None:
+                if line.strip():
+                    progress.update(task, description=printable(line.strip()))
+
+            yield heard
 
     def phase(self, name: str, detail: str = "") -> None:
         """Print the phase and the seconds since the command began."""
@@ -45,6 +94,11 @@ class SilentReporter:
     """A Reporter that says nothing, for ``--quiet`` and ``--json``."""
 
     passthrough = False
+
+    @contextmanager
+    def busy(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Say nothing."""
+        yield lambda line: None
 
     def phase(self, name: str, detail: str = "") -> None:
         """Say nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from envtool.bundle import build
 from envtool.bundle.models import BundleRequest, BundleSettings
 from envtool.env.probe import is_gpu_library
 from envtool.errors import InstallError, UsageError
-from envtool.models import Completed, IndexAccess
+from envtool.models import Completed, IndexAccess, Reporter
 from envtool.reports.progress import SilentReporter
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the app of these tests is a shell script")
@@ -28,7 +29,7 @@ class Tools:
         self.program, self.libraries, self.status, self.stderr = GOOD, {"libtorch_cpu.so": 100}, 0, ""
         self.default_bytes = 1000
 
-    def run(self, request: BundleRequest, tools: Path, work: Path, *, lean: bool) -> Completed:
+    def run(self, request: BundleRequest, tools: Path, work: Path, reporter: Reporter, *, lean: bool) -> Completed:
         app = work / "dist" / request.name
         library = app / "_internal" / "torch" / "lib"
         library.mkdir(parents=True)
@@ -170,7 +171,7 @@ def test_a_failing_build_says_the_error_and_where_the_log_is(tools, request_, mo
     monkeypatch.setattr(build, "_make_model", fake_model)
     stderr = "12 INFO: go\nUnable to find x\n13 ERROR: Unable to find '\x1b[2Jmodels'\n"
     done = Completed(args=("p",), returncode=1, stdout="out\n", stderr=stderr)
-    monkeypatch.setattr(build, "run", lambda *_, **__: done)
+    monkeypatch.setattr(build, "follow", lambda *_, **__: done)
     with pytest.raises(InstallError) as caught:
         build.bundle(request_, SilentReporter())
     assert caught.value.code == "bundle.build-failed"
@@ -183,13 +184,18 @@ def test_the_app_s_environment_is_never_written(tools, request_, monkeypatch):
     monkeypatch.undo()
     seen = {}
 
-    def run(words, **options):
+    def run(words, heard, **options):
+        heard("12 INFO: Building PKG")
         seen.update(options, words=[str(word) for word in words])
         return Completed(args=(), returncode=0, stdout="", stderr="")
 
-    monkeypatch.setattr(build, "run", run)
+    monkeypatch.setattr(build, "follow", run)
     request_.work.mkdir(parents=True)
-    build._run_pyinstaller(request_, Path("tools"), request_.work, lean=True)
+    said = []
+    reporter = SilentReporter()
+    monkeypatch.setattr(reporter, "busy", lambda name: nullcontext(said.append))
+    build._run_pyinstaller(request_, Path("tools"), request_.work, reporter, lean=True)
+    assert said == ["Building PKG"]
     assert seen["env"]["PYTHONDONTWRITEBYTECODE"] == "1"
     assert Path(seen["env"]["PYINSTALLER_CONFIG_DIR"]).is_relative_to(request_.state)
     assert "-B" in seen["words"]
