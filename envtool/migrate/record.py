@@ -73,6 +73,7 @@ class Record:
                 "bundle": {"before": facts.get("bundle_size_before"), "after": facts.get("bundle_size")},
             },
             "way_back": facts.get("way_back"),
+            "remaining": facts.get("remaining", []),
             "started": self.started,
             "finished": self.finished,
         }

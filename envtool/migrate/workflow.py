@@ -20,6 +20,7 @@ from envtool.migrate.fingerprint import fingerprint
 from envtool.migrate.hints import go_on
 from envtool.migrate.models import Before, Gate, Migration, Options, Phase, Row
 from envtool.migrate.record import Record, fresh, read_record, write_record
+from envtool.migrate.remaining import remaining
 from envtool.migrate.transaction import Transaction, begin, tidy, unfinished
 from envtool.models import Layout, Reporter
 from envtool.torch.backends import FULL
@@ -159,6 +160,9 @@ class _Run:
         # One of an earlier migration lies in dist already; one that a kill left half placed has its row.
         if built is not None and (platform.exists(self.transaction.staging / built) or self.transaction.journal.placed):
             self.transaction.place(self.transaction.staging / built, self.layout.root / bundle.DIST / built)
+        if self.record.row("setup").status == "pass":
+            rows = [row.as_dict() for row in remaining(self.migration)]
+            self.record = replace(self.record, facts={**self.record.facts, "remaining": rows})
         partial = any(row.left_out for row in self.record.rows)
         record = self.record.ended("partial" if partial else "done")
         record = replace(record, fingerprint=fingerprint(self.layout, record.options, record))

@@ -13,6 +13,7 @@ _SIGNS = {"pass": "ok", "fail": "FAIL", "skip": "-", "todo": "todo"}
 _BOXES = {"pass": "[x]", "fail": "[ ] **failed**", "skip": "[ ] *left out*", "todo": "[ ]"}
 _WIDTH = 80
 _INDENT = 14
+_SHOWN = 5
 
 
 def render_checklist(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -65,11 +66,27 @@ def _last_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         seconds = f" ({back['seconds']:.2f} s, measured)" if back else ""
         lines.append(("back", f"envtool rollback{seconds}"))
         lines.append(("record", f"{result['record']}, for the team {result['summary']}"))
+        lines += _by_hand(result["remaining"])
     elif result["restored"]:
         but = " but for what is named below" if result["left"] else ""
         lines.append(("restored", f"the environment and all files are as they were{but}"))
     lines += [("left", text) for text in result["left"]]
     return lines
+
+
+def _by_hand(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """What is left for a person, as ``file:line CODE message``, within 80 columns; a path is not broken."""
+    lines = []
+    for row in rows[:_SHOWN]:
+        text = f"{clean(row['path'])}:{row['line']} {row['code']} {clean(row['message'])}"
+        lines += textwrap.wrap(
+            text, width=_WIDTH - 9, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+    if any(row["fixable"] for row in rows):
+        lines.append("envtool audit --fix mends some of it")
+    if len(rows) > _SHOWN:
+        lines.append(f"and {len(rows) - _SHOWN} more, in the summary")
+    return [("" if number else "by hand", line) for number, line in enumerate(lines)]
 
 
 def render_summary(record: Mapping[str, Any]) -> str:
@@ -92,6 +109,7 @@ def render_summary(record: Mapping[str, Any]) -> str:
         lines += ["", "## Left alone", "", *(f"- {_escaped(text)}" for text in record["left"])]
     lines += _sizes(record)
     if record["state"] in ("done", "partial"):
+        lines += _left_to_do(record["remaining"])
         lines += _team(record)
     return "\n".join(lines) + "\n"
 
@@ -121,6 +139,17 @@ def _sizes(record: Mapping[str, Any]) -> list[str]:
 
 def _size(count: int | None) -> str:
     return size(count) if count else "–"
+
+
+def _left_to_do(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    lines = [
+        f"- [ ] {_escaped(row['path'])}:{row['line']} {row['code']} {_escaped(row['message'])}"
+        + (" (`envtool audit --fix` mends it)" if row["fixable"] else "")
+        for row in rows
+    ]
+    return ["", "## By hand", "", "The move is done without it; it is worth a look:", "", *lines]
 
 
 def _team(record: Mapping[str, Any]) -> list[str]:

@@ -63,6 +63,7 @@ def test_the_whole_move_and_the_way_back(moving: MovingPlace) -> None:
     summary = (moving.root / result["summary"]).read_text(encoding="utf-8")
     assert "- [x] lock: torch 2.13.0+cpu" in summary
     assert "| bundle | 11 B | 11 B |" in summary
+    assert result["remaining"] == []
     assert moving.call("audit", "--output", "risk.md", "--fail-on", "never").code == 0
     report = (moving.root / "risk.md").read_text(encoding="utf-8")
     seconds = f"{result['way_back']['seconds']:.2f} s"

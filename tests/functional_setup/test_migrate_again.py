@@ -109,6 +109,26 @@ def test_a_continued_move_that_fails_puts_back_its_own_phases(moved: MovingPlace
     assert moved.installed()["torch"] == "2.13.0+cpu"
 
 
+def test_what_is_left_for_a_person_is_named(moved: MovingPlace) -> None:
+    (moved.root / "requirements.txt").write_bytes(
+        b"--extra-index-url https://download.pytorch.org/whl/cpu\r\ntorch\r\nleaf"
+    )
+    text = (moved.root / "docs/start.md").read_text(encoding="utf-8")
+    moved.write("docs/start.md", text + "\nOr: `pip install torch`\n")
+    done = moved.call("migrate")
+    assert done.code == 0, done.err
+    line = len(text.splitlines()) + 2
+    assert done.out.splitlines()[-5:] == [
+        f"by hand  README.md:{line} CPU402 installs full torch on Linux; let it say: envtool",
+        "           setup --cpu",
+        "         requirements.txt:1 CPU304 --extra-index-url routes torch to CPU builds",
+        "           from inside the file; envtool does that at install time",
+        "         envtool audit --fix mends some of it",
+    ]
+    summary = (moved.root / ".envtool/migration.md").read_text(encoding="utf-8")
+    assert f"- [ ] README.md:{line} CPU402 installs full torch on Linux; let it say: envtool setup --cpu\n" in summary
+
+
 def test_full_torch_again_is_a_new_before(moved: MovingPlace) -> None:
     assert moved.call("rollback").code == 0
     # The requirements lead to the same torch; what is there now is what is compared with.

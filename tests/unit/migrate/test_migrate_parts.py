@@ -199,6 +199,13 @@ def record_table(state: str) -> dict[str, Any]:
         "spec": "my app.spec",
         "environment_size": 936_600_000,
         "way_back": {"generation": 2, "torch": "2.13.0+cu130", "seconds": 0.5},
+        "remaining": [
+            {"path": "a*b.py", "line": 4, "code": "CPU204", "message": "it hides its cause", "fixable": False},
+            *(
+                {"path": "c.txt", "line": line, "code": "CPU304", "message": "word " * 20, "fixable": True}
+                for line in range(1, 6)
+            ),
+        ],
     }
     record = dataclasses.replace(record, facts=facts)
     return {
@@ -212,13 +219,26 @@ def record_table(state: str) -> dict[str, Any]:
 
 def test_the_end_and_the_summary() -> None:
     done = record_table("done")
-    assert render_result(done).splitlines()[-4:] == [
+    lines = render_result(done).splitlines()
+    first = lines.index("by hand  a*b.py:4 CPU204 it hides its cause")
+    assert lines[first - 4 : first] == [
         "torch    2.13.0+cu130 before, 2.13.0+cpu now",
         "size     environment: 4.8 GB before, 936.6 MB now",
         "back     envtool rollback (0.50 s, measured)",
         "record   .envtool/migration.json, for the team .envtool/migration.md",
     ]
+    assert lines[first + 1 : first + 3] == [
+        "         c.txt:1 CPU304 word word word word word word word word word word word",
+        "           word word word word word word word word word",
+    ]
+    assert lines[-2:] == [
+        "         envtool audit --fix mends some of it",
+        "         and 1 more, in the summary",
+    ]
+    assert max(map(len, lines)) <= 80
     summary = render_summary(done)
+    assert "- [ ] a\\*b.py:4 CPU204 it hides its cause\n" in summary
+    assert summary.count("(`envtool audit --fix` mends it)") == 5
     assert "- [ ] **failed** setup: check \\`x\\` failed (1.0 s)" in summary
     assert "\x1b" not in summary
     assert "| environment | 4.8 GB | 936.6 MB |" in summary
@@ -227,5 +247,6 @@ def test_the_end_and_the_summary() -> None:
     failed = render_summary(record_table("failed"))
     assert "**Stopped by a gate.**" in failed
     assert "For the team" not in failed
+    assert "By hand" not in failed
     left = render_summary({**record_table("undone"), "left": ["a.txt: somebody changed it since"]})
     assert "**Undone.** The environment and all files are as they were (but for what is left alone)." in left

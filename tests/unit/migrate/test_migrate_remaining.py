@@ -1,0 +1,35 @@
+"""Commands in a README that install torch past the lock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from envtool.audit.models import Project
+from envtool.migrate.remaining import commands_of, in_readme
+
+GPU = "installs a GPU build of torch; let it say: envtool setup --cpu"
+FULL = "installs full torch on Linux; let it say: envtool setup --cpu"
+PAST = "installs torch past the lock; let it say: envtool setup --cpu"
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("```sh\npip install torch --index-url https://download.pytorch.org/whl/cu126\n```\n", [(2, GPU)]),
+        ("# App\n\n~~~console\n$ uv pip install torch\n~~~\n", [(4, FULL)]),
+        ("Install: `pip install torch --index-url https://download.pytorch.org/whl/cpu`\n", [(1, PAST)]),
+        ("1. Run `pip install numpy`, then\n2. `python -m pip install torch==2.5.0`.\n", [(2, FULL)]),
+        ("- ```\n  pip install torch\n  ```\npip install torch is not what you want\n", [(2, FULL)]),
+        ("````\n```\npip install torch\n```\n````\n", [(3, FULL)]),
+        ("```\npip install \\\n  torch\n```\n", [(3, FULL)]),
+        ("<!-- envtool:begin -->\n`pip install torch`\n<!-- envtool:end -->\n", []),
+        ("```\nUnclosed ' \"$( `\n", []),
+        ("", []),
+    ],
+)
+def test_what_a_readme_says(text: str, rows: list[tuple[int, str]]) -> None:
+    found = in_readme(text, Project(root=Path(), sources={}))
+    assert [(row.line, row.message) for row in found] == rows
+    assert len(commands_of(text).splitlines()) == max(len(text.splitlines()), 1)
