@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from envtool.bundle.models import Sizes
 from envtool.bundle.trial import Trial
 from envtool.models import CheckResult
-from envtool.reports.tables import clean, size
+from envtool.reports.escape import printable
+from envtool.reports.tables import size
 
 MENDED = frozenset({"CPU201", "CPU202"})
 """Errors of the audit that a build with envtool's hook does not have: it ships the sources that TorchScript reads."""
@@ -30,7 +31,7 @@ def judge_audit(errors: Sequence[tuple[str, str]]) -> CheckResult:
 
 
 def _shown(errors: Iterable[tuple[str, str]]) -> str:
-    places = list(dict.fromkeys(f"{code} {clean(place)}" for code, place in errors))
+    places = list(dict.fromkeys(f"{code} {printable(place)}" for code, place in errors))
     return ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
 
 

@@ -73,11 +73,13 @@ def _result(removed: object, kept: object, freed: int, *, dry_run: bool) -> dict
 
 
 def _text(done: Pruned, *, dry_run: bool, everything: bool) -> str:
-    from envtool.reports.tables import clean, size
+    from envtool.reports.escape import printable
+    from envtool.reports.tables import size
 
     verb = "would remove" if dry_run else "removed"
     lines = [
-        f"{verb} generation {one.id} ({clean(one.backend)}, torch {clean(one.torch or 'none')})" for one in done.removed
+        f"{verb} generation {one.id} ({printable(one.backend)}, torch {printable(one.torch or 'none')})"
+        for one in done.removed
     ]
     lines += [f"kept generation {one.id}: {reason}" for one, reason in done.kept]
     if done.removed:

@@ -35,13 +35,13 @@ def run(
         from envtool.env.records import layout_for
         from envtool.env.running import NOT_FOUND, program_elsewhere, run_inside
         from envtool.models import Outcome
-        from envtool.reports.tables import clean
+        from envtool.reports.escape import printable
 
         project = open_here()
         layout = layout_for(project.root, project.settings.venv)
         elsewhere = program_elsewhere(layout, command[0], os.environ)
         if elsewhere is not None:
-            name, path = clean(command[0]), clean(str(elsewhere))
+            name, path = printable(command[0]), printable(str(elsewhere))
             where = layout.venv.relative_to(layout.root).as_posix()
             reporter.warn(
                 f"{name} is not in {where}: this is {path}, which has other packages. Add {name} to the project"
@@ -49,7 +49,7 @@ def run(
         status, started = run_inside(layout, command, os.environ)
         error = None
         if not started:
-            name = clean(command[0])
+            name = printable(command[0])
             if status == NOT_FOUND:
                 error = ("run.not-found", f"command not found: {name}", "Is it installed in this environment?")
             else:

@@ -104,7 +104,8 @@ _MODES = {
 
 def _text(layout: Layout, found: Status) -> str:
     from envtool.lock.above import project_above
-    from envtool.reports.tables import clean, size, table
+    from envtool.reports.escape import printable
+    from envtool.reports.tables import size, table
 
     lines: list[str] = []
     if found.rows:
@@ -112,7 +113,7 @@ def _text(layout: Layout, found: Status) -> str:
         lines.append(table(headings, [_cells(row) for row in found.rows], right=("id", "size", "unique")))
         lines.append(f"together {size(found.total.apparent)}; deleting all would free {size(found.total.unique)}")
     name = layout.venv.relative_to(layout.root).as_posix()
-    target = clean(str(found.occupant.target))
+    target = printable(str(found.occupant.target))
     lines.append(
         {
             "absent": f"There is no {name} here. {project_above(layout.root) or 'Make one: envtool setup --cpu'}",
@@ -129,7 +130,7 @@ def _text(layout: Layout, found: Status) -> str:
     for row in found.rows:
         if row.current and row.drift:
             lines.append(f"It differs from the lock in {len(row.drift)}:")
-            lines.extend(f"  {clean(line)}" for line in row.drift)
+            lines.extend(f"  {printable(line)}" for line in row.drift)
     if layout.migration_journal.exists():
         lines.append(
             "A migration was interrupted here. Undo it: envtool migrate --undo. Go on: envtool migrate --resume"

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from envtool.env.model_load import LoadOptions, describe_load, load_failed, load_model
 from envtool.errors import ExitCode, NoInputsError, UsageError
 from envtool.models import Outcome, Reporter
+from envtool.reports.escape import printable
 from envtool.torch.archive import MODEL_SUFFIXES, ModelError, ModelFile, read_row
-from envtool.torch.archive.text import clean, clean_values, describe
+from envtool.torch.archive.text import clean_values, describe
 
 FailOn = Literal["error", "warning", "never"]
 _SKIPPED_FOLDERS = frozenset(
@@ -66,14 +67,14 @@ def inspect_models(paths: Sequence[Path], inspection: Inspection, reporter: Repo
     for path, named in find_models(paths):
         row = read_row(path, shown_path(path))
         if not named and not is_candidate(row):
-            skipped.append({"path": clean(row.path), "reason": clean(row.because)})
+            skipped.append({"path": printable(row.path), "reason": printable(row.because)})
             continue
         data, text, bad = row.as_dict(), describe(row), fails(row, inspection.fail_on)
         if inspection.load is not None:
-            reporter.phase("load", clean(row.path))
+            reporter.phase("load", printable(row.path))
             loaded = load_model(row, path, inspection.load)
             data["load"] = loaded
-            text += "\n" + "\n".join(clean(line) for line in describe_load(loaded))
+            text += "\n" + "\n".join(printable(line) for line in describe_load(loaded))
             bad = bad or (load_failed(loaded) and inspection.fail_on != "never")
         files.append(data)
         texts.append(text)
@@ -108,21 +109,21 @@ def rewrite_model(path: Path, out: Path, load: LoadOptions | None, reporter: Rep
 
     if not path.is_file():
         raise UsageError("model.missing", f"no such file: {path}", "--rewrite takes one model file.")
-    reporter.phase("rewrite", clean(shown_path(out)))
+    reporter.phase("rewrite", printable(shown_path(out)))
     copy = rewrite_for_cpu(path, out)
     row = replace(copy, path=shown_path(out))
     data, text = row.as_dict(), f"{shown_path(path)} copied to {describe(row)}"
     if load is not None:
-        reporter.phase("load", clean(row.path))
+        reporter.phase("load", printable(row.path))
         loaded = load_model(row, out, load)
         data["load"] = loaded
         text += "\n" + "\n".join(describe_load(loaded))
         if load_failed(loaded):
             out.unlink()
             message = f"the copy was removed, it does not load: {loaded.get('error', 'its outputs are not finite')}"
-            raise ModelError("model.rewrite", clean(message), "Export the model again on the CPU.")
-    text = "\n".join(clean(line) for line in text.splitlines())
-    result = {"files": [clean_values(data)], "rewritten": clean(shown_path(path))}
+            raise ModelError("model.rewrite", printable(message), "Export the model again on the CPU.")
+    text = "\n".join(printable(line) for line in text.splitlines())
+    result = {"files": [clean_values(data)], "rewritten": printable(shown_path(path))}
     return Outcome(result=result, text=text, brief="")
 
 

@@ -17,7 +17,7 @@ from envtool.audit.rules import RULES
 from envtool.bundle.checks import MENDED
 from envtool.errors import FindingsError
 from envtool.migrate.models import Gate, Migration, count, listed
-from envtool.reports.tables import clean
+from envtool.reports.escape import printable
 
 SETTLED: Mapping[str, str] = {
     "CPU301": "lock",
@@ -108,12 +108,12 @@ def fix(migration: Migration) -> Gate:
     failing = [*after.fixable, *after.left]
     if failing:
         message = f"{count(len(failing), 'finding')} left after the fixes"
-        lines = [*map(_line, failing[:10]), *(f"  {clean(reason)}" for reason in done.left[:5])]
+        lines = [*map(_line, failing[:10]), *(f"  {printable(reason)}" for reason in done.left[:5])]
         raise FindingsError("migrate.fix", "\n".join([message, *lines]), "Mend them by hand.")
     if not done.fixed:
         return Gate(evidence=("nothing to fix",))
     number = sum(done.fixed.values())
-    names = [f"{clean(path)} ({fixes})" for path, fixes in sorted(done.fixed.items())]
+    names = [f"{printable(path)} ({fixes})" for path, fixes in sorted(done.fixed.items())]
     evidence = (f"{number} {'fix' if number == 1 else 'fixes'} in {listed(names)}",)
     return Gate(evidence=evidence, facts={"fixed": dict(done.fixed)})
 
@@ -126,7 +126,7 @@ def plan_fix(migration: Migration) -> Gate:
     plan = plan_fixes(report.sources, report.findings)
     if not plan.texts:
         return Gate(evidence=("nothing to fix",), status="todo")
-    return Gate(evidence=(f"would change {listed([clean(path) for path in plan.texts])}",), status="todo")
+    return Gate(evidence=(f"would change {listed([printable(path) for path in plan.texts])}",), status="todo")
 
 
 def _triage(migration: Migration, report: AuditReport, fail_on: str) -> Triage:
@@ -143,8 +143,8 @@ def _without_fixes(migration: Migration, found: Triage) -> Gate:
 
 
 def _line(finding: Finding) -> str:
-    return f"  {clean(finding.path)}:{finding.location.line} {finding.code} {clean(finding.message)}"
+    return f"  {printable(finding.path)}:{finding.location.line} {finding.code} {printable(finding.message)}"
 
 
 def _codes(findings: Iterable[Finding]) -> str:
-    return listed(list(dict.fromkeys(f"{finding.code} in {clean(finding.path)}" for finding in findings)))
+    return listed(list(dict.fromkeys(f"{finding.code} in {printable(finding.path)}" for finding in findings)))

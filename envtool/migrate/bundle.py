@@ -19,7 +19,8 @@ from envtool.errors import UsageError, VerifyError
 from envtool.lock.project import index_access
 from envtool.migrate.models import Gate, Migration
 from envtool.migrate.transaction import STAGING
-from envtool.reports.tables import clean, size
+from envtool.reports.escape import printable
+from envtool.reports.tables import size
 
 DIST = "dist"
 """Where bundles go."""
@@ -60,11 +61,11 @@ def bundle(migration: Migration) -> Gate:
     before = migration.facts.get("bundle_size_before", there)  # of the first migration, where this is a later one
     _remember(migration, replace(result, path=final))
     was = f", {size(before)} before" if before else ""
-    evidence = [f"{DIST}/{clean(result.path.name)}: {size(result.sizes.total)}{was}"]
+    evidence = [f"{DIST}/{printable(result.path.name)}: {size(result.sizes.total)}{was}"]
     if text:
         evidence.append(f"wrote {migration.name(spec)}")
-    evidence += [f"{check.id}: {clean(check.found)}" for check in result.checks if check.status == "pass"]
-    evidence += [f"{check.id} left out: {clean(check.found)}" for check in result.checks if check.status == "skip"]
+    evidence += [f"{check.id}: {printable(check.found)}" for check in result.checks if check.status == "pass"]
+    evidence += [f"{check.id} left out: {printable(check.found)}" for check in result.checks if check.status == "skip"]
     facts = {
         "spec": migration.name(spec),
         "built": result.path.name,
@@ -98,7 +99,7 @@ def app_source(migration: Migration) -> Path | None:
         return migration.root / migration.options.spec
     found = sorted(path for path in migration.root.glob("*.spec") if _is_pyinstallers(path))
     if len(found) > 1:
-        names = ", ".join(clean(path.name) for path in found)
+        names = ", ".join(printable(path.name) for path in found)
         raise UsageError(
             "migrate.spec", f"there are several specs: {names}", "Name one: --spec NAME, or --skip bundle."
         )

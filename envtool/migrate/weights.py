@@ -9,7 +9,7 @@ from envtool.env.models import fails, find_models, is_candidate
 from envtool.errors import FindingsError
 from envtool.migrate.audit import look
 from envtool.migrate.models import Gate, Migration, count, listed
-from envtool.reports.tables import clean
+from envtool.reports.escape import printable
 from envtool.torch.archive import ModelFile, read_row
 
 LOADS = ("CPU108", "CPU109", "CPU110", "CPU111", "CPU113")
@@ -34,7 +34,9 @@ def models(migration: Migration) -> Gate:
     evidence = [f"{count(len(rows), 'model file')} read, none is bound to a GPU"]
     if mapped:
         _check_loads(migration, mapped)
-        evidence.append(f"with map_location, as the code loads it: {listed([clean(row.path) for _, row in mapped])}")
+        evidence.append(
+            f"with map_location, as the code loads it: {listed([printable(row.path) for _, row in mapped])}"
+        )
     return Gate(evidence=tuple(evidence))
 
 
@@ -43,12 +45,14 @@ def _check_loads(migration: Migration, mapped: Sequence[tuple[Path, ModelFile]])
     report, _ = look(migration, paths=[path for path, _ in mapped], select=LOADS)
     loads = [finding for finding in report.findings if finding.severity != "note"]
     if loads:
-        first = clean(mapped[0][1].path)
+        first = printable(mapped[0][1].path)
         message = f"{first} was saved on a GPU and needs map_location='cpu', and the code loads without it"
-        lines = [f"  {clean(row.path)}:{row.location.line} {row.code} {clean(row.message)}" for row in loads[:10]]
+        lines = [
+            f"  {printable(row.path)}:{row.location.line} {row.code} {printable(row.message)}" for row in loads[:10]
+        ]
         hint = "Pass map_location='cpu' there, or write a CPU copy: envtool model FILE --rewrite OUT"
         raise FindingsError("migrate.models", "\n".join([message, *lines]), hint)
 
 
 def _line(row: ModelFile) -> str:
-    return f"  {clean(row.path)}: {clean(row.because)}"
+    return f"  {printable(row.path)}: {printable(row.because)}"

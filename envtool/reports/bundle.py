@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from envtool.models import CheckResult
-from envtool.reports.tables import clean, size, table
+from envtool.reports.escape import printable
+from envtool.reports.tables import size, table
 
 _SIGNS = {"pass": "ok", "fail": "FAIL", "skip": "-"}
 _SHOWN = 8
@@ -31,8 +32,11 @@ def render_bundle(result: Mapping[str, Any], checks: Sequence[CheckResult]) -> s
     if result["full_torch_size"]:
         rows.append(["about, with the default hook and full torch", size(result["full_torch_size"])])
     lines = [table(["part", "size"], rows, right=["size"]), ""]
-    lines += [f"{_SIGNS[check.status]:>4}  {check.id}: {clean(check.found)}" for check in checks]
-    lines += ["", f"{clean(str(result['path']))} ({result['torch']}), run it: {clean(str(result['executable']))}"]
+    lines += [f"{_SIGNS[check.status]:>4}  {check.id}: {printable(check.found)}" for check in checks]
+    lines += [
+        "",
+        f"{printable(str(result['path']))} ({result['torch']}), run it: {printable(str(result['executable']))}",
+    ]
     return "\n".join(lines)
 
 

@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from envtool.reports.tables import clean, size
+from envtool.reports.escape import printable
+from envtool.reports.tables import size
 
 _SIGNS = {"pass": "ok", "fail": "FAIL", "skip": "-", "todo": "todo"}
 _BOXES = {"pass": "[x]", "fail": "[ ] **failed**", "skip": "[ ] *left out*", "todo": "[ ]"}
@@ -29,7 +30,7 @@ def render_checklist(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _wrapped(head: str, text: str) -> list[str]:
-    shown = [clean(line) for line in text.splitlines()] or [""]
+    shown = [printable(line) for line in text.splitlines()] or [""]
     out: list[str] = []
     for line in shown:
         inner = len(line) - len(line.lstrip())
@@ -78,7 +79,7 @@ def _by_hand(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """What is left for a person, as ``file:line CODE message``, within 80 columns; a path is not broken."""
     lines = []
     for row in rows[:_SHOWN]:
-        text = f"{clean(row['path'])}:{row['line']} {row['code']} {clean(row['message'])}"
+        text = f"{printable(row['path'])}:{row['line']} {row['code']} {printable(row['message'])}"
         lines += textwrap.wrap(
             text, width=_WIDTH - 9, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
         )
@@ -103,7 +104,7 @@ def render_summary(record: Mapping[str, Any]) -> str:
         lines += [f"  - {_escaped(line)}" for line in evidence[1:]]
     error = record["error"]
     if error:
-        lines += ["", "## What stopped it", "", *(f"    {clean(line)}" for line in error["message"].splitlines())]
+        lines += ["", "## What stopped it", "", *(f"    {printable(line)}" for line in error["message"].splitlines())]
         lines += ["", _escaped(error["hint"])] if error["hint"] else []
     if record["left"]:
         lines += ["", "## Left alone", "", *(f"- {_escaped(text)}" for text in record["left"])]
@@ -173,4 +174,4 @@ def _team(record: Mapping[str, Any]) -> list[str]:
 
 def _escaped(text: str) -> str:
     r"""Text for Markdown: on one line, without what would be markup."""
-    return "".join(f"\\{char}" if char in "\\`*<>[]|" else char for char in clean(" ".join(text.split())))
+    return "".join(f"\\{char}" if char in "\\`*<>[]|" else char for char in printable(" ".join(text.split())))

@@ -1,13 +1,10 @@
-"""Small things in text: a table, a size, and untrusted words without control characters."""
+"""Small things in text: a table, a size, a count."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-
-def clean(text: str) -> str:
-    """Text from outside, fit for a terminal: what is not printable (escape sequences, newlines) becomes ``?``."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+from envtool.reports.escape import printable
 
 
 def size(count: int) -> str:
@@ -22,7 +19,7 @@ def size(count: int) -> str:
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
     """A plain table, two spaces between columns; the columns named in ``right`` are aligned to the right."""
-    lines = [list(headings), *([clean(cell) for cell in row] for row in rows)]
+    lines = [list(headings), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     return "\n".join(
         "  ".join(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
 from envtool.audit.weights import model_of
-from envtool.torch.archive.text import clean
+from envtool.reports.escape import printable
 
 
 class GpuStorages:
@@ -25,11 +25,11 @@ class GpuStorages:
         if model is None:
             return
         if model.verdict == "map-location":
-            yield report.warning(None, clean(model.because))
+            yield report.warning(None, printable(model.because))
         elif model.verdict == "never" and model.kind == "pickle":
-            yield report.error(None, clean(model.because))
+            yield report.error(None, printable(model.because))
         elif model.verdict == "cpu":
-            yield report.safe(None, clean(f"{model.title}: {model.because}"))
+            yield report.safe(None, printable(f"{model.title}: {model.because}"))
 
 
 RULE = GpuStorages()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
 from envtool.audit.weights import model_of
-from envtool.torch.archive.text import clean
+from envtool.reports.escape import printable
 
 
 class DeviceAttribute:
@@ -26,13 +26,13 @@ class DeviceAttribute:
             return
         report = Report(self.code, source, project)
         if model.kind == "torchscript" and model.verdict == "never" and not model.constants:
-            yield report.error(None, clean(model.because))
+            yield report.error(None, printable(model.because))
         else:
             message = (
                 f"it stores torch.device({held[0].device!r}) ({held[0].entry or 'the pickle'}), which survives "
                 "map_location and fails only where it is used"
             )
-            yield report.note(None, clean(message))
+            yield report.note(None, printable(message))
 
 
 RULE = DeviceAttribute()

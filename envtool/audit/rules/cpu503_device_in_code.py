@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
 from envtool.audit.weights import model_of
-from envtool.torch.archive.text import clean
+from envtool.reports.escape import printable
 
 
 class DeviceInCode:
@@ -27,13 +27,11 @@ class DeviceInCode:
         # A device object that code reads is CPU502's; a device made of a string is code.
         held = any(not use.device.startswith(("cpu", "meta")) for use in model.attributes)
         if model.verdict == "never" and (model.constants or not held):
-            yield report.error(None, clean(model.because))
+            yield report.error(None, printable(model.because))
         elif model.constants:
             first = model.constants[0]
-            yield report.note(
-                None,
-                clean(f"its Python source names {first.device} ({first.entry}:{first.line}): it may fail when it runs"),
-            )
+            where = f"{first.device} ({first.entry}:{first.line})"
+            yield report.note(None, printable(f"its Python source names {where}: it may fail when it runs"))
 
 
 RULE = DeviceInCode()

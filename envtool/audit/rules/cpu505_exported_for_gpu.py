@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from envtool.audit.made import Report
 from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
 from envtool.audit.weights import model_of
-from envtool.torch.archive.text import clean
+from envtool.reports.escape import printable
 
 
 class ExportedForGpu:
@@ -22,7 +22,7 @@ class ExportedForGpu:
         """pt2 files that name a device other than the CPU."""
         model = model_of(source, project)
         if model is not None and model.kind == "pt2" and model.verdict == "never":
-            yield Report(self.code, source, project).error(None, clean(model.because))
+            yield Report(self.code, source, project).error(None, printable(model.because))
 
 
 RULE = ExportedForGpu()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from envtool.reports.escape import printable
 from envtool.torch.archive.facts import ModelFile
 
 _WIDTH = 72
@@ -26,7 +27,7 @@ def describe(row: ModelFile) -> str:
     if row.kind not in ("unreadable", "not-a-model"):
         lines += [f"  {line}" for line in _packed(_contents(row))]
         lines += [f"  note: {note}" for note in row.notes]
-    return "\n".join(clean(line) for line in lines)
+    return "\n".join(printable(line) for line in lines)
 
 
 def _packed(parts: Iterable[str]) -> Iterable[str]:
@@ -68,15 +69,10 @@ def human_size(size: int) -> str:
     return f"{amount:.1f} GB"
 
 
-def clean(text: str) -> str:
-    """Text from a file, safe for a terminal: control characters and lone surrogates as escapes."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 def clean_values(value: object) -> object:
     """The same for all strings in a JSON value, keys included."""
     if isinstance(value, str):
-        return clean(value)
+        return printable(value)
     if isinstance(value, dict):
         return {clean_values(key): clean_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

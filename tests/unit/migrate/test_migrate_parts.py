@@ -175,7 +175,7 @@ def test_the_checklist() -> None:
         "  ok  audit   8 files read",
         "              settled by the lock: CPU301 in a.txt",
         "FAIL  setup   check `x` failed",
-        "                ?[31mlast *words*?[0m",
+        "                \\x1b[31mlast *words*\\x1b[0m",
         "todo  docs",
     ]
 
