@@ -8,7 +8,7 @@ from envtool.bundle.models import Sizes
 from envtool.bundle.trial import Trial
 from envtool.models import CheckResult
 from envtool.reports.escape import printable
-from envtool.reports.tables import size
+from envtool.reports.tables import plural, size
 
 MENDED = frozenset({"CPU201", "CPU202"})
 """Errors of the audit that a build with envtool's hook does not have: it ships the sources that TorchScript reads."""
@@ -21,9 +21,10 @@ def judge_audit(errors: Sequence[tuple[str, str]]) -> CheckResult:
     left = [error for error in errors if error[0] not in MENDED]
     mended = [error for error in errors if error[0] in MENDED]
     if left:
-        count = f"{len(left)} error{'s' * (len(left) != 1)}"
         fix = "Mend them, or silence one on its line with the reason: # envtool: ignore[CODE] why"
-        return CheckResult(id="audit", status="fail", found=f"{count}: {_shown(left)}", why=why, fix=fix)
+        return CheckResult(
+            id="audit", status="fail", found=f"{plural(len(left), 'error')}: {_shown(left)}", why=why, fix=fix
+        )
     found = "no error in the spec, its code and its models"
     if mended:
         found = f"what was found is mended by the build: {_shown(mended)}"

@@ -10,13 +10,13 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from envtool.adapters import platform
+from envtool.adapters.clock import timestamp
 from envtool.adapters.process import run
 from envtool.env import generations as chain
 from envtool.env import undo
@@ -104,7 +104,7 @@ def _set_up(steps: Steps) -> SetupResult:
         site_packages=str(place.site_packages),
         scripts=str(place.scripts),
         prefix=str(place.prefix),
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=timestamp(),
         names=tuple(sorted({*change, *leftovers, *own})),
         versions=dict(place.before),
         listing=undo.list_files(place.site_packages, place.scripts),

@@ -14,6 +14,7 @@ from envtool.adapters.http import UnreachableError, fetch_page, redact
 from envtool.adapters.uv_errors import raise_install_failure
 from envtool.errors import InstallError, LockError
 from envtool.models import IndexAccess, LocalProject, Lock, Pin, Reporter
+from envtool.reports.tables import plural
 from envtool.torch.backends import Backend
 from envtool.torch.family import is_family
 from envtool.torch.index import ACCEPT
@@ -91,7 +92,7 @@ def install_into(interpreter: Path, python: str, what: Installation, reporter: R
     torch, rest = pins_here(what.lock, what.backend.name, python)
     remarks = _install_torch(interpreter, torch, what, reporter)
     if rest:
-        reporter.phase("install", f"{len(rest)} package{'s' if len(rest) > 1 else ''} from the default index")
+        reporter.phase("install", f"{plural(len(rest), 'package')} from the default index")
         _install_pins(interpreter, rest, what.access, what, reporter)
     for project in what.projects:
         reporter.phase(

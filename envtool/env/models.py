@@ -12,6 +12,7 @@ from envtool.env.model_load import LoadOptions, describe_load, load_failed, load
 from envtool.errors import ExitCode, NoInputsError, UsageError
 from envtool.models import Outcome, Reporter
 from envtool.reports.escape import printable
+from envtool.reports.tables import plural
 from envtool.torch.archive import MODEL_SUFFIXES, ModelError, ModelFile, read_row
 from envtool.torch.archive.text import clean_values, describe
 
@@ -88,7 +89,7 @@ def inspect_models(paths: Sequence[Path], inspection: Inspection, reporter: Repo
         text += f"\n\n{len(skipped)} more {'are no model files' if len(skipped) > 1 else 'is no model file'} (--json)"
     if not failed:
         return Outcome(result=result, text=text, brief="")
-    message = f"{len(failed)} of {len(files)} model file{'s' if len(files) != 1 else ''} {_why(failed, inspection)}"
+    message = f"{len(failed)} of {plural(len(files), 'model file')} {_why(failed, inspection)}"
     hint = "See the reason beside each; --fail-on never reports without failing."
     return Outcome(
         result=result,

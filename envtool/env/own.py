@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import datetime, timezone
 
 from envtool.adapters import platform
+from envtool.adapters.clock import timestamp
 from envtool.env import generations as chain
 from envtool.env.installed import installed_versions
 from envtool.env.verify import VerifyOptions, locate_site_packages, verify_environment
@@ -35,7 +35,7 @@ def describe_own(layout: Layout, taken: int) -> Generation:
         backend=backend,
         torch=torch,
         python=python,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=timestamp(),
         kind="adopted",
         # Whatever is in it, it is what the user worked with: as healthy as its interpreter.
         healthy=platform.has_interpreter(layout.venv),

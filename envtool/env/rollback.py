@@ -6,9 +6,9 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from envtool.adapters.clock import timestamp
 from envtool.env import generations as chain
 from envtool.env.installed import installed_versions
 from envtool.env.outcome import SetupResult
@@ -164,10 +164,9 @@ def _flip(
             chain.activate(layout, target, adopt=adopt)
         except InstallError as error:
             raise RollbackError(f"rollback.{error.code.split('.')[-1]}", error.message, error.hint) from error
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         before = live.id if live is not None else None
         if chain.is_full(target):  # going forward again is not the way back
-            remember_flip(layout, Flip(seconds=round(seconds(), 3), before=before, after=target.id, at=now))
+            remember_flip(layout, Flip(seconds=round(seconds(), 3), before=before, after=target.id, at=timestamp()))
         if adopt is not None:
             notes = (Note(code="env.adopted", message=f"your own .venv is kept as generation {adopt.id}"),)
     return SetupResult(

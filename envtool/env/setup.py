@@ -8,10 +8,10 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 from envtool.adapters import files, git, platform
+from envtool.adapters.clock import timestamp
 from envtool.env import generations as chain
 from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
@@ -289,7 +289,7 @@ class Steps:
             backend=self.wanted.backend.name,
             torch=report.torch,
             python=report.python or interpreter.minor,
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            created=timestamp(),
             kind="plain" if self.wanted.plain else "built",
             healthy=True,
             checks=report.checks,

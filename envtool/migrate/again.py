@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from envtool.adapters.clock import timestamp
 from envtool.migrate.fingerprint import fingerprint
 from envtool.migrate.models import PHASES, Before, Options, Row
-from envtool.migrate.record import Record, left_out, now
+from envtool.migrate.record import Record, left_out
 from envtool.models import Layout
 from envtool.torch.backends import CPU
 
@@ -41,7 +42,7 @@ def continued(record: Record, given: Options) -> Record:
     rows = tuple(_row(row, wanted, due=row.name in touched or row.left_out) for row in record.rows)
     if not any(row.left_out for row in rows):
         wanted = replace(wanted, only=(), skip=())  # nothing is missing: they said what to begin again
-    again = replace(record, state="running", options=wanted, rows=rows, started=now(), finished=None)
+    again = replace(record, state="running", options=wanted, rows=rows, started=timestamp(), finished=None)
     return replace(again, fingerprint="", left=())
 
 

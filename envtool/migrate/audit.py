@@ -16,8 +16,9 @@ from envtool.audit.report import SEVERITIES, AuditReport
 from envtool.audit.rules import RULES
 from envtool.bundle.checks import MENDED
 from envtool.errors import FindingsError
-from envtool.migrate.models import Gate, Migration, count, listed
+from envtool.migrate.models import Gate, Migration, listed
 from envtool.reports.escape import printable
+from envtool.reports.tables import plural
 
 SETTLED: Mapping[str, str] = {
     "CPU301": "lock",
@@ -78,12 +79,12 @@ def audit(migration: Migration) -> Gate:
     report, fail_on = look(migration)
     sorted_out = _triage(migration, report, fail_on)
     if sorted_out.left:
-        number = count(len(sorted_out.left), "finding")
+        number = plural(len(sorted_out.left), "finding")
         message = f"{number} that no safe fix mends (--fail-on {fail_on})"
         hint = f"Mend them by hand (envtool audit --explain {sorted_out.left[0].code}), or silence one on its line: "
         hint += "# envtool: ignore[CODE] why"
         raise FindingsError("migrate.audit", "\n".join([message, *map(_line, sorted_out.left[:10])]), hint)
-    evidence = [f"{count(report.files, 'file')} read; nothing to mend by hand"]
+    evidence = [f"{plural(report.files, 'file')} read; nothing to mend by hand"]
     if sorted_out.fixable:
         evidence.append(f"mended by fixes: {_codes(sorted_out.fixable)}")
     for phase in ("lock", "bundle"):
@@ -107,7 +108,7 @@ def fix(migration: Migration) -> Gate:
     after = _triage(migration, done.report, fail_on)
     failing = [*after.fixable, *after.left]
     if failing:
-        message = f"{count(len(failing), 'finding')} left after the fixes"
+        message = f"{plural(len(failing), 'finding')} left after the fixes"
         lines = [*map(_line, failing[:10]), *(f"  {printable(reason)}" for reason in done.left[:5])]
         raise FindingsError("migrate.fix", "\n".join([message, *lines]), "Mend them by hand.")
     if not done.fixed:
@@ -135,7 +136,7 @@ def _triage(migration: Migration, report: AuditReport, fail_on: str) -> Triage:
 
 def _without_fixes(migration: Migration, found: Triage) -> Gate:
     if found.fixable:
-        message = f"{count(len(found.fixable), 'finding')} can be mended by a fix, and --fix was not given"
+        message = f"{plural(len(found.fixable), 'finding')} can be mended by a fix, and --fix was not given"
         go_on = "envtool migrate --fix" if migration.transaction is None else "envtool migrate --resume --fix"
         hint = f"What a fix changes: envtool audit --diff. Then: {go_on}"
         raise FindingsError("migrate.fix", "\n".join([message, *map(_line, found.fixable[:10])]), hint)

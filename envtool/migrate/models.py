@@ -140,11 +140,6 @@ class Phase:
     plan: Callable[[Migration], Gate]
 
 
-def count(number: int, noun: str) -> str:
-    """``1 file``, ``2 files``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def listed(items: list[str]) -> str:
     """The first few, and how many more there are."""
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
 from typing import Any, Literal
 
 from envtool import __version__
 from envtool.adapters import files
+from envtool.adapters.clock import timestamp
 from envtool.errors import InstallError, UsageError
 from envtool.migrate.models import LEFT_OUT, PHASES, Before, Options, Row
 from envtool.models import Layout
@@ -54,7 +54,7 @@ class Record:
 
     def ended(self, state: State, **changes: Any) -> Record:
         """The record at the end."""
-        return replace(self, state=state, finished=now(), **changes)
+        return replace(self, state=state, finished=timestamp(), **changes)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON: the keys of the command's result, and what is needed to go on."""
@@ -84,11 +84,6 @@ def record_name(suffix: str) -> str:
     return f".envtool/migration.{suffix}"
 
 
-def now() -> str:
-    """This moment, in UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
 def left_out(name: str) -> Row:
     """The row of a phase that the options leave out."""
     return Row(name=name, status="skip", evidence=LEFT_OUT)
@@ -97,7 +92,7 @@ def left_out(name: str) -> Row:
 def fresh(options: Options, found: Before) -> Record:
     """The record at the beginning: everything is to do, but for what the options leave out."""
     rows = tuple(Row(name=name, status="todo") if options.runs(name) else left_out(name) for name in PHASES)
-    return Record(state="running", options=options, before=found, found=found, started=now(), rows=rows)
+    return Record(state="running", options=options, before=found, found=found, started=timestamp(), rows=rows)
 
 
 def write_record(layout: Layout, record: Record) -> None:

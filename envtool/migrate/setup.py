@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from envtool.adapters import platform
+from envtool.adapters.clock import timestamp
 from envtool.env import generations as chain
 from envtool.env.plan import human
 from envtool.env.records import Flip, remember_flip
@@ -14,8 +15,8 @@ from envtool.env.setup import SetupRequest, Steps
 from envtool.lock.request import RequestOptions
 from envtool.lock.stage import existing_lock, read_request
 from envtool.lock.workspace import LOCKFILES
-from envtool.migrate.models import Gate, Migration, count
-from envtool.migrate.record import now as moment
+from envtool.migrate.models import Gate, Migration
+from envtool.reports.tables import plural
 from envtool.torch.backends import CPU
 
 
@@ -37,7 +38,7 @@ def setup(migration: Migration) -> Gate:
         proof,
     ]
     if steps.commands:
-        evidence.append(f"{count(len(steps.commands), 'check')} of the project passed")
+        evidence.append(f"{plural(len(steps.commands), 'check')} of the project passed")
     back = rehearse(migration)
     if back is not None:
         evidence.append(f"way back: generation {back['generation']}, torch {back['torch']}, in {back['seconds']:.2f} s")
@@ -59,10 +60,10 @@ def plan_setup(migration: Migration) -> Gate:
     full = f" (full torch: {human(plan.full.disk)})" if plan.full is not None else ""
     evidence = [
         f"download {human(plan.size.download)} at most, about {human(plan.size.disk)} on disk{full}",
-        f"{count(len(plan.changes), 'package')} would change",
+        f"{plural(len(plan.changes), 'package')} would change",
     ]
     if steps.commands:
-        evidence.append(f"then {count(len(steps.commands), 'check')} of the project")
+        evidence.append(f"then {plural(len(steps.commands), 'check')} of the project")
     return Gate(evidence=tuple(evidence), status="todo")
 
 
@@ -78,7 +79,7 @@ def rehearse(migration: Migration) -> dict[str, Any] | None:
     if target is None or now is None or target.id == now.id:
         return None
     chain.activate(layout, target)
-    flip = Flip(seconds=round(time.monotonic() - start, 3), before=now.id, after=target.id, at=moment())
+    flip = Flip(seconds=round(time.monotonic() - start, 3), before=now.id, after=target.id, at=timestamp())
     chain.activate(layout, now)
     remember_flip(layout, flip)
     return {"generation": target.id, "torch": target.torch, "seconds": flip.seconds}

@@ -8,8 +8,9 @@ from pathlib import Path
 from envtool.env.models import fails, find_models, is_candidate
 from envtool.errors import FindingsError
 from envtool.migrate.audit import look
-from envtool.migrate.models import Gate, Migration, count, listed
+from envtool.migrate.models import Gate, Migration, listed
 from envtool.reports.escape import printable
+from envtool.reports.tables import plural
 from envtool.torch.archive import ModelFile, read_row
 
 LOADS = ("CPU108", "CPU109", "CPU110", "CPU111", "CPU113")
@@ -27,11 +28,11 @@ def models(migration: Migration) -> Gate:
         return Gate(evidence=("no model files in the project",), status="skip")
     bad = [row for _, row in rows if fails(row)]
     if bad:
-        message = f"{count(len(bad), 'model file')} will not run on a CPU, or cannot be judged"
+        message = f"{plural(len(bad), 'model file')} will not run on a CPU, or cannot be judged"
         hint = "Export it again on the CPU. A checkpoint: envtool model FILE --rewrite OUT"
         raise FindingsError("migrate.models", "\n".join([message, *map(_line, bad[:10])]), hint)
     mapped = [(path, row) for path, row in rows if row.verdict == "map-location"]
-    evidence = [f"{count(len(rows), 'model file')} read, none is bound to a GPU"]
+    evidence = [f"{plural(len(rows), 'model file')} read, none is bound to a GPU"]
     if mapped:
         _check_loads(migration, mapped)
         evidence.append(

@@ -17,6 +17,13 @@ def size(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
+def plural(count: int, noun: str) -> str:
+    """``1 file``, ``2 files``, ``2 libraries``."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"
+
+
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
     """A plain table, two spaces between columns; the columns named in ``right`` are aligned to the right."""
     lines = [list(headings), *([printable(cell) for cell in row] for row in rows)]

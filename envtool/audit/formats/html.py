@@ -13,8 +13,9 @@ from importlib.resources import files
 from envtool.audit.excerpt import plain
 from envtool.audit.formats.picture import bars, matrix
 from envtool.audit.report import SEVERITIES, AuditReport
-from envtool.audit.risk.assess import assess, plural
+from envtool.audit.risk.assess import assess
 from envtool.audit.risk.model import Box, Code, Entry, Fine, Group, Phase, RiskReport, Spot, Words
+from envtool.reports.tables import plural
 
 SHOWN = 8
 """How many of one kind are shown before the rest is folded away."""

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from envtool.audit.excerpt import plain
 from envtool.audit.report import AuditReport
-from envtool.audit.risk.assess import assess, plural
+from envtool.audit.risk.assess import assess
 from envtool.audit.risk.model import Box, Code, Entry, Fine, Group, RiskReport, Spot, Words
-from envtool.reports.tables import size
+from envtool.reports.tables import plural, size
 
 SHOWN = 8
 """How many of one kind are shown before the rest is folded away."""

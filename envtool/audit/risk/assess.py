@@ -33,6 +33,7 @@ from envtool.audit.risk.model import (
     words,
 )
 from envtool.audit.risk.way_back import sizes, way_back
+from envtool.reports.tables import plural
 
 PERSPECTIVES: tuple[tuple[str, str, tuple[SourceKind, ...]], ...] = (
     ("CPU1", "Code", ("python", "notebook", "config")),
@@ -80,11 +81,6 @@ def assess(report: AuditReport) -> RiskReport:
         way_back=way_back(evidence),
         sizes=sizes(evidence),
     )
-
-
-def plural(number: int, noun: str) -> str:
-    """``1 error``, ``2 errors``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _verdict(report: AuditReport, sure: Sequence[Sure]) -> Words:

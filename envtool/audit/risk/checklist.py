@@ -11,6 +11,7 @@ from envtool.audit.risk.delivery import first_run, installs_cpu_from_lock, prove
 from envtool.audit.risk.evidence import EnvironmentFacts, Evidence, Mention
 from envtool.audit.risk.model import Box, Code, Perspective, Phase, State, Words, words
 from envtool.audit.rules import RULES
+from envtool.reports.tables import plural
 
 _MODELS = re.compile(r"(^|/)((models?|weights|checkpoints)|[^/]+\.(pt|pth|jit|ts|ckpt|pt2))$", re.IGNORECASE)
 
@@ -84,7 +85,7 @@ def _clean(row: Perspective, report: AuditReport) -> Box:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+    return plural(number, noun) if number else f"no {noun}s"
 
 
 def _locked(evidence: Evidence) -> Box:

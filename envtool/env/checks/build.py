@@ -11,9 +11,10 @@ from packaging.markers import InvalidMarker, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from envtool.env.checks.case import Case, listing, plural
+from envtool.env.checks.case import Case, listing
 from envtool.env.evidence import Build, parse_version
 from envtool.models import CheckResult
+from envtool.reports.tables import plural
 from envtool.torch.backends import is_gpu_local
 from envtool.torch.family import is_family, is_gpu_payload
 

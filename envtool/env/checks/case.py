@@ -111,10 +111,3 @@ def listing(items: Iterable[str], total: int | None = None) -> str:
     count = len(shown) if total is None else total
     head = ", ".join(shown[:_LISTED])
     return f"{head} and {count - _LISTED} more" if count > _LISTED else head
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 file``, ``2 files``, ``2 libraries``."""
-    if count == 1:
-        return f"1 {noun}"
-    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
-from envtool.env.checks.case import Case, listing, plural
+from envtool.env.checks.case import Case, listing
 from envtool.env.evidence import Build, Installed
 from envtool.models import CheckResult
+from envtool.reports.tables import plural
 from envtool.torch.backends import is_gpu_local
 
 _SEEDED = frozenset({"pip", "setuptools", "wheel", "uv"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from envtool.reports.escape import printable
+from envtool.reports.tables import plural
 from envtool.torch.archive.facts import ModelFile
 
 _WIDTH = 72
@@ -48,7 +49,7 @@ def _contents(row: ModelFile) -> Iterable[str]:
         yield f"{row.parameters:,} parameters" + (f" ({kinds})" if kinds else "")
     yield human_size(row.size)
     for device, count in row.devices.items():
-        yield f"{count} storage{'s' if count != 1 else ''} on {device}"
+        yield f"{plural(count, 'storage')} on {device}"
     if row.producer:
         yield row.producer
     outside = [name for name in row.globals if not name.startswith(("torch.", "collections.", "torch"))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from envtool.reports.tables import plural
 from envtool.torch.archive.facts import DeviceUse, Kind, Verdict
 from envtool.torch.archive.symbols import is_cpu
 
@@ -76,7 +77,7 @@ def _exported(foreign: Mapping[str, int], fixed: list[DeviceUse]) -> tuple[Verdi
 
 def _count(foreign: Mapping[str, int]) -> str:
     total = sum(foreign.values())
-    return f"{total} storage{'s' if total != 1 else ''} on {', '.join(sorted(foreign))}"
+    return f"{plural(total, 'storage')} on {', '.join(sorted(foreign))}"
 
 
 def _places(uses: list[DeviceUse]) -> str:
