@@ -84,6 +84,26 @@ class MovingPlace(Place):
         return [row["status"] for row in result["phases"]]
 
 
+def check_moved(place: MovingPlace) -> None:
+    """Every file is as a whole migration leaves it, and so are the packages."""
+    root = place.root
+    assert (root / "requirements.txt").read_bytes() == b"torch\r\nleaf"
+    assert 'hiddenimports=["app"]' in (root / "app.spec").read_text(encoding="utf-8")
+    assert (root / "app.spec").stat().st_mode & 0o777 == 0o444
+    readme = (root / "docs/start.md").read_bytes()
+    assert readme.startswith(b"# App\r\n\r\nNo newline at the end\r\n\r\n<!-- envtool:begin -->\r\n")
+    assert readme.endswith(b"<!-- envtool:end -->\r\n")
+    assert b"\n" not in readme.replace(b"\r\n", b"")
+    assert b"torch 2.13.0+cpu" in readme
+    assert b"`envtool bundle app.spec`" in readme
+    assert (root / "README.md").is_symlink()
+    assert (root / ".gitignore").read_bytes() == b".venv/\n*.log\n/.venv\n"
+    assert (root / "dist/app/app").read_text(encoding="utf-8") == "the new app"
+    assert {path.name for path in (root / "dist").iterdir()} == {"app", "notes.txt"}
+    assert place.installed() == {"leaf": "1.0", "torch": "2.13.0+cpu"}
+    assert not (root / ".envtool/migration").exists()
+
+
 def _build(request: Any, reporter: Any) -> Any:
     """In place of PyInstaller: what ``fake-bundle`` says."""
     from envtool.bundle.models import BundleResult, Sizes

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from craft import torchscript
-from moving import MIGRATION, MovingPlace
+from moving import MIGRATION, MovingPlace, check_moved
 from picture import picture
 from small_wheels import Indexes, torch
 
@@ -26,25 +24,6 @@ def moving(tmp_path: Path, surroundings: dict[str, str], indexes: Indexes) -> Mo
     found = MovingPlace(tmp_path / "project", surroundings)
     found.fill(indexes)
     return found
-
-
-def check_moved(place: MovingPlace) -> None:
-    root = place.root
-    assert (root / "requirements.txt").read_bytes() == b"torch\r\nleaf"
-    assert 'hiddenimports=["app"]' in (root / "app.spec").read_text(encoding="utf-8")
-    assert (root / "app.spec").stat().st_mode & 0o777 == 0o444
-    readme = (root / "docs/start.md").read_bytes()
-    assert readme.startswith(b"# App\r\n\r\nNo newline at the end\r\n\r\n<!-- envtool:begin -->\r\n")
-    assert readme.endswith(b"<!-- envtool:end -->\r\n")
-    assert b"\n" not in readme.replace(b"\r\n", b"")
-    assert b"torch 2.13.0+cpu" in readme
-    assert b"`envtool bundle app.spec`" in readme
-    assert (root / "README.md").is_symlink()
-    assert (root / ".gitignore").read_bytes() == b".venv/\n*.log\n/.venv\n"
-    assert (root / "dist/app/app").read_text(encoding="utf-8") == "the new app"
-    assert {path.name for path in (root / "dist").iterdir()} == {"app", "notes.txt"}
-    assert place.installed() == {"leaf": "1.0", "torch": "2.13.0+cpu"}
-    assert not (root / ".envtool/migration").exists()
 
 
 def test_the_whole_move_and_the_way_back(moving: MovingPlace) -> None:
@@ -386,98 +365,3 @@ def pythons(minor: str) -> list[str]:
     return [
         path for path in working if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0
     ]
-
-
-# --- interrupted ------------------------------------------------------------------------------------------------------
-
-
-def until(process: subprocess.Popen[str], words: str) -> None:
-    assert process.stderr is not None
-    for line in process.stderr:
-        if words in line:
-            return
-    raise AssertionError(f"{words!r} never came")
-
-
-@pytest.mark.parametrize("words", ["gate 3/7", "gate 4/7", "activate  generation", "gate 6/7", "gate 7/7"])
-def test_killed_then_undone(moving: MovingPlace, words: str) -> None:
-    before = picture(moving.root)
-    process = moving.start(*MIGRATION)
-    until(process, words)
-    process.kill()
-    process.communicate()
-    journal = moving.root / ".envtool/migration/journal.json"
-    assert journal.exists(), "it was killed in the middle"
-    refused = moving.call("rollback", "--json")
-    assert (refused.code, refused.error["code"]) == (9, "migrate.unfinished"), refused.out
-    assert moving.status()["unfinished_migration"] is True
-    undone = moving.call("migrate", "--undo", "--json")
-    assert (undone.code, undone.result["state"], undone.result["left"]) == (0, "undone", [])
-    assert picture(moving.root) == before
-    assert not journal.exists()
-    assert moving.call("verify", "--backend", "full", "--static").code == 0
-
-
-@pytest.mark.parametrize("gate", ["gate 2/7", "gate 5/7", "gate 7/7"])
-def test_killed_then_resumed(moving: MovingPlace, gate: str) -> None:
-    process = moving.start(*MIGRATION)
-    until(process, gate)
-    process.kill()
-    process.communicate()
-    done = moving.call("migrate", "--resume", "--json")
-    assert (done.code, moving.statuses(done.result)) == (0, ALL_PASS), done.out
-    check_moved(moving)
-
-
-def test_killed_then_resumed_with_other_options_begins_anew(moving: MovingPlace) -> None:
-    process = moving.start(*MIGRATION)
-    until(process, "gate 5/7")
-    process.kill()
-    process.communicate()
-    done = moving.call("migrate", "--resume", "--skip", "bundle", "--check", "python check.py", "--json")
-    assert moving.statuses(done.result) == [*["pass"] * 5, "skip", "pass"], done.out
-    assert "2 checks of the project passed" in moving.row(done.result, "setup")["evidence"]
-    assert (moving.root / "dist/app/app").read_text(encoding="utf-8") == "the old app"
-
-
-def test_killed_then_begun_anew(moving: MovingPlace) -> None:
-    moving.write("fake-bundle", "wait")
-    process = moving.start(*MIGRATION)
-    until(process, "gate 6/7")
-    process.kill()
-    process.communicate()
-    moving.write("fake-bundle", "fail")
-    done = moving.call(*MIGRATION)
-    assert done.code == 7
-    assert "note  an interrupted migration was undone first" in done.err
-    assert moving.call("verify", "--backend", "full", "--static").code == 0
-    assert not moving.venv.is_symlink()
-
-
-@pytest.mark.parametrize("group", [False, True], ids=["envtool", "the whole group"])
-def test_ctrl_c(moving: MovingPlace, group: bool) -> None:
-    moving.write("check.py", "import pathlib, time\npathlib.Path('started').touch()\ntime.sleep(60)\n")
-    before = picture(moving.root)
-    # A program of its own group, as a shell starts it: Ctrl-C reaches envtool and its children.
-    command = moving.start(*MIGRATION, "--json", new_group=True)
-    deadline = time.monotonic() + 60
-    while not (moving.root / "started").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    if group:
-        os.killpg(command.pid, signal.SIGINT)
-    else:
-        command.send_signal(signal.SIGINT)
-    out, _ = command.communicate(timeout=60)
-    (moving.root / "started").unlink()
-    answer = json.loads(out)
-    assert (command.returncode, answer["error"]["code"], answer["result"]["state"]) == (
-        130,
-        "interrupted",
-        "interrupted",
-    )
-    assert answer["error"]["message"] == "gate setup: interrupted; all is as it was"
-    assert picture(moving.root) == before
-    moving.write("check.py", "import leaf\n")
-    assert moving.call("migrate", "--resume").code == 0
-    check_moved(moving)
