@@ -65,7 +65,7 @@ def bundle(request: BundleRequest, reporter: Reporter) -> BundleResult:
     with clock.measure("trial"):
         checks = _try(request, executable, reporter)
     checks += [
-        judge_libraries(contents.gpu_libraries(listed, request.is_gpu_library)),
+        judge_libraries(contents.gpu_libraries(listed)),
         judge_size(sizes, request.settings.max_size, stripped=request.settings.strip),
     ]
     default_size = None

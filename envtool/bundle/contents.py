@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from envtool.bundle.models import Sizes
+from envtool.env.probe import is_gpu_library
 from envtool.errors import InstallError
 
 _PYTHON = "Python, system, executable"
@@ -42,7 +43,7 @@ def library_bytes(packages: Path) -> int:
     return sum(count for name, count in list_files(packages).items() if _LIBRARY.search(name))
 
 
-def gpu_libraries(names: Iterable[str], is_gpu_library: Callable[[str], bool]) -> tuple[str, ...]:
+def gpu_libraries(names: Iterable[str]) -> tuple[str, ...]:
     """The paths whose file is part of a GPU stack."""
     return tuple(sorted({name for name in names if is_gpu_library(PurePosixPath(name).name)}))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -47,8 +47,8 @@ class BundleRequest:
     """One bundle to build.
 
     ``spec``: the spec file. ``python`` and ``site_packages``: the app's environment. ``state``: the ``.envtool``
-    folder. ``dist``: where the bundle goes. ``is_gpu_library``: judges a file name. ``full_packages``: the
-    site-packages of an environment with full torch, where there is one, to compare with.
+    folder. ``dist``: where the bundle goes. ``full_packages``: the site-packages of an environment with full torch,
+    where there is one, to compare with.
     """
 
     spec: Path
@@ -58,7 +58,6 @@ class BundleRequest:
     dist: Path
     settings: BundleSettings
     access: IndexAccess
-    is_gpu_library: Callable[[str], bool]
     compare: bool = False
     full_packages: Path | None = None
 

@@ -9,12 +9,11 @@ import typer
 
 from envtool.cli import completion
 from envtool.cli.output import JsonOption, QuietOption, run_command
-from envtool.errors import ExitCode, UsageError, VerifyError
+from envtool.errors import ExitCode, UsageError
 from envtool.models import Layout, Outcome, Reporter
 
 if TYPE_CHECKING:
-    from envtool.bundle.models import BundleRequest, BundleResult, BundleSettings, SpecOptions
-    from envtool.lock.workspace import Project
+    from envtool.bundle.models import BundleResult, SpecOptions
 
 _NEW = "For a new spec"
 _GATES = "Gates"
@@ -108,7 +107,7 @@ def bundle(
         from dataclasses import replace
 
         from envtool.bundle.build import bundle as build
-        from envtool.bundle.models import SpecOptions
+        from envtool.bundle.models import BundleRequest, SpecOptions
         from envtool.bundle.record import write_record
         from envtool.bundle.settings import parse_size, read_bundle_settings
         from envtool.bundle.spec import data_entry, seen_from
@@ -116,7 +115,8 @@ def bundle(
         from envtool.cli.options import open_here
         from envtool.env.generations import exclusive
         from envtool.env.records import layout_for
-        from envtool.env.verify import named_environment
+        from envtool.env.verify import locate_site_packages, named_environment
+        from envtool.lock.project import index_access
 
         project = open_here()
         settings = read_bundle_settings(project.settings.bundle)
@@ -139,10 +139,18 @@ def bundle(
             audited = audit_before(spec, project.root, reporter) if audit else None
             if audited is not None and audited.check.status == "fail":
                 return audited.stopped()
-            _verify(environment, given=python is not None, reporter=reporter)
-            request = _request(project, settings, spec, environment)
-            request = replace(request, compare=compare, dist=project.root / dist, state=layout.state)
-            request = replace(request, full_packages=_full_packages(layout) if compare else None)
+            interpreter = _interpreter(environment, given=python is not None, reporter=reporter)
+            request = BundleRequest(
+                spec=spec,
+                python=interpreter,
+                site_packages=locate_site_packages(interpreter.parent.parent),
+                state=layout.state,
+                dist=project.root / dist,
+                settings=settings,
+                access=index_access(project, (), {}),
+                compare=compare,
+                full_packages=_full_packages(layout) if compare else None,
+            )
             result = build(request, reporter)
             if audited is not None:
                 result = replace(result, checks=(audited.check, *result.checks))
@@ -153,25 +161,18 @@ def bundle(
     run_command("bundle", stage, as_json=json, quiet=quiet)
 
 
-def _verify(environment: Path, *, given: bool, reporter: Reporter) -> None:
-    """A bundle from an environment that is not proven carries its fault to every user."""
-    from envtool.env.verify import VerifyOptions, verify_environment
+def _interpreter(environment: Path, *, given: bool, reporter: Reporter) -> Path:
+    """The interpreter to build from, proven to be CPU-only torch."""
+    from envtool.env.verify import locate_python, require_cpu
     from envtool.lock.above import project_above
 
     if not given and not environment.is_dir():
         hint = project_above(Path.cwd()) or "Make it: envtool setup --cpu"
         raise UsageError("bundle.environment", "no .venv in this folder", hint)
     reporter.phase("verify", "the environment")
-    report = verify_environment(python=_interpreter(environment), site_packages=None, options=VerifyOptions())
-    if not report.ok:
-        first = report.failures[0]
-        raise VerifyError(f"verify.{first.id}", f"the environment is not CPU-only torch: {first.found}", first.fix)
-
-
-def _interpreter(environment: Path) -> Path:
-    from envtool.env.verify import locate_python
-
-    return locate_python(environment) if environment.is_dir() else environment
+    interpreter = locate_python(environment) if environment.is_dir() else environment
+    require_cpu(interpreter)
+    return interpreter.absolute()
 
 
 def _spec(source: Path, options: SpecOptions, reporter: Reporter) -> Path:
@@ -184,25 +185,6 @@ def _spec(source: Path, options: SpecOptions, reporter: Reporter) -> Path:
         write_spec(spec, text)
         reporter.note(f"{printable(spec.name)} written: keep it with the app's sources")
     return spec
-
-
-def _request(project: Project, settings: BundleSettings, spec: Path, environment: Path) -> BundleRequest:
-    from envtool.bundle.models import BundleRequest
-    from envtool.env.probe import is_gpu_library
-    from envtool.env.verify import locate_site_packages
-    from envtool.lock.project import index_access
-
-    interpreter = _interpreter(environment).absolute()
-    return BundleRequest(
-        spec=spec,
-        python=interpreter,
-        site_packages=locate_site_packages(interpreter.parent.parent),
-        state=project.root,
-        dist=project.root,
-        settings=settings,
-        access=index_access(project, (), {}),
-        is_gpu_library=is_gpu_library,
-    )
 
 
 def _full_packages(layout: Layout) -> Path | None:

@@ -60,6 +60,15 @@ def verify_environment(*, python: Path | None, site_packages: Path | None, optio
     return judge(Case(evidence=evidence, expected=options.expected, lock=options.lock, deep=options.deep))
 
 
+def require_cpu(python: Path) -> None:
+    """For what is built from an environment: its fault would go to every user. Raises VerifyError (``verify.<check>``)
+    unless it is CPU-only torch that works."""
+    report = verify_environment(python=python, site_packages=None, options=VerifyOptions())
+    if not report.ok:
+        first = report.failures[0]
+        raise VerifyError(f"verify.{first.id}", f"the environment is not CPU-only torch: {first.found}", first.fix)
+
+
 def judge(case: Case) -> VerifyReport:
     """Run the checks of the expected backend over the evidence. Pure."""
     checks = tuple(check(case) for check in checks_for(case.expected))

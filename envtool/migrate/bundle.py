@@ -13,8 +13,7 @@ from envtool.bundle.models import BundleRequest, BundleResult, SpecOptions
 from envtool.bundle.record import NAME, record_text
 from envtool.bundle.settings import read_bundle_settings
 from envtool.bundle.spec import find_spec, write_spec
-from envtool.env.probe import is_gpu_library
-from envtool.env.verify import VerifyOptions, locate_python, locate_site_packages, verify_environment
+from envtool.env.verify import locate_python, locate_site_packages, require_cpu
 from envtool.errors import UsageError, VerifyError
 from envtool.lock.project import index_access
 from envtool.migrate.models import Gate, Migration
@@ -50,7 +49,6 @@ def bundle(migration: Migration) -> Gate:
         dist=migration.layout.migration / STAGING,
         settings=read_bundle_settings(project.settings.bundle),
         access=index_access(project, (), {}),
-        is_gpu_library=is_gpu_library,
     )
     result = build(request, migration.reporter)
     failed = [check for check in result.checks if check.status == "fail"]
@@ -119,9 +117,5 @@ def _python(migration: Migration) -> Path:
     python = locate_python(migration.layout.venv).absolute()
     if "generation" not in migration.facts:
         migration.reporter.phase("verify", "the environment")
-        report = verify_environment(python=python, site_packages=None, options=VerifyOptions())
-        if not report.ok:
-            first = report.failures[0]
-            message = f"the environment is not CPU-only torch: {first.found}"
-            raise VerifyError(f"verify.{first.id}", message, first.fix)
+        require_cpu(python)
     return python

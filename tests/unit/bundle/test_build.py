@@ -12,7 +12,6 @@ import pytest
 
 from envtool.bundle import build
 from envtool.bundle.models import BundleRequest, BundleSettings
-from envtool.env.probe import is_gpu_library
 from envtool.errors import InstallError, UsageError
 from envtool.models import Completed, IndexAccess, Reporter
 from envtool.reports.progress import SilentReporter
@@ -72,7 +71,6 @@ def request_(tmp_path) -> BundleRequest:
         dist=tmp_path / "dist",
         settings=BundleSettings(smoke="app --selftest", max_size=10_000),
         access=IndexAccess(),
-        is_gpu_library=is_gpu_library,
     )
 
 

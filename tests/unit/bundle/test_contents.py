@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from envtool.bundle import contents
-from envtool.env.probe import is_gpu_library
 from envtool.errors import InstallError
 
 
@@ -46,7 +45,7 @@ def test_links_count_nothing(bundle):
 def test_a_gpu_library_is_found_wherever_it_is(bundle):
     put(bundle / "_internal" / "nvidia" / "cublas" / "lib" / "libcublas.so.12", 1)
     put(bundle / "_internal" / "torch" / "backends" / "cuda.py", 1)
-    found = contents.gpu_libraries(contents.list_files(bundle), is_gpu_library)
+    found = contents.gpu_libraries(contents.list_files(bundle))
     assert found == ("_internal/nvidia/cublas/lib/libcublas.so.12",)
 
 
