@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from envtool.adapters import uv
 from envtool.errors import ResolutionError, UnsatisfiableError
-from envtool.lock.rest_step import family_problem
+from envtool.lock.rest_step import plain_problem, with_family
 from envtool.lock.task import Settled, Task
 from envtool.lock.torch_step import FamilySource, family_requests
 from envtool.models import Note, Resolved
@@ -85,9 +85,9 @@ def _solve_levels(
             for release in releases(source.offers(name), source.backend, source.grid)
             if not release.covers(covered)
         ]
-        problem = family_problem(task, source, lines, pins.cells, names, [*settled.extra, *constraints])
+        problem = plain_problem(task, lines, pins.cells, [*settled.extra, *constraints])
         with contextlib.suppress(UnsatisfiableError):
-            return uv.resolve(problem)
+            return uv.resolve(with_family(problem, task, source, names))
     raise error  # the first explanation: the later ones speak of versions that were excluded here
 
 

@@ -11,7 +11,7 @@ from envtool.lock import gpu_policy
 from envtool.lock.full_step import no_torch
 from envtool.lock.going_back import forbids, go_back, speaks_of
 from envtool.lock.pins import family_pin, rest_pins, source_note
-from envtool.lock.rest_step import resolve_rest
+from envtool.lock.rest_step import resolve, rest_problem
 from envtool.lock.task import BackendPins, Settled, Task
 from envtool.lock.torch_step import FamilySource, digests, family_requests, gap_sentences, pin_family
 from envtool.models import Note, Resolved
@@ -45,7 +45,7 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
                 raise
         task.reporter.phase("resolve", f"everything else, beside {_pinned(pins)}" if pins else "everything else")
         try:
-            resolved = resolve_rest(task, source, direct, pins, settled)
+            resolved = resolve(task.options, rest_problem(task, source, direct, pins, settled))
         except UnsatisfiableError as error:
             if pins is None or not forbids(error, pins):
                 raise
@@ -91,7 +91,7 @@ def _who_asked(
     blamed = tuple(name for name in names if speaks_of(error.message, name))
     if not blamed:
         return ""
-    resolved = resolve_rest(task, source, direct, pins, settled, explain=blamed)
+    resolved = resolve(task.options, rest_problem(task, source, direct, pins, settled), blamed)
     who = {f"{item.name} is needed by {', '.join(item.via)}" for item in resolved if item.via and item.name in blamed}
     return f" ({'; '.join(sorted(who))})" if who else ""
 

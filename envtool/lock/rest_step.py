@@ -49,14 +49,9 @@ def narrow_for_pip_tools(options: LockOptions) -> tuple[str, tuple[Note, ...]]:
     return host.name, (Note(code="lock.narrow", message=cover),)
 
 
-def resolve_rest(
-    task: Task,
-    source: FamilySource,
-    direct: Sequence[str],
-    pins: TorchPins | None,
-    settled: Settled,
-    explain: tuple[str, ...] = (),
-) -> tuple[Resolved, ...]:
+def rest_problem(
+    task: Task, source: FamilySource, direct: Sequence[str], pins: TorchPins | None, settled: Settled
+) -> Problem:
     """Everything else on the default index, with the family given at the versions of ``pins``."""
     cells = pins.cells if pins is not None else frozenset(source.grid.cells)
     lines = list(direct)
@@ -64,25 +59,19 @@ def resolve_rest(
     if pins is not None:
         members = tuple(sorted({pin.name for pin in pins.pins}))
         lines += [line(pin.name, f"=={pin.version}", marker_for(pin.cells, cells)) for pin in pins.pins]
-    problem = family_problem(task, source, lines, cells, members, [*settled.extra, *rest_constraints(settled.rest)])
+    problem = plain_problem(task, lines, cells, [*settled.extra, *rest_constraints(settled.rest)])
+    problem = with_family(problem, task, source, members)
     if pins is not None and task.options.resolver == "pip-tools":
         problem = replace(problem, family_metadata=_metadata(source, pins))
-    return resolve(task.options, problem, explain)
+    return problem
 
 
-def family_problem(
-    task: Task,
-    source: FamilySource,
-    lines: Sequence[str],
-    cells: frozenset[Cell],
-    members: tuple[str, ...],
-    constraints: Iterable[str],
-) -> Problem:
-    """A problem in which ``members`` come from the backend's own index, and nothing else does."""
+def with_family(problem: Problem, task: Task, source: FamilySource, members: tuple[str, ...]) -> Problem:
+    """The problem with ``members`` from the backend's own index, and nothing else from there."""
     flat = source.flat and bool(members)
     keep_gpu = task.options.gpu_packages == "keep" or not source.backend.is_cpu
     return replace(
-        plain_problem(task, lines, cells, constraints),
+        problem,
         family=members,
         family_index=(_flat_folder(source) if flat else source.index) if members else None,
         family_is_flat=flat,
