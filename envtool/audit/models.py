@@ -33,6 +33,11 @@ SourceKind = Literal[
     "model",
 ]
 
+DECLARATIONS: tuple[SourceKind, ...] = ("requirements", "pyproject", "setup-py", "setup-cfg", "conda", "pipfile")
+"""The kinds of files that declare requirements."""
+COMMANDS: tuple[SourceKind, ...] = ("dockerfile", "ci", "makefile", "shell")
+"""The kinds of files that hold shell commands."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Location:

@@ -24,7 +24,7 @@ from envtool.env.commands import run_checks
 from envtool.env.install import Installation, install_into, pins_here
 from envtool.env.installed import installed_versions
 from envtool.env.outcome import InPlace, SetupResult
-from envtool.env.plan import Plan, changes, check_space
+from envtool.env.plan import Plan, check_space
 from envtool.env.setup import SetupRequest, Steps, raise_failure
 from envtool.env.verify import VerifyOptions, verify_environment
 from envtool.errors import InstallError, UsageError
@@ -32,6 +32,7 @@ from envtool.lock.project import Interpreter, choose_interpreter
 from envtool.lock.stage import write_lock
 from envtool.lock.workspace import Project
 from envtool.models import Layout, Note, Pin, Reporter, VerifyReport
+from envtool.reports.tables import changes
 from envtool.torch.family import is_gpu_payload
 
 

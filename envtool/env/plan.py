@@ -187,16 +187,3 @@ def human(size: int) -> str:
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
     return f"{size} B"
-
-
-def changes(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """What a setup changes in the environment, a line a package."""
-    lines = []
-    for name in sorted({*before, *now}):
-        if name not in before:
-            lines.append(f"+ {name} {now[name]}")
-        elif name not in now:
-            lines.append(f"- {name} {before[name]}")
-        elif before[name] != now[name]:
-            lines.append(f"~ {name} {before[name]} -> {now[name]}")
-    return tuple(lines)

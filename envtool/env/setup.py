@@ -18,7 +18,7 @@ from envtool.env.install import Installation, install, make_environment, pins_he
 from envtool.env.installed import installed_versions, local_projects, metadata_folders
 from envtool.env.outcome import SetupResult
 from envtool.env.own import describe_own
-from envtool.env.plan import Plan, changes, check_space, measure
+from envtool.env.plan import Plan, check_space, measure
 from envtool.env.reuse import find_ready
 from envtool.env.satisfied import fingerprint, marks
 from envtool.env.verify import VerifyOptions, locate_python, locate_site_packages, verify_environment
@@ -37,6 +37,7 @@ from envtool.lock.stage import (
 from envtool.lock.text import LOCK_TOML, REST, lock_digest, read_lock, read_texts
 from envtool.lock.workspace import Project
 from envtool.models import CheckResult, Generation, Layout, Lock, Note, Reporter, Request, VerifyReport
+from envtool.reports.tables import changes
 from envtool.torch.backends import Backend
 
 

@@ -21,6 +21,7 @@ from envtool.lock.task import LockOptions
 from envtool.lock.text import LOCK_TOML, read_lock, read_texts, render_lock
 from envtool.lock.workspace import LOCKFILES, Project
 from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter, Request, Requested
+from envtool.reports.tables import changes
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
 
 
@@ -264,13 +265,7 @@ def diff_locks(before: Lock | None, now: Lock) -> tuple[str, ...]:
     new_files = {file.filename: file for file in _files(now)}
     for filename in sorted({*old_files, *new_files}):
         old, new = _versions(old_files.get(filename)), _versions(new_files.get(filename))
-        for name in sorted({*old, *new}):
-            if name not in old:
-                lines.append(f"+ {name} {new[name]}  ({filename})")
-            elif name not in new:
-                lines.append(f"- {name} {old[name]}  ({filename})")
-            elif old[name] != new[name]:
-                lines.append(f"~ {name} {old[name]} -> {new[name]}  ({filename})")
+        lines += [f"{line}  ({filename})" for line in changes(old, new)]
     return tuple(lines)
 
 

@@ -1,8 +1,8 @@
-"""Small things in text: a table, a size, a count."""
+"""Small things in text: a table, a size, a count, a list of changes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from envtool.reports.escape import printable
 
@@ -35,3 +35,16 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequ
         ).rstrip()
         for line in lines
     )
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """What changed between two sets of versions, a line a package: ``+`` added, ``-`` removed, ``~`` changed."""
+    lines = []
+    for name in sorted({*before, *now}):
+        if name not in before:
+            lines.append(f"+ {name} {now[name]}")
+        elif name not in now:
+            lines.append(f"- {name} {before[name]}")
+        elif before[name] != now[name]:
+            lines.append(f"~ {name} {before[name]} -> {now[name]}")
+    return tuple(lines)

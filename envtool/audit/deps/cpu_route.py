@@ -10,7 +10,7 @@ from envtool.audit.deps.markers import holds_on
 from envtool.audit.deps.read import declarations_of
 from envtool.audit.deps.routes import route_of, wheel_of
 from envtool.audit.install.torch_steps import torch_steps
-from envtool.audit.models import Project, Source
+from envtool.audit.models import COMMANDS, Project, Source
 from envtool.audit.naming import is_cpu_file, says_not_linux
 
 
@@ -34,7 +34,7 @@ def _routes(project: Project) -> Iterator[str]:
     for source in project.of_kind("requirements", "pyproject", "conda", "pipfile"):
         if not is_example(source.path) and leads_to_cpu(source, project):
             yield source.path
-    for source in project.of_kind("dockerfile", "ci", "makefile", "shell"):
+    for source in project.of_kind(*COMMANDS):
         if is_example(source.path) or says_not_linux(source.path.rsplit("/", 1)[-1]):
             continue
         for step in torch_steps(source, project):

@@ -6,6 +6,9 @@ import ast
 import configparser
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+
+from packaging.requirements import Requirement
 
 from envtool.audit.deps.model import NOTHING, Declarations, Declared, Scope
 from envtool.audit.deps.routes import parse_requirement
@@ -72,17 +75,9 @@ def _strings(node: ast.expr, source: Source, project: Project, scope: Scope, gro
         if parsed is None:
             continue
         where = locate(item, source, project)
-        yield Declared(
-            name=parsed[0],
-            start=offset_of(where.line, where.column, source, project),
-            end=offset_of(where.end_line, where.end_column, source, project),
-            specifier=str(parsed[1].specifier),
-            marker=str(parsed[1].marker) if parsed[1].marker else None,
-            url=parsed[1].url,
-            extras=frozenset(parsed[1].extras),
-            scope=scope,
-            group=group,
-        )
+        start = offset_of(where.line, where.column, source, project)
+        end = offset_of(where.end_line, where.end_column, source, project)
+        yield replace(_declared(*parsed, (start, end)), scope=scope, group=group)
 
 
 def read_setup_cfg(text: str) -> Declarations:
@@ -115,14 +110,16 @@ def _lines(text: str, section: str, value: str | None, scope: Scope, group: str)
         if parsed is None or at < 0:
             continue
         cursor = at + len(line.strip())
-        yield Declared(
-            name=parsed[0],
-            start=at,
-            end=cursor,
-            specifier=str(parsed[1].specifier),
-            marker=str(parsed[1].marker) if parsed[1].marker else None,
-            url=parsed[1].url,
-            extras=frozenset(parsed[1].extras),
-            scope=scope,
-            group=group,
-        )
+        yield replace(_declared(*parsed, (at, cursor)), scope=scope, group=group)
+
+
+def _declared(name: str, requirement: Requirement, span: tuple[int, int]) -> Declared:
+    return Declared(
+        name=name,
+        start=span[0],
+        end=span[1],
+        specifier=str(requirement.specifier),
+        marker=str(requirement.marker) if requirement.marker else None,
+        url=requirement.url,
+        extras=frozenset(requirement.extras),
+    )

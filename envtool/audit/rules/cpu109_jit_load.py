@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from envtool.audit.code import CodeRule, Row
 from envtool.audit.flow import Flow
-from envtool.audit.loads import has_map_location, model_scan
-from envtool.audit.models import Safe
+from envtool.audit.loads import has_map_location
+from envtool.audit.rules._loads import of_load
 
 _ERROR = "NotImplementedError: Could not run 'aten::empty_strided' with arguments from the 'CUDA' backend"
 
@@ -24,17 +24,7 @@ class JitLoad(CodeRule):
         for call in flow.calls:
             if flow.dotted(call.func) != "torch.jit.load" or has_map_location(flow, call, 1):
                 continue
-            scan = model_scan(flow, call)
-            if scan is None:
-                message = f'without map_location="cpu" an archive that was saved on a GPU raises {_ERROR}'
-                yield from self.report(flow, call, message, raised="RuntimeError", severity="warning")
-            elif getattr(scan[1], "has_cuda", False):
-                yield from self.report(
-                    flow, call, f"{scan[0]} holds CUDA storages: raises {_ERROR}", raised="RuntimeError"
-                )
-            else:
-                reason = f"{self.name}: {scan[0]} holds no CUDA storage"
-                yield Safe(path=flow.source.path, line=call.lineno, reason=reason)
+            yield from of_load(self, flow, call, ("an archive", _ERROR))
 
 
 RULE = JitLoad()

@@ -13,7 +13,7 @@ from envtool.audit.deps.markers import on_linux
 from envtool.audit.deps.model import Declared
 from envtool.audit.deps.read import beside, declarations_of, included, includers, lock_of
 from envtool.audit.deps.routes import Route, route_of
-from envtool.audit.models import Confidence, Finding, Project, Safe, Severity, Source, SourceKind
+from envtool.audit.models import DECLARATIONS, Confidence, Finding, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import is_cpu_file, says_gpu, says_not_linux
 from envtool.audit.places import place
 
@@ -31,15 +31,7 @@ class TorchFromDefaultIndex:
     code = "CPU301"
     name = "torch-from-default-index"
     summary = "torch comes from the default index: the CUDA build on Linux"
-    kinds: Sequence[SourceKind] = (
-        "requirements",
-        "pyproject",
-        "setup-py",
-        "setup-cfg",
-        "conda",
-        "pipfile",
-        "lock",
-    )
+    kinds: Sequence[SourceKind] = (*DECLARATIONS, "lock")
 
     def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
         """One finding for a file, at the requirement that brings torch most directly."""

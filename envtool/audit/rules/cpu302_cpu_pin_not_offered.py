@@ -9,7 +9,7 @@ from envtool.audit.deps.model import Declared
 from envtool.audit.deps.read import declarations_of, included, includers
 from envtool.audit.deps.routes import route_of
 from envtool.audit.install.torch_steps import torch_steps
-from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
+from envtool.audit.models import COMMANDS, DECLARATIONS, Finding, Project, Safe, Source, SourceKind
 from envtool.audit.places import place
 
 
@@ -19,22 +19,11 @@ class CpuPinNotOffered:
     code = "CPU302"
     name = "cpu-pin-not-offered"
     summary = "A +cpu pin where no index offers it: cannot be installed"
-    kinds: Sequence[SourceKind] = (
-        "requirements",
-        "pyproject",
-        "setup-py",
-        "setup-cfg",
-        "conda",
-        "pipfile",
-        "dockerfile",
-        "ci",
-        "makefile",
-        "shell",
-    )
+    kinds: Sequence[SourceKind] = (*DECLARATIONS, *COMMANDS)
 
     def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
         """Pins in declarations, and in install commands."""
-        if source.kind in ("dockerfile", "ci", "makefile", "shell"):
+        if source.kind in COMMANDS:
             for step in torch_steps(source, project):
                 if step.origin == "unoffered" and step.how == "named" and not step.settled:
                     yield self._finding(source, project, step.requirement, step.start, step.end)
@@ -84,7 +73,7 @@ def _offered(source: Source, project: Project) -> str:
     folder = source.path.rsplit("/", 1)[0] if "/" in source.path else ""
     if f"{folder}/lock.toml".lstrip("/") in project.sources:
         return "a lock of envtool, which routes torch to the CPU index"
-    for other in project.of_kind("dockerfile", "ci", "makefile", "shell"):
+    for other in project.of_kind(*COMMANDS):
         for step in torch_steps(other, project):
             if step.how == "file" and step.file in files and step.origin in ("cpu", "other"):
                 return f"installed with an index in {other.path}"

@@ -16,7 +16,7 @@ from envtool.audit.deps.read import declarations_of
 from envtool.audit.deps.routes import route_of, wheel_of
 from envtool.audit.install.commands import parse_install
 from envtool.audit.install.steps import commands_of
-from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
+from envtool.audit.models import COMMANDS, DECLARATIONS, Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import has_cpu_sibling, is_choice, is_gpu_variant, says_cpu, says_gpu
 from envtool.audit.places import place
 from envtool.torch.backends import is_gpu_local
@@ -33,22 +33,11 @@ class GpuRequirement:
     code = "CPU303"
     name = "gpu-requirement"
     summary = "A CUDA build or a GPU package is required"
-    kinds: Sequence[SourceKind] = (
-        "requirements",
-        "pyproject",
-        "setup-py",
-        "setup-cfg",
-        "conda",
-        "pipfile",
-        "dockerfile",
-        "ci",
-        "makefile",
-        "shell",
-    )
+    kinds: Sequence[SourceKind] = (*DECLARATIONS, *COMMANDS)
 
     def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
         """Requirements that are declared, and GPU packages in install commands."""
-        if source.kind in ("dockerfile", "ci", "makefile", "shell"):
+        if source.kind in COMMANDS:
             yield from self._commands(source, project)
             return
         declarations = declarations_of(source, project)

@@ -11,11 +11,9 @@ from envtool.audit.deps.model import Declarations, Declared
 from envtool.audit.deps.read import declarations_of
 from envtool.audit.deps.routes import Route, route_of
 from envtool.audit.install.torch_steps import torch_steps
-from envtool.audit.models import Finding, Project, Safe, Severity, Source, SourceKind
+from envtool.audit.models import COMMANDS, DECLARATIONS, Finding, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.places import place
 
-_DECLARATIONS: tuple[SourceKind, ...] = ("requirements", "pyproject", "setup-py", "setup-cfg", "conda", "pipfile")
-_COMMANDS: tuple[SourceKind, ...] = ("dockerfile", "ci", "makefile", "shell")
 DIES = "its import dies (operator torchvision::nms does not exist)"
 
 
@@ -25,11 +23,11 @@ class TorchCompanions:
     code = "CPU306"
     name = "torch-companions"
     summary = "torchvision or torchaudio without the matching torch"
-    kinds: Sequence[SourceKind] = (*_DECLARATIONS, *_COMMANDS)
+    kinds: Sequence[SourceKind] = (*DECLARATIONS, *COMMANDS)
 
     def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
         """Versions that do not pair, and sources that differ."""
-        if source.kind in _COMMANDS:
+        if source.kind in COMMANDS:
             yield from self._commands(source, project)
             return
         declarations = declarations_of(source, project)

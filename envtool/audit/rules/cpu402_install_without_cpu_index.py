@@ -11,7 +11,7 @@ from envtool.audit.deps.routes import route_of
 from envtool.audit.install.gpu_variables import gpu_variables
 from envtool.audit.install.steps import Runs
 from envtool.audit.install.torch_steps import TorchStep, torch_steps
-from envtool.audit.models import Finding, Project, Safe, Severity, Source, SourceKind
+from envtool.audit.models import COMMANDS, Finding, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import (
     has_cpu_sibling,
     is_choice,
@@ -31,7 +31,7 @@ class InstallWithoutCpuIndex:
     code = "CPU402"
     name = "install-without-cpu-index"
     summary = "An install command takes torch from the default index or a GPU index"
-    kinds: Sequence[SourceKind] = ("dockerfile", "ci", "makefile", "shell")
+    kinds: Sequence[SourceKind] = COMMANDS
 
     def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
         """One finding for each command, at what brings torch."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from envtool.audit.install.images import needs_gpu
 from envtool.audit.install.steps import scopes_of
-from envtool.audit.models import Finding, Project, Safe, Source, SourceKind
+from envtool.audit.models import COMMANDS, Finding, Project, Safe, Source, SourceKind
 from envtool.audit.naming import is_cpu_file, says_cpu
 from envtool.audit.places import place
 from envtool.audit.rules._install_fix import fix_of
@@ -19,7 +19,7 @@ class CpuImageWithCuda:
     code = "CPU403"
     name = "cpu-image-with-cuda"
     summary = "A CPU image or job still installs CUDA torch"
-    kinds: Sequence[SourceKind] = ("dockerfile", "ci", "makefile", "shell")
+    kinds: Sequence[SourceKind] = COMMANDS
 
     def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
         """Files, stages and jobs with CPU in their name."""
