@@ -82,15 +82,18 @@ def model(
     """
 
     def stage(reporter: Reporter) -> Outcome:
+        from envtool.cli.options import open_here
         from envtool.env.model_load import LoadOptions, check_inputs, find_python
         from envtool.env.models import Inspection, inspect_models, rewrite_model
+        from envtool.env.verify import named_environment
 
         options = None
         if load:
             given = check_inputs(inputs or ())
             if npz is not None and not npz.is_file():
                 raise UsageError("usage.input", f"no such file: {npz}", "Give an .npz of NumPy arrays.")
-            options = LoadOptions(python=find_python(python), inputs=given, npz=npz, unsafe=unsafe_load)
+            environment = named_environment(python) if python is not None else Path(open_here().settings.venv)
+            options = LoadOptions(python=find_python(environment), inputs=given, npz=npz, unsafe=unsafe_load)
         elif inputs or npz or unsafe_load or python is not None:
             raise UsageError("usage.load", "--python, --input, --npz and --unsafe-load need --load", "Add --load.")
         if rewrite is not None:

@@ -54,6 +54,9 @@ def run_checks(commands: Sequence[Command], folder: Path, root: Path, reporter: 
     environment = activated(folder, clean_environment({"PYTHONDONTWRITEBYTECODE": "1"}))
     if not (folder / "pyvenv.cfg").is_file():
         del environment["VIRTUAL_ENV"]  # the prefix of an interpreter, set up in place
+    if folder.is_relative_to(root):
+        # So that an envtool command in a check looks at the new environment: .venv still is the one before.
+        environment["ENVTOOL_VENV"] = folder.relative_to(root).as_posix()
     for command in commands:
         text, name = printable(command.text), command.words[0]
         reporter.phase("check", text)

@@ -12,7 +12,6 @@ from typing import Any
 
 from envtool.adapters.process import clean_environment, run
 from envtool.env import model_probe
-from envtool.env.verify import named_environment
 from envtool.errors import EnvtoolError, UsageError
 from envtool.torch.archive import ModelFile
 
@@ -37,12 +36,8 @@ class LoadOptions:
     unsafe: bool = False
 
 
-def find_python(given: str | None) -> Path:
-    """The interpreter: of a path to one or to an environment, a version, or (None) the ``.venv`` of the current folder.
-
-    Raises UsageError (``model.python``, and what named_environment raises) when there is none.
-    """
-    wanted = named_environment(given) if given is not None else Path(".venv")
+def find_python(wanted: Path) -> Path:
+    """The interpreter: a path to one, or to an environment. Raises UsageError (``model.python``) when there is none."""
     inside = wanted / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     for path in (inside, wanted):
         if path.is_file():

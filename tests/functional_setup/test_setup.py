@@ -13,6 +13,8 @@ import pytest
 from place import TARGETS, Place, tree
 from small_wheels import Indexes, torch, wheel
 
+import envtool
+
 
 def test_from_nothing(place: Place) -> None:
     done = place.setup("--cpu")
@@ -161,6 +163,15 @@ def test_a_check_runs_in_the_staged_environment(place: Place) -> None:
     place.done("--cpu", "--check", f'python -c "{code}"')
     prefix, version = (place.root / "seen").read_text().splitlines()
     assert (Path(prefix), version) == (place.root / ".envtool/generations/1", "2.0")
+
+
+def test_an_envtool_command_in_a_check_looks_at_the_staged_environment(place: Place) -> None:
+    place.done("--full")
+    source = Path(envtool.__file__).parents[1]
+    verify = f'PYTHONPATH="{source}" "{sys.executable}" -m envtool verify --backend cpu --static'
+    place.write("look.sh", f'echo "$ENVTOOL_VENV" >seen\n{verify}\n')
+    place.done("--cpu", "--check", "sh look.sh")
+    assert (place.root / "seen").read_text() == ".envtool/generations/2\n"
 
 
 def test_a_failing_check_changes_nothing(place: Place) -> None:

@@ -189,3 +189,20 @@ def test_load_through_an_interpreter(folder: Path, body: str, exit_code: int, li
     done = model("cpu.pt", "--load", "--python", python)
     assert done.exit_code == exit_code
     assert line in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script stands in for an interpreter")
+@pytest.mark.parametrize("source", ["settings", "variable"])
+def test_load_follows_the_venv_setting(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    from envtool.env.model_probe import MARK
+
+    python = folder / "other" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    text = 'print(mark + \'{"loaded": true, "torch": "2.13.0", "seconds": 1, "forward": "skipped", "reason": "x"}\')'
+    python.write_text(f"#!{sys.executable}\nmark = {MARK!r}\n{text}\n")
+    python.chmod(0o755)
+    if source == "variable":
+        monkeypatch.setenv("ENVTOOL_VENV", "other")
+    else:
+        (folder / "pyproject.toml").write_text('[tool.envtool]\nvenv = "other"\n')
+    assert model("cpu.pt", "--load").exit_code == 0
