@@ -36,7 +36,9 @@ def continued(record: Record, given: Options) -> Record:
     """The record of a move that holds, with what ``given`` adds to it left to do: phases that were left out, and those
     that an option touches which it did not have."""
     before = record.options
-    wanted = replace(before.with_given(given), only=given.only, skip=given.skip)
+    # A new check comes on top of those that the record was proven with.
+    checks = tuple(dict.fromkeys((*before.checks, *given.checks)))
+    wanted = replace(before.with_given(given), checks=checks, only=given.only, skip=given.skip)
     changed = [name for name in Options.__dataclass_fields__ if getattr(wanted, name) != getattr(before, name)]
     touched = {phase for name in changed for phase in _TOUCHED.get(name, PHASES)}
     rows = tuple(_row(row, wanted, due=row.name in touched or row.left_out) for row in record.rows)

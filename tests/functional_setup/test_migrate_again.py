@@ -47,6 +47,9 @@ def test_a_new_check_runs_the_setup_alone(moved: MovingPlace) -> None:
     assert (moved.root / "dist/app/mine.txt").exists()
     assert before(moved) == first
     assert moved.call("migrate").out.startswith("nothing to do: "), "the check belongs to the record now"
+    more = moved.call("migrate", "--check", "python -c pass", "--json")
+    assert "3 checks of the project passed" in moved.row(more.result, "setup")["evidence"]
+    assert moved.call("migrate", "--check", "python check.py").out.startswith("nothing to do: ")
 
 
 def test_another_spec_builds_the_bundle_alone(moved: MovingPlace) -> None:
