@@ -43,4 +43,6 @@ def render_bundle(result: Mapping[str, Any], checks: Sequence[CheckResult]) -> s
 def render_failures(checks: Sequence[CheckResult]) -> str:
     """The failing checks alone, each with what mends it."""
     failing = [check for check in checks if check.status == "fail"]
-    return "\n".join(f"FAIL  {check.id}: {printable(check.found)}\n      fix  {printable(check.fix)}" for check in failing)
+    return "\n".join(
+        f"FAIL  {check.id}: {printable(check.found)}\n      fix  {printable(check.fix)}" for check in failing
+    )
