@@ -159,6 +159,8 @@ def _advice(text: str) -> str:
     hints: list[str] = re.findall(r"hint: (.+)", text)
     if not hints:
         return "Loosen one of these requirements." if "unsatisfiable" in text else ""
+    if re.search(r"tool\.uv\.environments|using `requires-python`", hints[0]) and _holds_everywhere(text):
+        return "Loosen one of these requirements."
     if "tool.uv.environments" in hints[0]:
         return f"This is the first target without a solution{_split(text)}; --target or targets leave targets out."
     if "using `requires-python`" in hints[0]:
@@ -166,9 +168,19 @@ def _advice(text: str) -> str:
     return hints[0].strip()
 
 
+def _holds_everywhere(text: str) -> bool:
+    """Whether requirements exclude each other on every platform and Python: another target would not help then.
+
+    uv's hint names the fork that it tried first, whatever the reason. A marker or a tag that decides is in the reason.
+    """
+    reason = text[text.find("Because ") : text.find("hint:")]
+    return " depends on " in reason and not re.search(r"\{|wheels|\bPython\b|sys_platform", " ".join(reason.split()))
+
+
 def _split(text: str) -> str:
     # uv names the fork in its headline, or only behind the name of a package: name{python_full_version >= '3.14'}.
-    match = re.search(r"for split \(markers: (.+)\)", text) or re.search(r"\{(python_[^}]+)\}", text)
+    match = re.search(r"for split \(markers: (.+)\)", text)
+    match = match or re.search(r"\{((?:python|sys|platform)_[^}]+)\}", " ".join(text.split()))
     return f" ({match[1]})" if match else ""
 
 

@@ -37,7 +37,8 @@ def split_direct(
         names = sorted({canonicalize_name(item.requirement.name) for item in named})
         swaps = [f"{name} by {_CPU_NAMES[name]}" for name in names if name in _CPU_NAMES]
         hint = f"Replace {', '.join(swaps)}. " if swaps else ""
-        hint += 'Leave it out of cpu locks with --gpu-packages drop (in [tool.envtool]: gpu-packages = "drop"), '
+        hint += f"{'Or leave' if swaps else 'Leave'} "
+        hint += 'it out of cpu locks with --gpu-packages drop (in [tool.envtool]: gpu-packages = "drop"), '
         hint += "take the line out, or move it to an extra."
         raise ResolutionError("gpu.direct", message, hint)
     return kept, tuple(Note(code="gpu.dropped", message=_dropped(item)) for item in named)

@@ -42,6 +42,21 @@ def test_with_requires_python_it_is_an_error(workspace: Workspace) -> None:
     assert "uv" not in done.error["hint"]
 
 
+def test_what_excludes_itself_everywhere_is_not_the_fault_of_a_target(
+    workspace: Workspace, default_index: DefaultIndex
+) -> None:
+    default_index.add("twig", "1.0")
+    default_index.add("twig", "2.0")
+    default_index.add("branch", "1.0", ["twig>=2"])
+    workspace.every_python()
+    done = workspace.lock("torch", "branch", "twig<2", "--backend", "cpu")
+    assert (done.exit_code, done.error["code"]) == (4, "resolve.unsatisfiable")
+    assert done.error["hint"] == "Loosen one of these requirements."
+    done = workspace.lock("torch", "branch", "twig<2 ; sys_platform == 'darwin'", "--backend", "cpu")
+    assert done.error["hint"].startswith("This is the first target without a solution (")
+    assert "sys_platform == 'darwin')" in done.error["hint"]
+
+
 def test_a_package_without_a_wheel_for_one_target(workspace: Workspace, default_index: DefaultIndex) -> None:
     default_index.add("linux-only", "1.0", tag=f"py3-none-{LINUX}")
     done = workspace.lock("torch", "linux-only", "--backend", "cpu")

@@ -31,7 +31,7 @@ def test_what_the_project_names_is_an_error(workspace: Workspace) -> None:
 def test_a_name_with_a_cpu_twin(workspace: Workspace) -> None:
     done = workspace.lock("torch", "onnxruntime-gpu")
     assert done.exit_code == 4
-    assert done.error["hint"].startswith("Replace onnxruntime-gpu by onnxruntime. Leave it out of cpu locks with ")
+    assert done.error["hint"].startswith("Replace onnxruntime-gpu by onnxruntime. Or leave it out of cpu locks with ")
 
 
 def test_drop(workspace: Workspace) -> None:
