@@ -15,8 +15,8 @@ UNREACHABLE_HINT = (
 )
 """Where an index comes from that is not the PyTorch one."""
 
-_LIMIT = 700
-"""How many characters of an explanation are shown; what decides stands at its beginning."""
+_LIMIT = 400
+"""How many characters of an explanation are shown. What decides stands at its beginning, whom it hits at its end."""
 _BUILD_LINES = 15
 
 
@@ -133,7 +133,18 @@ def _explanation(text: str) -> str:
     joined = " ".join(kept)
     # The headline may go on over several lines, with the markers of the fork.
     joined = joined[joined.find("Because ") :] if "Because " in joined and "No solution found" in text else joined
-    return joined if len(joined) <= _LIMIT else joined[:_LIMIT].rsplit(" ", 1)[0] + " …"
+    return _shorten(joined)
+
+
+def _shorten(explanation: str) -> str:
+    """At most ``_LIMIT`` characters: the beginning, and the last step, which names what the project asks for."""
+    if len(explanation) <= _LIMIT:
+        return explanation
+    head, step, last = explanation.rpartition(" And because ")
+    if not step or len(last) > _LIMIT // 2:
+        return explanation[:_LIMIT].rsplit(" ", 1)[0] + " …"
+    room = _LIMIT - len(step) - len(last) - 2
+    return f"{head if len(head) <= room else head[:room].rsplit(' ', 1)[0]} …{step}{last}"
 
 
 def _last(text: str) -> str:

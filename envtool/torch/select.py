@@ -221,9 +221,9 @@ def select(
         chosen = _select_group(cells, specifiers, found, requires_torch, grid.levels())
         if chosen is None:
             raise _explain(cells, specifiers, found, (offers, backend, requires_torch, place), grid)
-        newest = _allowed(specifiers["torch"], found["torch"])[0]
-        if newest.public != chosen["torch"].public:
-            skipped.append(_why_not(newest, chosen["torch"], cells))
+        allowed = _allowed(specifiers["torch"], found["torch"])
+        if allowed[0].public != chosen["torch"].public:
+            skipped.append(_why_not(allowed, chosen["torch"].public, cells))
         # A cell that lacks one of the members is not covered: a lock that left the member out there would keep quiet
         # about it, and could not be resolved where another package asks for the member.
         served = {cell for cell in cells if all(cell in release.builds for release in chosen.values())}
@@ -244,11 +244,17 @@ def select(
     return TorchPins(pins=result, cells=covered, gaps=tuple(gaps), skipped=tuple(dict.fromkeys(skipped)))
 
 
-def _why_not(newest: _Release, chosen: _Release, cells: frozenset[Cell]) -> str:
+def _why_not(allowed: Sequence[_Release], used: Version, cells: frozenset[Cell]) -> str:
+    """Why the newest torch is not the one: builds that it lacks, or that no partner fits it."""
+    newest = allowed[0]
+    reasons = []
     missing = sorted(cell for cell in cells if cell not in newest.builds)
     if missing:
-        return f"torch {newest.public} has no build for {describe_cells(missing)}; torch {chosen.public} is used"
-    return f"no partner fits torch {newest.public}; torch {chosen.public} is used"
+        reasons.append(f"torch {newest.public} has no build for {describe_cells(missing)}")
+    whole = next((release.public for release in allowed if release.covers(cells)), used)
+    if whole > used:  # the newest one, where nothing is missing
+        reasons.append(f"no partner fits torch {whole}")
+    return f"{'; '.join(reasons)}; torch {used} is used"
 
 
 def describe_cells(cells: Iterable[Cell]) -> str:

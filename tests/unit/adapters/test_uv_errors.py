@@ -143,6 +143,21 @@ def test_a_headline_over_two_lines() -> None:
     assert error.hint == "Loosen one of these requirements."
 
 
+def test_a_long_derivation_keeps_its_beginning_and_its_end() -> None:
+    steps = " ".join(f"And because b{n} depends on c{n}, we can conclude that no d{n}." for n in range(20))
+    end = "And because your project depends on z, we can conclude that your requirements are unsatisfiable."
+    text = f"error: No solution found\n  cause: Because a<1 and a>2, we can conclude that no a. {steps} "
+    message = failed(text + end + "\n").message
+    assert 350 < len(message) <= 400
+    assert message.startswith("Because a<1 and a>2, we can conclude that no a. And because b0 depends on c0, ")
+    assert message.endswith(f" … {end}")
+
+
+def test_a_long_single_sentence_is_cut() -> None:
+    message = failed("error: No solution found\n  cause: Because " + "a==1 " * 99 + "it is unsatisfiable.\n").message
+    assert message == "Because " + "a==1 " * 78 + "…"
+
+
 def test_a_name_that_no_index_has() -> None:
     text = "error: No solution found\n  cause: Because a was not found in the package registry and you require a, "
     error = failed(text + "we can conclude that your requirements are unsatisfiable.\n")

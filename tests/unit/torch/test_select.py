@@ -136,6 +136,20 @@ def test_partners_fit_their_torch() -> None:
     assert found.skipped == ("no partner fits torch 2.14.0; torch 2.13.0 is used",)
 
 
+def test_both_reasons_for_an_older_torch() -> None:
+    offers = {
+        "torch": wheels("torch", "2.9.0") + wheels("torch", "2.10.0") + wheels("torch", "2.11.0", [LINUX]),
+        "torchaudio": wheels("torchaudio", "2.9.0") + wheels("torchaudio", "2.10.0"),
+    }
+    found = choose([ask("torchaudio<2.10")], offers)
+    assert found.skipped == (
+        (
+            "torch 2.11.0 has no build for Python 3.11, 3.12 on linux-aarch64, macos-arm64, windows-amd64; "
+            "no partner fits torch 2.10.0; torch 2.9.0 is used"
+        ),
+    )
+
+
 def test_markers_make_groups() -> None:
     offers = {"torch": wheels("torch", "2.8.0") + wheels("torch", "2.9.0")}
     request = FamilyRequest(
