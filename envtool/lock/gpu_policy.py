@@ -16,6 +16,9 @@ from envtool.models import Note, Requested, Resolved
 from envtool.torch.family import is_gpu_payload
 from envtool.torch.select import Cell
 
+_SHOWN = 4
+"""How many GPU packages an error lists: an export of a whole environment names dozens."""
+
 _CPU_NAMES = {"onnxruntime-gpu": "onnxruntime", "tensorflow-gpu": "tensorflow", "faiss-gpu": "faiss-cpu"}
 
 
@@ -32,7 +35,8 @@ def split_direct(
     named = [item for item in requirements if _is_payload(item, asked)]
     kept = tuple(item for item in requirements if item not in named)
     if named and policy != "drop":
-        listed = ", ".join(f"{item.requirement.name} ({item.origin})" for item in named)
+        listed = ", ".join(f"{item.requirement.name} ({item.origin})" for item in named[:_SHOWN])
+        listed += f", and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
         message = f"a cpu lock has no place for GPU packages, and the project itself names {listed}"
         names = sorted({canonicalize_name(item.requirement.name) for item in named})
         swaps = [f"{name} by {_CPU_NAMES[name]}" for name in names if name in _CPU_NAMES]

@@ -28,6 +28,14 @@ def test_what_the_project_names_is_an_error(workspace: Workspace) -> None:
     assert not workspace.lockfiles.exists()
 
 
+def test_an_export_of_a_whole_environment_names_many(workspace: Workspace) -> None:
+    names = ["triton", "bitsandbytes", "nvidia-cublas-cu12", "nvidia-cudnn-cu12", "nvidia-nccl-cu12", "flash-attn"]
+    workspace.write("requirements.txt", "\n".join(["torch", *names]) + "\n")
+    message = workspace.lock().error["message"]
+    assert message.endswith("nvidia-cudnn-cu12 (requirements.txt:5), and 2 more")
+    assert "nvidia-nccl-cu12" not in message
+
+
 def test_a_name_with_a_cpu_twin(workspace: Workspace) -> None:
     done = workspace.lock("torch", "onnxruntime-gpu")
     assert done.exit_code == 4
