@@ -69,6 +69,41 @@ def test_a_project_that_cannot_be_built(workspace: Workspace) -> None:
     assert done.error["hint"] == "Name its requirements with -r FILE, and leave the project itself out."
 
 
+NEEDS_PKG_RESOURCES = """
+import pathlib
+from importlib.metadata import version
+
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    if int(version("setuptools").split(".")[0]) >= 82:
+        raise ModuleNotFoundError("No module named 'pkg_resources'")
+    info = pathlib.Path(folder, "app-1.0.dist-info")
+    info.mkdir()
+    info.joinpath("METADATA").write_text("Metadata-Version: 2.2\\nName: app\\nVersion: 1.0\\nRequires-Dist: torch\\n")
+    return info.name
+"""
+
+
+def write_old_project(workspace: Workspace, default_index: DefaultIndex, setuptools: str) -> None:
+    for release in ("81.0", "82.0"):
+        default_index.add("setuptools", release)
+    system = f'[build-system]\nrequires = ["{setuptools}"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    workspace.write("pyproject.toml", system)
+    workspace.write("backend.py", NEEDS_PKG_RESOURCES)
+
+
+def test_a_build_that_needs_pkg_resources(workspace: Workspace, default_index: DefaultIndex) -> None:
+    write_old_project(workspace, default_index, "setuptools")
+    workspace.locked("--backend", "cpu")
+    assert workspace.pins("requirements.txt") == ["leaf==2.0"]
+
+
+def test_a_build_that_needs_pkg_resources_and_forbids_it(workspace: Workspace, default_index: DefaultIndex) -> None:
+    write_old_project(workspace, default_index, "setuptools>=82")
+    done = workspace.lock("--backend", "cpu")
+    assert (done.exit_code, done.error["code"]) == (4, "resolve.build")
+    assert done.error["message"].endswith("ModuleNotFoundError: No module named 'pkg_resources'")
+
+
 @pytest.mark.skipif(PRIMARY == "3.14", reason="no later Python to narrow from")
 def test_a_source_that_cannot_be_built_for_later_pythons(workspace: Workspace, default_index: DefaultIndex) -> None:
     default_index.add("native", "1.0", ["leaf<2"])
