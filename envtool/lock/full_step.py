@@ -56,7 +56,10 @@ def lock_full(task: Task, cells: frozenset[Cell], settled: Settled) -> BackendPi
 def no_torch(request: Request, backend: str) -> NoInputsError:
     """The error for a request that reaches no torch."""
     message = f"nothing in {request.source} needs torch, directly or through another package"
-    hint = f"Name it as well: envtool setup --{backend} torch -r FILE."
+    if request.source.endswith((".txt", ".in")):
+        hint = f"Name it as well: envtool setup --{backend} torch -r FILE."
+    else:
+        hint = f"Add torch to what {request.source} asks for, if it is needed."
     if request.elsewhere:
         hint = f"It is named apart there: add {' or '.join(request.elsewhere)}."
     return NoInputsError("lock.no-torch", message, hint)

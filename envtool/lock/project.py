@@ -49,9 +49,16 @@ def choose_interpreter(
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if requires is None or requires.contains(sys.version.split()[0], prereleases=True):
         return Interpreter(path=_own(), minor=own)
-    if not minor_versions(requires):
+    admitted = minor_versions(requires)
+    if not admitted:
         raise unsupported(requires)
-    return _inspect(find_python(str(requires)), str(requires))
+    try:
+        return _inspect(find_python(str(requires)), str(requires))
+    except InstallError as error:
+        if error.code != "python.missing" or not only_resolve:
+            raise
+        # The oldest one: more packages have wheels for it.
+        return Interpreter(path=_own(), minor=admitted[0])
 
 
 def _own() -> Path:

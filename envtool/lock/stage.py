@@ -96,7 +96,7 @@ def read_request(
             return request_from_lock(lock), interpreter
     request = _as_widely(build_request(project.root, inputs, project.settings, interpreter.minor), project, interpreter)
     if interpreter.minor not in minor_versions(request.python) and project.settings.python is None:
-        interpreter = choose_interpreter(project, request.python)
+        interpreter = choose_interpreter(project, request.python, only_resolve=only_resolve)
     return request, interpreter
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 from indexes import LINUX, DefaultIndex, TorchIndex
 from workspace import Workspace
+
+from envtool.errors import InstallError
+from envtool.lock import project
 
 PRIMARY = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -119,10 +123,15 @@ def test_an_empty_torch_index(workspace: Workspace, torch_index: TorchIndex) -> 
 
 
 def test_nothing_needs_torch(workspace: Workspace) -> None:
-    done = workspace.lock("leaf", "--backend", "cpu")
+    workspace.write("requirements.txt", "leaf\n")
+    done = workspace.lock("--backend", "cpu")
     assert done.exit_code == 3
     assert done.error["code"] == "lock.no-torch"
+    assert done.error["hint"] == "Name it as well: envtool setup --cpu torch -r FILE."
     assert not workspace.lockfiles.exists()
+    workspace.write("pyproject.toml", '[project]\nname = "app"\nversion = "1"\ndependencies = ["leaf"]\n')
+    done = workspace.lock("--backend", "cpu")
+    assert done.error["hint"] == "Add torch to what pyproject.toml asks for, if it is needed."
 
 
 def test_a_python_of_the_project_that_is_not_here(workspace: Workspace) -> None:
@@ -132,6 +141,28 @@ def test_a_python_of_the_project_that_is_not_here(workspace: Workspace) -> None:
     workspace.write("requirements.txt", "torch\n")
     workspace.locked("--backend", "cpu")
     assert f'pythons = [\n    "{other}",' in workspace.text("lock.toml")
+
+
+@pytest.mark.parametrize("command", ["lock", "setup"])
+def test_a_requires_python_that_is_not_here(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def missing(request: str) -> Path:
+        raise InstallError("python.missing", f"no Python {request} found on this machine", "Install it.")
+
+    monkeypatch.setattr(project, "find_python", missing)
+    other = "3.10" if PRIMARY != "3.10" else "3.14"
+    bounds = f">={other},<3.{int(other[2:]) + 1}"
+    workspace.write(
+        "pyproject.toml",
+        f'[project]\nname = "app"\nversion = "1"\nrequires-python = "{bounds}"\ndependencies = ["torch"]\n',
+    )
+    done = workspace.run(command, "--json", *(["--backend", "cpu"] if command == "lock" else ["--cpu"]))
+    if command == "setup":
+        assert (done.exit_code, done.error["code"]) == (6, "python.missing")
+    else:
+        assert done.exit_code == 0, done.error
+        assert f'pythons = [\n    "{other}",\n]' in workspace.text("lock.toml")
 
 
 def test_a_python_that_no_build_is_for(workspace: Workspace) -> None:
