@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from envtool.settings import Settings
 _UNREAD = ("environment.yml", "environment.yaml", "Pipfile", "conda.yaml")
 """Files that list requirements in another form. A folder with nothing else gets torch alone, and is told so."""
 
-_SHOWN = 4
-"""How many unlockable lines an error lists."""
+_SHOWN = 300
+"""How many characters of unlockable lines an error lists; the first line is always shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +56,8 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
     for path in options.constraints:
         draft.add_content(read_requirements_file(path, root, constraint=True))
     if draft.unlockable:
-        shown = draft.unlockable[:_SHOWN]
-        more = f"; and {len(draft.unlockable) - _SHOWN} more" if len(draft.unlockable) > _SHOWN else ""
+        shown = _first(draft.unlockable)
+        more = f"; and {len(draft.unlockable) - len(shown)} more" if len(draft.unlockable) > len(shown) else ""
         message = f"a lock pins releases by hash, without URLs, and cannot pin {'; '.join(shown)}{more}"
         hint = "Name a release from an index instead (name==version); or build or download its wheel into a folder "
         hint += "(pip wheel --no-deps URL -w wheels), name that version, and lock with --find-links wheels."
@@ -75,6 +76,13 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         credentials=dict(draft.credentials),
         elsewhere=torch_elsewhere(pyproject) if source == "pyproject.toml" else (),
     )
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    lengths = accumulate(len(line) for line in lines)
+    return [
+        line for place, (line, length) in enumerate(zip(lines, lengths, strict=True)) if not place or length <= _SHOWN
+    ]
 
 
 def _read_sources(

@@ -213,6 +213,17 @@ def test_what_no_hash_can_pin(tmp_path: Path, line: str) -> None:
     assert "secret" not in caught.value.message
 
 
+@pytest.mark.parametrize(("length", "shown"), [(40, 3), (90, 2), (600, 1)])
+def test_many_that_no_hash_can_pin(tmp_path: Path, length: int, shown: int) -> None:
+    lines = [f"git+https://host.example/owner/{'x' * length}{number}" for number in range(5)]
+    write(tmp_path, requirements__txt="\n".join(lines) + "\n")
+    with pytest.raises(ResolutionError) as caught:
+        ask(tmp_path)
+    listed = [line for line in lines if line in caught.value.message]
+    assert listed == lines[:shown]
+    assert caught.value.message.endswith(f"(requirements.txt:{shown}); and {5 - shown} more")
+
+
 def test_index_lines(tmp_path: Path) -> None:
     write(
         tmp_path,
