@@ -86,12 +86,13 @@ def _build_failure(package: str, text: str) -> ResolutionError:
     if "pkg_resources" in cause:
         hint = "Its build needs pkg_resources, which setuptools no longer has since version 82. "
     asked = re.search(r"`(\S+)` \([^)]*\) was included because (`[^`]+`)(?: \([^)]*\))? depends on (`[^`]+`)", text)
+    other = ""
     if asked:
         hint += f"{asked[2]} asks for {asked[3]}. ".replace("`", "")
-    hint += (
-        f"Ask for a version of {package.split('==', maxsplit=1)[0]} that has wheels, for another Python (--python), "
-    )
-    return ResolutionError("resolve.build", message, hint + "or for fewer targets (--target).")
+        other = f"for another version of {asked[2]}, ".replace("`", "") if asked[2] != "`your project`" else ""
+    hint += f"Ask for a version of {package.split('==', maxsplit=1)[0]} that has wheels, {other}"
+    hint += "for another Python (--python), or for fewer targets (--target)."
+    return ResolutionError("resolve.build", message, hint)
 
 
 def _last_words(text: str) -> str:

@@ -42,7 +42,8 @@ def test_a_failed_build_in_one_line() -> None:
     )
     assert error.hint == (
         "Its build needs pkg_resources, which setuptools no longer has since version 82. app asks for visdom<1. "
-        "Ask for a version of visdom that has wheels, for another Python (--python), or for fewer targets (--target)."
+        "Ask for a version of visdom that has wheels, for another version of app, for another Python (--python), "
+        "or for fewer targets (--target)."
     )
 
 
