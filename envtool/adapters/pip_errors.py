@@ -6,7 +6,7 @@ import re
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
-from envtool.adapters.uv_errors import UNREACHABLE_HINT
+from envtool.adapters.uv_errors import UNREACHABLE_HINT, last_words
 from envtool.errors import InstallError, ResolutionError, UnsatisfiableError
 from envtool.models import Completed
 
@@ -37,6 +37,8 @@ def check_compiled(done: Completed, folder: str, stand_ins: tuple[str, ...]) -> 
     last = " ".join(said[-3:])
     if re.search(_UNREACHABLE, text):
         raise InstallError("network.unreachable", f"an index cannot be reached: {last}", UNREACHABLE_HINT)
+    if re.search(r"^pip\S+\.(FailedToPrepareCandidate|MetadataGenerationFailed): ", text, re.MULTILINE):
+        raise _build_failure(text)
     raise ResolutionError("resolve.failed", f"pip-compile could not resolve: {last}", "Try --resolver uv.")
 
 
@@ -50,6 +52,17 @@ def _said(text: str) -> list[str]:
     if any(line.startswith("Traceback") for line in lines):
         lines = [re.sub(r"^(?:\w+\.)+(\w+: )", r"\1", lines[-1])]  # the exception, without its module
     return [line.strip() for line in lines]
+
+
+def _build_failure(text: str) -> ResolutionError:
+    """A source distribution that had to be built to learn what it needs, and could not be."""
+    # pip does not always name it; the folder that it builds in does.
+    named = re.search(r"Failed to build '([^']+)'", text) or re.search(r"[/\\]([\w.-]+)_[0-9a-f]{32}[/\\]", text)
+    package = named[1] if named else "a package"
+    message = f"{package} has no wheel that fits, and its source cannot be built to read what it needs"
+    cause = last_words(text.rpartition("lines of output]\n")[2].partition("[end of output]")[0])
+    message += f": {cause}" if cause else ""
+    return ResolutionError("resolve.build", message, f"Ask for a version of {package} that has wheels.")
 
 
 def _causes(text: str) -> list[str]:

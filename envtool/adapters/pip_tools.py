@@ -21,6 +21,7 @@ from envtool.adapters.empty_wheel import write_empty_wheel
 from envtool.adapters.pip_errors import check_compiled
 from envtool.adapters.process import clean_environment, run
 from envtool.adapters.requirements import parse_requirements
+from envtool.adapters.uv_errors import OLD_SETUPTOOLS, lacks_pkg_resources
 from envtool.errors import UsageError
 from envtool.models import Artifact, IndexAccess, Problem, Resolved
 
@@ -73,7 +74,12 @@ def resolve(problem: Problem) -> tuple[Resolved, ...]:
         arguments += ["--constraint", "constraints.txt", "--generate-hashes", "--allow-unsafe", "--strip-extras"]
         arguments += ["--no-header", "--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"]
         arguments += ["--no-emit-options", "--annotation-style", "line", "--resolver", "backtracking", "--no-config"]
-        done = run(arguments, env=_environment(problem.access, wheels), cwd=folder)
+        environment = _environment(problem.access, wheels)
+        done = run(arguments, env=environment, cwd=folder)
+        if lacks_pkg_resources(done):
+            (folder / "build.txt").write_text(f"{OLD_SETUPTOOLS}\n", encoding="utf-8")
+            again = run(arguments, env={**environment, "PIP_BUILD_CONSTRAINT": str(folder / "build.txt")}, cwd=folder)
+            done = again if again.returncode == 0 else done  # pip before 25.3 knows no build constraints
         check_compiled(done, str(folder), tuple(problem.stand_ins))
         return _read(output.read_text(encoding="utf-8"))
 

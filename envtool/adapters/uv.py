@@ -17,16 +17,13 @@ from packaging.version import Version
 from envtool.adapters.empty_wheel import write_empty_wheel
 from envtool.adapters.http import credentials, redact
 from envtool.adapters.process import clean_environment, run
-from envtool.adapters.uv_errors import check_resolved
+from envtool.adapters.uv_errors import OLD_SETUPTOOLS, check_resolved, lacks_pkg_resources
 from envtool.errors import InstallError
 from envtool.models import Artifact, Completed, IndexAccess, Problem, Resolved
 
 MINIMUM = Version("0.9.0")
 """The oldest uv whose ``pip compile --format pylock.toml`` and ``[[tool.uv.index]]`` are used as written here."""
 
-
-_OLD_SETUPTOOLS = "setuptools<82"
-"""The last ones with pkg_resources, which the setup.py of many an older source distribution imports."""
 
 _STAND_IN = "0+envtool.left.out"
 """The version of an empty wheel that stands in for a package which must not come in."""
@@ -90,7 +87,7 @@ def run_uv(
         # uv told the person at the terminal and not us: a second run says what kind of failure it is. What was fetched
         # is in uv's cache, and a failure of the moment is mended on the way.
         return run_uv(args, env=env, cwd=cwd)
-    if done.returncode != 0 and "No module named 'pkg_resources'" in done.stderr:
+    if lacks_pkg_resources(done):
         return _with_old_setuptools(args, extra, cwd, done)
     return done
 
@@ -98,12 +95,12 @@ def run_uv(
 def _with_old_setuptools(
     args: list[str | Path], extra: Mapping[str, str], cwd: Path | None, failed: Completed
 ) -> Completed:
-    """The same once more, for builds with :data:`_OLD_SETUPTOOLS`; the first failure where this does not help."""
+    """The same once more, for builds with :data:`OLD_SETUPTOOLS`; the first failure where this does not help."""
     with tempfile.TemporaryDirectory(prefix="envtool-") as name:
         path = Path(name) / "build.txt"
-        path.write_text(f"{_OLD_SETUPTOOLS}\n", encoding="utf-8")
+        path.write_text(f"{OLD_SETUPTOOLS}\n", encoding="utf-8")
         done = run([find_uv(), *args, "--build-constraints", path], env=clean_environment(extra), cwd=cwd)
-    forbidden = done.returncode != 0 and _OLD_SETUPTOOLS in done.stderr
+    forbidden = done.returncode != 0 and OLD_SETUPTOOLS in done.stderr
     return failed if forbidden else done
 
 

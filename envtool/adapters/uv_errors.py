@@ -15,9 +15,17 @@ UNREACHABLE_HINT = (
 )
 """Where an index comes from that is not the PyTorch one."""
 
+OLD_SETUPTOOLS = "setuptools<82"
+"""The last ones with pkg_resources, which the setup.py of many an older source distribution imports."""
+
 _LIMIT = 400
 """How many characters of an explanation are shown. What decides stands at its beginning, whom it hits at its end."""
 _BUILD_LINES = 15
+
+
+def lacks_pkg_resources(done: Completed) -> bool:
+    """Whether a command failed because a build found no pkg_resources."""
+    return done.returncode != 0 and "No module named 'pkg_resources'" in done.stderr
 
 
 def check_resolved(done: Completed) -> None:
@@ -96,8 +104,12 @@ def _build_failure(package: str, text: str) -> ResolutionError:
 
 
 def _last_words(text: str) -> str:
-    """The line of a build's output that says what went wrong: the last one of its stderr."""
-    output = text.rpartition("[stderr]")[2] if "[stderr]" in text else ""
+    """The line of a build's output in uv's report that says what went wrong."""
+    return last_words(text.rpartition("[stderr]")[2] if "[stderr]" in text else "")
+
+
+def last_words(output: str) -> str:
+    """The line of a build's stderr that says what went wrong: an error, else the last one."""
     lines = []
     for line in output.splitlines():
         if re.match(r"\s*(hint|help):", line):

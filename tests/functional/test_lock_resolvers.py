@@ -145,6 +145,17 @@ def test_a_name_that_nobody_has(workspace: Workspace) -> None:
     assert (done.error["message"], done.error["hint"]) == (message, "Is its name right?")
 
 
+def test_a_source_that_cannot_be_built(workspace: Workspace, default_index: DefaultIndex) -> None:
+    default_index.add_sdist("native", "1.0", built=True, failure="libnative is missing")
+    done = workspace.lock("torch", "native", "--backend", "cpu", "--resolver", "pip-tools")
+    assert (done.exit_code, done.error["code"]) == (4, "resolve.build")
+    assert done.error["message"] == (
+        "native has no wheel that fits, and its source cannot be built to read what it needs: "
+        "OSError: libnative is missing"
+    )
+    assert done.error["hint"] == "Ask for a version of native that has wheels."
+
+
 def test_a_gpu_package_with_an_upper_bound(workspace: Workspace, default_index: DefaultIndex) -> None:
     """pip cannot override a requirement, as uv can."""
     default_index.add("bound-app", "1.0", ["torch", "deepspeed==0.12.4"])

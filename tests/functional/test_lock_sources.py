@@ -91,9 +91,10 @@ def write_old_project(workspace: Workspace, default_index: DefaultIndex, setupto
     workspace.write("backend.py", NEEDS_PKG_RESOURCES)
 
 
-def test_a_build_that_needs_pkg_resources(workspace: Workspace, default_index: DefaultIndex) -> None:
+@pytest.mark.parametrize("resolver", ["uv", "pip-tools"])
+def test_a_build_that_needs_pkg_resources(workspace: Workspace, default_index: DefaultIndex, resolver: str) -> None:
     write_old_project(workspace, default_index, "setuptools")
-    workspace.locked("--backend", "cpu")
+    workspace.locked("--backend", "cpu", "--resolver", resolver, "--python", sys.executable)
     assert workspace.pins("requirements.txt") == ["leaf==2.0"]
 
 
