@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
 from envtool.adapters.uv_errors import UNREACHABLE_HINT, last_words
 from envtool.errors import InstallError, ResolutionError, UnsatisfiableError
 from envtool.models import Completed
+
+_LIMIT = 350
+"""How many characters of causes are shown."""
 
 _IMPOSSIBLE = r"ResolutionImpossible|Could not find a version|No matching distribution|conflicting dependencies"
 _UNREACHABLE = r"Connection|Max retries|NewConnectionError|timed out"
@@ -32,7 +36,7 @@ def check_compiled(done: Completed, folder: str, stand_ins: tuple[str, ...]) -> 
             missing = "from versions: none" in text
             hint = "Is its name right?" if missing else "Ask for a version that there is for this Python."
             raise UnsatisfiableError("resolve.unsatisfiable", " ".join(said), hint, report="\n".join(said))
-        message = f"pip finds no versions that fit together: {'; '.join(causes)}"
+        message = f"pip finds no versions that fit together: {_listed(causes)}"
         raise UnsatisfiableError("resolve.unsatisfiable", message, _advice(causes, stand_ins), report="\n".join(causes))
     last = " ".join(said[-3:])
     if re.search(_UNREACHABLE, text):
@@ -86,9 +90,17 @@ def _package(candidate: str) -> str:
     return f"{package}=={release}"
 
 
+def _listed(causes: list[str]) -> str:
+    lengths = accumulate(len(cause) for cause in causes)
+    shown = [cause for cause, length in zip(causes, lengths, strict=True) if length <= _LIMIT] or causes[:1]
+    more = f"; and {len(causes) - len(shown)} more" if len(causes) > len(shown) else ""
+    return "; ".join(shown) + more
+
+
 def _advice(causes: list[str], stand_ins: tuple[str, ...]) -> str:
     wanted = {re.split(r"[^\w.-]", cause.partition(" depends on ")[2], maxsplit=1)[0] for cause in causes}
     bound = sorted(name for name in stand_ins if name in wanted)
     if bound:
-        return f"pip-compile cannot leave out {', '.join(bound)}, which has an upper bound here: use --resolver uv."
+        verb = "have" if len(bound) > 1 else "has"
+        return f"pip-compile cannot leave out {', '.join(bound)}, which {verb} an upper bound here: use --resolver uv."
     return "Loosen one of these requirements."

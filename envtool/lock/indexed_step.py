@@ -47,6 +47,10 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
         try:
             resolved = resolve(task.options, rest_problem(task, source, direct, pins, settled))
         except UnsatisfiableError as error:
+            if pins is None and speaks_of(error.report, "torch"):
+                # Somebody asks for torch, and what the default index has of it does not fit: the backend's may.
+                wanted = [FamilyRequest(name="torch", requirements=(Requirement("torch"),))]
+                continue
             if pins is None or not forbids(error, pins):
                 raise
             wanted, note = go_back(task, source, direct, wanted, (pins, error), settled)

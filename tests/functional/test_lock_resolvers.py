@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 
@@ -143,6 +144,26 @@ def test_a_name_that_nobody_has(workspace: Workspace) -> None:
     assert (done.exit_code, done.error["code"]) == (4, "resolve.unsatisfiable")
     message = "Could not find a version that satisfies the requirement nobody-has-this (from versions: none)"
     assert (done.error["message"], done.error["hint"]) == (message, "Is its name right?")
+
+
+def test_torch_that_only_another_package_asks_for(workspace: Workspace, default_index: DefaultIndex) -> None:
+    """The full builds bind triton, which pip cannot leave out then; the builds of the cpu index ask for none."""
+    default_index.projects["torch"].clear()
+    default_index.add_torch("torch", "2.14.0", ['triton==3.7 ; sys_platform == "linux"'])
+    default_index.add("new-app", "1.0", ["torch>=2.13"])
+    lock_with(workspace, "pip-tools", "new-app", "--backend", "cpu")
+    assert workspace.pins("torch-cpu.txt")[0].startswith("torch==2.14.0")
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "new-app==1.0"]
+
+
+def test_many_causes_are_not_all_listed(workspace: Workspace, default_index: DefaultIndex) -> None:
+    for number in range(30):
+        default_index.add("leafy-application", f"1.{number}", ["leaf==1.0"])
+    args = ("torch", "leafy-application", "leaf>=2", "--backend", "cpu", "--resolver", "pip-tools")
+    message = workspace.lock(*args).error["message"]
+    assert message.startswith("pip finds no versions that fit together: ")
+    assert len(message) < 450
+    assert re.search(r"; and \d+ more$", message)
 
 
 def test_a_source_that_cannot_be_built(workspace: Workspace, default_index: DefaultIndex) -> None:
