@@ -82,7 +82,7 @@ def _causes(text: str) -> list[str]:
 
 def _package(candidate: str) -> str:
     """``name==version`` of a wheel or source archive; its text when it is neither."""
-    name = candidate.partition(" (from ")[0].rsplit("/", 1)[-1]
+    name = candidate.partition(" (from ")[0].partition("#")[0].rsplit("/", 1)[-1]
     try:
         package, release = parse_wheel_filename(name)[:2] if name.endswith(".whl") else parse_sdist_filename(name)
     except (InvalidWheelFilename, InvalidSdistFilename):

@@ -61,7 +61,8 @@ def _search_path() -> dict[str, str]:
     """PATH with the folders of all of pyenv's versions behind it: its shims run the selected ones only."""
     if is_windows():
         return {}  # uv reads the registry there
-    root = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser() / "versions"
+    home = os.path.expanduser(os.environ.get("PYENV_ROOT") or "~/.pyenv")  # noqa: PTH111 - Path's raises without a home
+    root = Path(home) / "versions"
     found: list[tuple[Version, str]] = []
     for folder in root.glob("*/bin"):
         with contextlib.suppress(InvalidVersion):  # its environments and PyPys have other names

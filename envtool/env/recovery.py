@@ -14,6 +14,7 @@ from pathlib import Path
 from envtool.adapters import files, platform
 from envtool.env.occupant import occupant
 from envtool.env.records import as_number, numbers, read_plain_record, record_path, remember
+from envtool.env.undo import OVER
 from envtool.errors import InstallError
 from envtool.models import Layout
 
@@ -49,6 +50,7 @@ def recover(layout: Layout) -> tuple[str, ...]:
     something cannot be removed or moved back.
     """
     try:
+        files.remove_tree(layout.state / OVER)
         return (*_replay_journal(layout), *_sweep_siblings(layout), *_sweep_generations(layout))
     except OSError as error:
         raise InstallError(

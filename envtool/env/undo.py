@@ -21,6 +21,8 @@ from envtool.models import Layout
 
 STASH = "in-place"
 """Folder in ``.envtool`` that holds what an in-place setup moved aside; it is there while one is under way."""
+OVER = "in-place-over"
+"""The same folder once the setup is done, while it is being removed."""
 RECORD = "in-place.json"
 """What the last in-place setup changed, and what was there before."""
 
@@ -155,7 +157,7 @@ def finish(folder: Path) -> None:
 
     One rename ends it: killed among the removals, the next setup would else put back what is left of the old ones.
     """
-    over = folder.with_name(f"{folder.name}-over")
+    over = folder.with_name(OVER)
     files.remove_tree(over)
     platform.rename(folder, over)
     files.remove_tree(over)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from envtool.lock.workspace import LOCKFILES
 
-_SOURCES = ("pyproject.toml", "requirements.in", "requirements.txt")
-_TORCH = re.compile(rb"^(?!\s*#).*(?<![\w.-])torch(vision|audio)?(?![\w.-]*[\w])", re.MULTILINE)
+# As a requirement: at the beginning of a line, or of a string.
+_IN_TABLE = re.compile(rb"""["']torch(vision|audio)?\s*["'\[=<>!~;@(]""")
+_IN_LIST = re.compile(rb"^\s*torch(vision|audio)?\s*([\[=<>!~;@#(]|$)", re.MULTILINE)
+_SOURCES = {"pyproject.toml": _IN_TABLE, "requirements.in": _IN_LIST, "requirements.txt": _IN_LIST}
 
 
 def project_above(root: Path) -> str:
@@ -18,6 +20,8 @@ def project_above(root: Path) -> str:
     Looked for up to the repository's or the user's folder. What cannot be read is none.
     """
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises where nobody is at home
+    if root == home or (root / ".git").exists():
+        return ""
     for number, folder in enumerate(root.parents, start=1):
         found = "" if folder == home else _why(folder)
         if found:
@@ -30,9 +34,9 @@ def project_above(root: Path) -> str:
 def _why(folder: Path) -> str:
     if (folder / LOCKFILES / "lock.toml").is_file():
         return f"{LOCKFILES}/ is there"
-    for name in _SOURCES:
+    for name, torch in _SOURCES.items():
         try:
-            if _TORCH.search((folder / name).read_bytes()):
+            if torch.search((folder / name).read_bytes()):
                 return f"{name} there names torch"
         except OSError:
             continue

@@ -136,12 +136,12 @@ def _note(pins: TorchPins, changed: Mapping[str, str], error: UnsatisfiableError
         {f"{pin.name} {pin.version.public}" for pin in pins.pins if changed.get(pin.name) != pin.version.public}
     )
     after = [f"{name} {version}" for name, version in sorted(changed.items())]
-    pattern = r"(your project|[A-Za-z0-9._-]+(?:\[[\w,-]+\])?(?:[=<>!~][^\s]*)?) depends on ([^\s;]+)"
+    pattern = r"(your project|[A-Za-z0-9._-]+(?:\[[\w,-]+\])?(?:[=<>!~][^\s]*)?) depends? on ([^\s;]+)"
     blames = [f"{who} needs {what}" for who, what in re.findall(pattern, error.message) if _is_family_text(what)]
     others = [blame for blame in dict.fromkeys(blames) if not blame.startswith("your project ")]
     why = "; ".join(others[:4]) or error.message
     return Note(
-        code="torch.older", message=f"{', '.join(before)} not possible: {why.rstrip(',')}. Using {', '.join(after)}"
+        code="torch.older", message=f"{', '.join(before)} not possible: {why.rstrip('.,')}. Using {', '.join(after)}"
     )
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
 import pathspec
 
-from envtool.adapters import files, platform
-from envtool.adapters.process import run
+from envtool.adapters import files, git, platform
 from envtool.env import generations as chain
-from envtool.errors import EnvtoolError, InstallError, UsageError
+from envtool.errors import InstallError, UsageError
 from envtool.migrate.bundle import app_source
 from envtool.migrate.models import Gate, Migration
 from envtool.models import SUPPORTED_PYTHONS
@@ -116,20 +114,10 @@ def _changes(migration: Migration) -> tuple[dict[Path, bytes], list[str]]:
         if after != before:
             changes[ignore] = after
             evidence.append(f"{IGNORE}: /{venv} added")
-    elif not platform.exists(migration.root / IGNORE) and _git_sees(migration.root, venv):
+    elif not platform.exists(migration.root / IGNORE) and git.shows(migration.root / venv):
         changes[migration.root / IGNORE] = with_ignored(b"", venv)
         evidence.append(f"{IGNORE}: made, with /{venv}")
     return changes, evidence
-
-
-def _git_sees(root: Path, name: str) -> bool:
-    """Whether git would add a name to the repository: an ignore file above, or the user's own, may speak of it."""
-    # The settings of the repository must not make git start a program of its own.
-    args = ["git", "-C", str(root), "-c", "core.fsmonitor=false", "check-ignore", "--quiet", "--", name]
-    try:
-        return run(args, env=dict(os.environ), timeout=30).returncode == 1  # 0: ignored, 128: no repository
-    except EnvtoolError:
-        return False
 
 
 def _facts(migration: Migration) -> dict[str, str]:

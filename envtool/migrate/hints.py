@@ -17,5 +17,5 @@ def go_on(hint: str) -> str:
     if "envtool migrate" in hint:
         return hint
     cause = re.sub(r"^[.:;,\s]+", "", _AGAIN.sub("", hint)).rstrip(". ")
-    first = f"{cause}. Then go on" if cause else "Go on"
+    first = f"{cause}{'' if cause.endswith('?') else '.'} Then go on" if cause else "Go on"
     return f"{first}: {RESUME}"

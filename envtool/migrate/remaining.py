@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -60,10 +61,11 @@ def remaining(migration: Migration) -> tuple[Remaining, ...]:
             if finding.severity != "note" and finding.code not in bundled
         }
         project = Project(root=migration.root, sources=report.sources)
-        text = (migration.root / README).read_bytes().decode("utf-8", errors="replace")
-        rows |= set(in_readme(text, project))
     except (EnvtoolError, OSError):
         return ()
+    with contextlib.suppress(OSError):  # many a project has none
+        text = (migration.root / README).read_bytes().decode("utf-8", errors="replace")
+        rows |= set(in_readme(text, project))
     return tuple(sorted(rows, key=lambda row: (row.path, row.line, row.code)))
 
 

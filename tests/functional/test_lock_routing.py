@@ -202,6 +202,14 @@ def test_another_package_forbids_the_newest_torch(workspace: Workspace) -> None:
     assert "Using torch 2.13.0, torchvision 0.28.0" in notes[0]["message"]
 
 
+def test_all_versions_of_another_package_forbid_it(workspace: Workspace, default_index: DefaultIndex) -> None:
+    """uv says it in the plural then."""
+    for version in ("1.0", "1.1"):
+        default_index.add("oldie", version, ["torch<2.14"])
+    done = workspace.locked("torch", "oldie", "--backend", "cpu")
+    assert "torch 2.14.0 not possible: oldie needs torch<2.14. Using torch 2.13.0" in done.messages
+
+
 def test_a_torch_that_nothing_allows(workspace: Workspace) -> None:
     done = workspace.lock("torch>=2.14", "old-app", "--backend", "cpu")
     assert done.exit_code == 4

@@ -17,8 +17,8 @@ _RUNNERS = frozenset(
     {"sudo", "env", "exec", "command", "time", "nice", "uv", "uvx", "pipx", "tool", "run", "poetry", "pdm", "hatch"}
 )
 """Words that may stand before the program and run it all the same."""
-_IGNORED = re.compile(r"[ \t]*\|\|[ \t]*(?:(?:true|echo|exit 0)\b|:)")
-"""What follows a command whose failure is to count for nothing."""
+_IGNORED = re.compile(r"[ \t]*(?:(?:\|\||;)[ \t]*(?:(?:true|echo|exit 0)\b|:)|\|&?(?!\|))")
+"""What follows a command whose failure is to count for nothing; a pipe ends as its last command does."""
 
 
 def installs_cpu_from_lock(words: Sequence[str]) -> bool:

@@ -84,3 +84,10 @@ def test_what_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         "a/b",
         "3.12/bin/python",
     ]
+
+
+@posix
+def test_a_folder_of_a_user_that_is_not_there(pyenv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Path.expanduser raises then; and where a container runs under a number without a name, too."""
+    monkeypatch.setenv("PYENV_ROOT", "~nobody-has-this-name/x")
+    assert _search_path() == {}

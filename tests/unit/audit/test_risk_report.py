@@ -224,6 +224,8 @@ def test_a_command_that_proves_a_box(tmp_path, file, text, line):
         (INSTALLS, "envtool verify"),
         (PROVES, "envtool verify --backend full"),
         (PROVES, "envtool verify || echo never mind"),
+        (PROVES, "envtool verify ; true"),
+        (PROVES, "envtool verify | tee log"),
         (PROVES, "echo envtool verify"),
         (PROVES, "envtool verify-all"),
     ],

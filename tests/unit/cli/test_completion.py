@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from envtool.audit.rules import RULES
 from envtool.cli.app import app
 from envtool.cli.completion import rules
+from envtool.env.records import layout_for, write_record
+from envtool.models import Generation
 
 
 def completed(line: str) -> list[str]:
@@ -53,6 +55,11 @@ def test_values(line: str, values: list[str]) -> None:
 def test_generations_of_this_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert completed("envtool rollback --to ") == ["previous"]
+    for number in (1, 2):
+        layout_for(tmp_path).generation(number).mkdir(parents=True)
+        made = {"backend": "cpu", "torch": "2.13.0+cpu", "python": "3.11.7", "created": ""}
+        write_record(layout_for(tmp_path), Generation(id=number, kind="built", healthy=True, **made))
+    assert completed("envtool rollback --to ") == ["previous", "2", "1"]
     (tmp_path / "pyproject.toml").write_text("not TOML", encoding="utf-8")
     assert completed("envtool rollback --to ") == ["previous"]
 

@@ -20,6 +20,7 @@ from envtool.env.generations import (
     write_record,
 )
 from envtool.env.records import PLAIN_RECORD, record_path, record_text
+from envtool.env.undo import OVER
 from envtool.errors import BusyError, InstallError
 from envtool.models import Generation, Layout
 
@@ -101,6 +102,12 @@ def test_a_record_that_cannot_be_read_is_not_listed_and_its_folder_is_kept(layou
     assert list_generations(layout) == ()
     assert recover(layout) == ()
     assert name(layout.generation(1)) == "generation 1"
+
+
+def test_what_an_in_place_setup_was_removing_goes(layout: Layout) -> None:
+    (layout.state / OVER / "0").mkdir(parents=True)
+    assert recover(layout) == ()
+    assert not (layout.state / OVER).exists()
 
 
 def test_a_journal_that_cannot_be_read_stops_everything(layout: Layout) -> None:

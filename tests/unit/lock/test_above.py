@@ -30,7 +30,8 @@ def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("requirements.in", "torchvision\n", "requirements.in there names torch"),
         ("pyproject.toml", '[project]\ndependencies = ["torch>=2"]\n', "pyproject.toml there names torch"),
         ("lockfiles/lock.toml", "", "lockfiles/ is there"),
-        ("requirements.txt", "torch-geometric\npytorch-lightning\n# torch\n", ""),
+        ("requirements.txt", "torch-geometric\npytorch-lightning\n# torch\nnumpy  # not torch\n", ""),
+        ("pyproject.toml", '[project]\ndescription = "no torch needed"\n', ""),
     ],
 )
 def test_the_nearest_project_above(deep: Path, name: str, text: str, reason: str) -> None:
@@ -45,6 +46,10 @@ def test_not_beyond_the_repository_nor_in_the_home_folder(deep: Path) -> None:
     assert project_above(deep) == ""
     (deep.parents[1] / "requirements.txt").write_text("torch\n", encoding="utf-8")
     (deep.parent / ".git").mkdir()
+    assert project_above(deep) == ""
+    (deep.parent / "requirements.txt").write_text("torch\n", encoding="utf-8")
+    assert project_above(deep) == "Did you mean .. (requirements.txt there names torch)?"
+    (deep / ".git").mkdir()
     assert project_above(deep) == ""
 
 

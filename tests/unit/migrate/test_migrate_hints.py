@@ -19,6 +19,7 @@ RESUME = "envtool migrate --resume"
     [
         ("", f"Go on: {RESUME}"),
         ("Run the command again.", f"Go on: {RESUME}"),
+        ("Is its name right?", f"Is its name right? Then go on: {RESUME}"),
         ("Mend them by hand.", f"Mend them by hand. Then go on: {RESUME}"),
         (
             "Nothing was switched. Mend the cause, and run the same command again.",

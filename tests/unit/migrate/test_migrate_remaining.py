@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from envtool.audit.models import Project
-from envtool.migrate.remaining import commands_of, in_readme
+from envtool.env.records import layout_for
+from envtool.migrate.models import Before, Migration, Options
+from envtool.migrate.remaining import INSTALLS, commands_of, in_readme, remaining
+from envtool.reports.progress import SilentReporter
 
 GPU = "installs a GPU build of torch; let it say: envtool setup --cpu"
 FULL = "installs full torch on Linux; let it say: envtool setup --cpu"
@@ -33,3 +36,13 @@ def test_what_a_readme_says(text: str, rows: list[tuple[int, str]]) -> None:
     found = in_readme(text, Project(root=Path(), sources={}))
     assert [(row.line, row.message) for row in found] == rows
     assert len(commands_of(text).splitlines()) == max(len(text.splitlines()), 1)
+
+
+@pytest.mark.parametrize("readme", [True, False])
+def test_findings_are_named_with_and_without_a_readme(tmp_path: Path, readme: bool) -> None:
+    (tmp_path / "app.py").write_text("import torch\n\nWEIGHTS = torch.load(open('x'))\n", encoding="utf-8")
+    if readme:
+        (tmp_path / "README.md").write_text("Run `pip install torch`.\n", encoding="utf-8")
+    migration = Migration(layout=layout_for(tmp_path), options=Options(), found=Before(), reporter=SilentReporter())
+    rows = [(row.path, row.line, row.code) for row in remaining(migration)]
+    assert rows == [("README.md", 1, INSTALLS)] * readme + [("app.py", 3, "CPU108")]
