@@ -1,13 +1,17 @@
-"""Fix and audit again, in rounds, until nothing is left to fix."""
+"""Fix and audit again, in rounds, until nothing is left to fix; or in memory, to see what would be left."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envtool.adapters.text_files import encoded, replace_text
+from envtool.audit.discover import Discovery
+from envtool.audit.engine import run_audit
 from envtool.audit.fixes import FixPlan, plan_fixes
+from envtool.audit.models import Project, Rule
+from envtool.audit.options import AuditOptions
 from envtool.audit.report import AuditReport
 
 ROUNDS = 3
@@ -49,6 +53,23 @@ def mend(
             break
         report = again()
     return Mended(report=report, fixed=fixed, left=tuple(left))
+
+
+_OF_THE_FILE = ("encoding", "cells")
+"""What the walk has put into the cache about a file; the rest is derived from the text, which changes here."""
+
+
+def foresee(report: AuditReport, rules: Sequence[Rule], options: AuditOptions) -> AuditReport:
+    """The report as it would be after the safe fixes: a fix in one file may mend a finding in another. Pure."""
+    for _ in range(ROUNDS):
+        texts = plan_fixes(report.sources, report.findings).texts
+        if not texts:
+            break
+        sources = {path: replace(row, text=texts.get(path, row.text)) for path, row in report.sources.items()}
+        cache = {key: value for key, value in report.cache.items() if key[0] in _OF_THE_FILE}
+        project = Project(root=report.root, sources=sources, cache=cache)
+        report = run_audit(Discovery(project=project, skipped=report.skipped), rules, options)
+    return report
 
 
 def not_fixed(plan: FixPlan) -> list[str]:

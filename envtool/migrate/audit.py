@@ -9,9 +9,9 @@ from pathlib import Path
 from envtool.audit.discover import discover
 from envtool.audit.engine import run_audit
 from envtool.audit.fixes import plan_fixes
-from envtool.audit.mend import mend
+from envtool.audit.mend import foresee, mend
 from envtool.audit.models import Finding
-from envtool.audit.options import read_settings
+from envtool.audit.options import AuditOptions, read_settings
 from envtool.audit.report import SEVERITIES, AuditReport
 from envtool.audit.rules import RULES
 from envtool.bundle.checks import MENDED
@@ -35,7 +35,7 @@ MODELS = "CPU5"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Triage:
-    """The findings that fail an audit: a safe fix mends them, a later phase settles them, or nothing does. ``other``
+    """The findings that fail an audit: the safe fixes mend them, a later phase settles them, or nothing does. ``other``
     is how many are below the level."""
 
     fixable: tuple[Finding, ...]
@@ -44,31 +44,46 @@ class Triage:
     other: int
 
 
-def triage(report: AuditReport, fail_on: str, phases: Iterable[str]) -> Triage:
-    """Sort the findings. ``phases``: those that will run. Pure."""
-    level = {"error": 1, "warning": 2, "note": 3}.get(fail_on, 0)
-    failing = [finding for finding in report.findings if finding.severity in SEVERITIES[:level]]
-    fixable = [finding for finding in failing if finding.fix is not None and finding.fix.safe]
-    rest = [finding for finding in failing if finding not in fixable]
+def triage(report: AuditReport, after: AuditReport, fail_on: str, phases: Iterable[str]) -> Triage:
+    """Sort the findings. ``after``: the report as the safe fixes would leave it, which decides: a fix in one file may
+    mend a finding in another, or uncover one. ``phases``: those that will run. Pure.
+    """
+    failing = [finding for finding in report.findings if _fails(finding, fail_on)]
+    # Places move with the fixes; what stays is told with the place that it has now.
+    now: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in sorted(report.findings, key=lambda row: row.fix is not None and row.fix.safe):
+        now.setdefault((finding.path, finding.code, finding.message), []).append(finding)
+    gone, stays = set(report.findings), []
+    for finding in after.findings:
+        same = now.get((finding.path, finding.code, finding.message), [])
+        stays.append((finding, same.pop(0) if same else finding))
+        gone.discard(stays[-1][1])
+    rest = [told for finding, told in stays if _fails(finding, fail_on)]
     settled = [finding for finding in rest if SETTLED.get(finding.code, "") in phases]
     return Triage(
-        fixable=tuple(fixable),
+        fixable=tuple(finding for finding in failing if finding in gone),
         settled=tuple(settled),
         left=tuple(finding for finding in rest if finding not in settled),
         other=len(report.findings) - len(failing),
     )
 
 
-def look(migration: Migration, *, paths: Iterable[Path] = (), select: tuple[str, ...] = ()) -> tuple[AuditReport, str]:
-    """The audit of the project as its settings say, and the level at which it fails. Raises UsageError.
+def _fails(finding: Finding, fail_on: str) -> bool:
+    return finding.severity in SEVERITIES[: {"error": 1, "warning": 2, "note": 3}.get(fail_on, 0)]
+
+
+def look(
+    migration: Migration, *, paths: Iterable[Path] = (), select: tuple[str, ...] = ()
+) -> tuple[AuditReport, AuditOptions]:
+    """The audit of the project as its settings say, and these, with the level at which it fails. Raises UsageError.
 
     ``paths`` are read although git ignores them. Without ``select`` the rules about model files are left out.
     """
     options = read_settings(migration.root, [rule.code for rule in RULES])
     found = discover([migration.root, *paths], cwd=migration.root, exclude=options.exclude)
-    fail_on = migration.options.fail_on or options.fail_on
+    options = replace(options, fail_on=migration.options.fail_on or options.fail_on)
     options = replace(options, select=select) if select else replace(options, ignore=(*options.ignore, MODELS))
-    return run_audit(found, RULES, options), fail_on
+    return run_audit(found, RULES, options), options
 
 
 def audit(migration: Migration) -> Gate:
@@ -76,8 +91,8 @@ def audit(migration: Migration) -> Gate:
 
     Raises FindingsError (``migrate.audit``).
     """
-    report, fail_on = look(migration)
-    sorted_out = _triage(migration, report, fail_on)
+    report, options = look(migration)
+    sorted_out, fail_on = _triage(migration, report, options), options.fail_on
     if sorted_out.left:
         number = plural(len(sorted_out.left), "finding")
         message = f"{number} that no safe fix mends (--fail-on {fail_on})"
@@ -101,11 +116,11 @@ def fix(migration: Migration) -> Gate:
 
     Raises FindingsError (``migrate.fix``) without ``--fix``, or where a file cannot be fixed.
     """
-    report, fail_on = look(migration)
+    report, options = look(migration)
     if not migration.options.fix:
-        return _without_fixes(migration, _triage(migration, report, fail_on))
+        return _without_fixes(migration, _triage(migration, report, options))
     done = mend(report, lambda: look(migration)[0], before=migration.expect)
-    after = _triage(migration, done.report, fail_on)
+    after = _triage(migration, done.report, options)
     failing = [*after.fixable, *after.left]
     if failing:
         message = f"{plural(len(failing), 'finding')} left after the fixes"
@@ -121,17 +136,18 @@ def fix(migration: Migration) -> Gate:
 
 def plan_fix(migration: Migration) -> Gate:
     """What ``--fix`` would change. Raises FindingsError without it, as :func:`fix` does."""
-    report, fail_on = look(migration)
+    report, options = look(migration)
     if not migration.options.fix:
-        return _without_fixes(migration, _triage(migration, report, fail_on))
+        return _without_fixes(migration, _triage(migration, report, options))
     plan = plan_fixes(report.sources, report.findings)
     if not plan.texts:
         return Gate(evidence=("nothing to fix",), status="todo")
     return Gate(evidence=(f"would change {listed([printable(path) for path in plan.texts])}",), status="todo")
 
 
-def _triage(migration: Migration, report: AuditReport, fail_on: str) -> Triage:
-    return triage(report, fail_on, [name for name in ("lock", "bundle") if migration.options.runs(name)])
+def _triage(migration: Migration, report: AuditReport, options: AuditOptions) -> Triage:
+    phases = [name for name in ("lock", "bundle") if migration.options.runs(name)]
+    return triage(report, foresee(report, RULES, options), options.fail_on, phases)
 
 
 def _without_fixes(migration: Migration, found: Triage) -> Gate:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from envtool.audit.classify import is_benchmark, is_example, is_test
 from envtool.audit.deps.brings_torch import TORCH
+from envtool.audit.deps.read import declarations_of
 from envtool.audit.deps.routes import route_of
 from envtool.audit.install.gpu_variables import gpu_variables
 from envtool.audit.install.steps import Runs
@@ -23,6 +24,7 @@ from envtool.audit.naming import (
 )
 from envtool.audit.places import place
 from envtool.audit.rules._install_fix import fix_of
+from envtool.torch.backends import is_gpu_local
 
 
 class InstallWithoutCpuIndex:
@@ -50,7 +52,7 @@ class InstallWithoutCpuIndex:
                 confidence="high" if step.requirement.name in TORCH else "medium",
                 path=source.path,
                 location=place(source, project, step.start, step.end),
-                message=message_of(step),
+                message=message_of(step, project),
                 fix=fix_of(step, source, project) if severity == "error" else None,
             )
         yield from self._variables(source, project)
@@ -114,8 +116,8 @@ def _target_says_gpu(source: Source, at: int) -> bool:
     return bool(targets) and says_gpu(targets[-1])
 
 
-def message_of(step: TorchStep) -> str:
-    """What the command does, in a sentence."""
+def message_of(step: TorchStep, project: Project) -> str:
+    """What the command does, in a sentence, and which line makes it do so where that is one of another file."""
     name = step.requirement.name
     what = name if step.how == "named" else f"{name} (required here)"
     if step.how == "file" and step.file is not None:
@@ -125,8 +127,22 @@ def message_of(step: TorchStep) -> str:
     if step.origin == "gpu":
         urls = [word.text for word in (*step.install.index, *step.install.extra_index, *step.install.find_links)]
         gpu = next((url for url in urls if route_of(url) == "gpu"), "")
+        if cause := "" if gpu else _cause(step, project):
+            return f"installs {what} as a GPU build, because of {cause}"
         return f"installs {what} as a GPU build" + (f" from {gpu}" if gpu and "@" not in gpu else "")
     return f"installs {what} from the default index: the CUDA build on Linux; no CPU index in this command or before it"
+
+
+def _cause(step: TorchStep, project: Project) -> str:
+    """The line of a requirements file that makes a build one for GPUs: an index option, or else the pin itself."""
+    if step.file is None:
+        return ""
+    options = declarations_of(step.file, project).options
+    at = next((row.start for row in options if not row.inline and route_of(row.url) == "gpu"), None)
+    pin = step.requirement.pin
+    if pin is not None and is_gpu_local(pin.local):
+        at = step.requirement.start
+    return f"{step.file.path}:{place(step.file, project, at, at).line}" if at is not None else ""
 
 
 RULE = InstallWithoutCpuIndex()

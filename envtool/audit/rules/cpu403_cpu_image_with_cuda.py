@@ -45,7 +45,7 @@ class CpuImageWithCuda:
                 confidence="high",
                 path=source.path,
                 location=place(source, project, step.start, step.end),
-                message=f"{what} is named for CPUs, but {message_of(step)}",
+                message=f"{what} is named for CPUs, but {message_of(step, project)}",
                 fix=fix_of(step, source, project),
             )
 

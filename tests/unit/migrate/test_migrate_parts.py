@@ -38,7 +38,8 @@ UNSAFE = Fix(message="mend", edits=(), safe=False)
 
 def sorted_out(findings: list[Finding], fail_on: str, phases: list[str]) -> tuple[list[str], list[str], list[str], int]:
     report = AuditReport(root=Path(), findings=tuple(findings), safe=(), skipped=(), rules={}, files=1)
-    found = triage(report, fail_on, phases)
+    after = dataclasses.replace(report, findings=tuple(row for row in findings if row.fix is not SAFE))
+    found = triage(report, after, fail_on, phases)
     codes = [[row.code for row in rows] for rows in (found.fixable, found.settled, found.left)]
     return (*codes, found.other)  # type: ignore[return-value]
 
