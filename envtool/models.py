@@ -35,7 +35,7 @@ class Outcome:
 
     ``error`` is set when ``exit_code`` is not 0: ``(code, message, hint)``. ``brief`` is the text under ``--quiet``:
     findings and failures, in place of the error line; empty when there are none; None where the text is the result
-    itself.
+    itself. ``told``: the text says what the error says, which is then for programs alone.
     """
 
     result: Mapping[str, Any]
@@ -43,6 +43,7 @@ class Outcome:
     brief: str | None = None
     exit_code: int = 0
     error: tuple[str, str, str] | None = None
+    told: bool = False
 
 
 class Reporter(Protocol):

@@ -75,9 +75,10 @@ class _Ignore:
 class _Walk:
     """One walk. It collects rows while it yields files; a folder is entered once, whatever links lead to it."""
 
-    def __init__(self, root: Path, exclude: Sequence[str]) -> None:
+    def __init__(self, root: Path, exclude: Sequence[str], named: frozenset[Path]) -> None:
         self.root = root
-        self.skipped: dict[str, str] = {}
+        self.named = named
+        self.skipped: dict[str, Skipped] = {}
         self.exclude = pathspec.GitIgnoreSpec.from_lines(exclude) if exclude else None
 
     @cached_property
@@ -93,8 +94,9 @@ class _Walk:
         except ValueError:
             return path.as_posix()
 
-    def skip(self, path: Path, reason: str) -> None:
-        self.skipped[self.name(path)] = reason
+    def skip(self, path: Path, reason: str, *, amiss: bool = False) -> None:
+        name = self.name(path)
+        self.skipped[name] = Skipped(path=name, reason=reason, amiss=amiss or path in self.named)
 
     def files(self, folder: Path, ignores: tuple[_Ignore, ...]) -> Iterator[Path]:
         # An explicit stack: a tree may be deeper than Python's own.
@@ -105,7 +107,7 @@ class _Walk:
             try:
                 entries = sorted(os.scandir(current), key=lambda entry: entry.name)
             except OSError as error:
-                self.skip(current, f"cannot be read: {error.strerror or error}")
+                self.skip(current, f"cannot be read: {error.strerror or error}", amiss=True)
                 continue
             folders = []
             for entry in entries:
@@ -221,7 +223,7 @@ def discover(paths: Sequence[Path], *, cwd: Path, exclude: Sequence[str] = ()) -
         if not path.exists():
             raise UsageError("audit.no-path", f"no such file or folder: {path}", "Give a folder or a file that exists.")
     root = common_root(paths, cwd)
-    walk = _Walk(root, exclude)
+    walk = _Walk(root, exclude, frozenset(path.resolve() for path in paths))
     outer = _outer_ignores(root)
     sources: dict[str, Source] = {}
     cache: dict[tuple[str, str], object] = {}
@@ -239,7 +241,7 @@ def discover(paths: Sequence[Path], *, cwd: Path, exclude: Sequence[str] = ()) -
             source = _read(file, name, kind, walk, cache)
             if source is not None:
                 sources[name] = source
-    skipped = tuple(Skipped(path=path, reason=reason) for path, reason in sorted(walk.skipped.items()))
+    skipped = tuple(row for _, row in sorted(walk.skipped.items()))
     return Discovery(project=Project(root=root, sources=sources, cache=cache), skipped=skipped)
 
 
@@ -261,12 +263,13 @@ def _read(file: Path, name: str, kind: SourceKind, walk: _Walk, cache: dict[tupl
             notebook = notebook_source(text)
             cache["cells", name] = notebook.cells
             for number, reason in notebook.dropped:
-                walk.skipped[f"{name} (cell {number})"] = reason
+                cell = f"{name} (cell {number})"
+                walk.skipped[cell] = Skipped(path=cell, reason=reason)
             text = notebook.text
     except OSError as error:
-        walk.skip(file, f"cannot be read: {error.strerror or error}")
+        walk.skip(file, f"cannot be read: {error.strerror or error}", amiss=True)
     except (UndecodableError, ValueError, RecursionError) as error:
-        walk.skip(file, str(error) or "cannot be decoded")
+        walk.skip(file, str(error) or "cannot be decoded", amiss=True)
     else:
         return Source(path=name, absolute=file, kind=kind, text=text)
     return None

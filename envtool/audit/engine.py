@@ -32,7 +32,7 @@ def run_audit(discovery: Discovery, rules: Sequence[Rule], options: AuditOptions
                 reason = (
                     f"rule {rule.code} failed with {type(error).__name__}: {error} (a bug in envtool, please report)"
                 )
-                failed.append(Skipped(path=source.path, reason=reason))
+                failed.append(Skipped(path=source.path, reason=reason, amiss=True))
                 continue
             for row in rows:
                 if isinstance(row, Finding):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from envtool.audit.models import Rule
+from envtool.audit.options import nearest
 from envtool.errors import UsageError
 
 
@@ -19,12 +20,13 @@ def page_of(code: str) -> str | None:
 def explain(code: str, rules: Sequence[Rule]) -> str:
     """The page of the rule with this code (any case) or name.
 
-    Raises UsageError (``audit.unknown-code``) that names the nearest code.
+    Raises UsageError (``audit.unknown-code``) that names the code or name that is near, if one is.
     """
     wanted = code.strip()
     for rule in rules:
         if wanted.upper() == rule.code or wanted.lower() == rule.name:
             return page_of(rule.code) or f"# {rule.code}: {rule.name}\n\n{rule.summary}\n"
-    near = difflib.get_close_matches(wanted.upper(), [rule.code for rule in rules], n=1, cutoff=0.5)
+    near = nearest(wanted.upper(), [rule.code for rule in rules])
+    near = near or difflib.get_close_matches(wanted.lower(), [rule.name for rule in rules], n=1)
     hint = f"Did you mean {near[0]}?" if near else "envtool audit prints the code of each finding."
     raise UsageError("audit.unknown-code", f"no rule {code}", hint)

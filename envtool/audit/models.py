@@ -92,10 +92,11 @@ class Safe:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped:
-    """A file that was not read, and why."""
+    """A file that was not read, and why. ``amiss``: nobody meant it to be left out, so that people are told of it."""
 
     path: str
     reason: str
+    amiss: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,18 @@ def check_fail_level(level: str | None) -> None:
         raise UsageError("audit.fail-on", message, f"It is one of {', '.join(FAIL_LEVELS)}.")
 
 
+def nearest(word: str, codes: Sequence[str]) -> list[str]:
+    """The code that a wrong one may stand for, if any. All of them begin alike: half a code is near to each."""
+    return difflib.get_close_matches(word, codes, n=1, cutoff=0.8)
+
+
 def code_prefixes(values: Iterable[str], known: Iterable[str], where: str) -> tuple[str, ...]:
     """Codes or prefixes from comma-separated words. Raises UsageError (``audit.unknown-code``) for one of no rule."""
     codes = sorted(known)
     found = [word.strip().upper() for value in values for word in value.split(",") if word.strip()]
     for word in found:
         if word != "ALL" and not any(code.startswith(word) for code in codes):
-            near = difflib.get_close_matches(word, codes, n=1, cutoff=0.5)
+            near = nearest(word, codes)
             hint = f"Did you mean {near[0]}?" if near else f"Codes run from {codes[0]} to {codes[-1]}."
             raise UsageError("audit.unknown-code", f"no rule {word} ({where})", hint)
     return tuple("" if word == "ALL" else word for word in found)

@@ -45,7 +45,8 @@ def _parse(source: Source, project: Project) -> ast.Module | None:
             reason = f"Python 2 (line {error.lineno or 1})"
     except (ValueError, RecursionError, MemoryError) as error:
         reason = f"cannot be parsed: {error or type(error).__name__}"
-    project.cache["skipped", source.path] = Skipped(path=source.path, reason=reason)
+    template = reason.startswith("a template")
+    project.cache["skipped", source.path] = Skipped(path=source.path, reason=reason, amiss=not template)
     return None
 
 

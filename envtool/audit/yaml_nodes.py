@@ -31,7 +31,7 @@ def _compose(source: Source, project: Project) -> yaml.Node | None:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark is not None else ""
         if source.kind != "config":
-            project.cache["skipped", source.path] = Skipped(path=source.path, reason=f"not YAML{where}")
+            project.cache["skipped", source.path] = Skipped(path=source.path, reason=f"not YAML{where}", amiss=True)
         return None
     return documents[-1] if documents else None
 

@@ -157,7 +157,8 @@ def audit(
         if not report.fails(options.fail_on):
             return Outcome(result=result, text=text, brief=brief)
         error = ("audit.findings", f"{_counts(report)} (--fail-on {options.fail_on})", _hint(report))
-        return Outcome(result=result, text=text, brief=brief, exit_code=10, error=error)
+        told = stdout_format == "text" and not diff
+        return Outcome(result=result, text=text, brief=brief, exit_code=10, error=error, told=told)
 
     run_command("audit", stage, as_json=json, quiet=quiet)
 

@@ -52,7 +52,7 @@ def fix_rounds(report: AuditReport, again: Callable[[], tuple[AuditReport, objec
     with _alone(report.sources[path].absolute for path in paths):
         done = mend(report, lambda: again()[0], unsafe=unsafe)
     result = {"fixed": _rows(done.fixed), "not_fixed": list(done.left)}
-    return Mended(report=done.report, text=_summary(done.fixed, done.left), result=result)
+    return Mended(report=done.report, text=_summary(done.fixed, done.left) + _settles(done.report), result=result)
 
 
 @contextmanager
@@ -78,3 +78,18 @@ def _summary(fixed: Mapping[str, int], notes: Iterable[str]) -> str:
     count = sum(fixed.values())
     lines = [f"Fixed {count} finding{'s' * (count != 1)} in {len(fixed)} file{'s' * (len(fixed) != 1)}."]
     return "\n".join([*lines, *(plain(note) for note in notes)]) + "\n"
+
+
+def _settles(report: AuditReport) -> str:
+    """What to do about torch from the default index, the one error that fixing an index line may leave behind."""
+    rows = [row for row in report.findings if row.code == "CPU301" and row.severity != "note"]
+    if not rows:
+        return ""
+    from envtool.audit.excerpt import plain
+
+    files = list(dict.fromkeys(row.path for row in rows))
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return (
+        f"CPU301 in {plain(files[0])}{more} needs no edit: envtool lock routes torch to the CPU index, and "
+        "envtool setup --cpu installs it from there.\n"
+    )

@@ -39,7 +39,8 @@ def _annotate_error(code: str, message: str) -> None:
 def finish(command: str, outcome: Outcome, *, as_json: bool, quiet: bool = False) -> None:
     """Print an outcome and leave with its exit code.
 
-    As with ``ruff -q``: a quiet command prints its findings, and not in one more line how many they are.
+    As with ruff: a command that prints its findings and how many they are does not say so in one more line, and a quiet
+    one prints the findings alone.
     """
     if as_json:
         write_out(envelope(command, outcome.result, outcome.exit_code, outcome.error))
@@ -49,7 +50,7 @@ def finish(command: str, outcome: Outcome, *, as_json: bool, quiet: bool = False
         if text:
             write_out(text.rstrip("\n"))
         if outcome.error is not None:
-            if not brief:
+            if not brief and (quiet or not outcome.told):
                 _print_error(*outcome.error)
             _annotate_error(*outcome.error[:2])
     raise typer.Exit(outcome.exit_code)

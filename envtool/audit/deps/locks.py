@@ -11,7 +11,7 @@ from typing import Any
 import tomli
 from packaging.utils import canonicalize_name
 
-from envtool.audit.models import Project, Source
+from envtool.audit.models import Project, Skipped, Source
 from envtool.audit.yaml_nodes import get, scalar, sequence, span, yaml_of
 from envtool.torch.family import is_gpu_payload
 
@@ -48,7 +48,9 @@ def read_lock(source: Source, project: Project) -> LockContent:
             packages = list(_conda(source, project))
         else:
             packages = list(_toml(source.text))
-    except (tomli.TOMLDecodeError, json.JSONDecodeError, RecursionError):
+    except (tomli.TOMLDecodeError, json.JSONDecodeError, RecursionError) as error:
+        reason = f"cannot be parsed: {error or type(error).__name__}"
+        project.cache["skipped", source.path] = Skipped(path=source.path, reason=reason, amiss=True)
         return LockContent()
     gpu = sorted({package.name for package in packages if is_gpu_payload(package.name)})
     return LockContent(torch=tuple(package for package in packages if package.name == "torch"), gpu=tuple(gpu))

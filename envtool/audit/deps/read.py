@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import posixpath
 
+import tomli
+
 from envtool.audit.deps.conda import read_conda, read_pipfile
 from envtool.audit.deps.locks import LockContent, read_lock
 from envtool.audit.deps.model import NOTHING, Declarations
 from envtool.audit.deps.pyproject import read_pyproject
 from envtool.audit.deps.requirements import read_requirements
 from envtool.audit.deps.setuptools_files import read_setup_cfg, read_setup_py
-from envtool.audit.models import Project, Source
+from envtool.audit.models import Project, Skipped, Source
 
 
 def declarations_of(source: Source, project: Project) -> Declarations:
@@ -25,6 +27,8 @@ def declarations_of(source: Source, project: Project) -> Declarations:
 def _read(source: Source, project: Project) -> Declarations:
     if source.kind == "requirements":
         return read_requirements(source.text)
+    if source.kind in ("pyproject", "pipfile"):
+        _check_toml(source, project)
     if source.kind == "pyproject":
         return read_pyproject(source.text, pixi=source.path.rsplit("/", 1)[-1].lower() == "pixi.toml")
     if source.kind == "setup-py":
@@ -36,6 +40,14 @@ def _read(source: Source, project: Project) -> Declarations:
     if source.kind == "pipfile":
         return read_pipfile(source.text)
     return NOTHING
+
+
+def _check_toml(source: Source, project: Project) -> None:
+    """A file that is no TOML declares nothing, and must not look as if there were nothing wrong with it."""
+    try:
+        tomli.loads(source.text)
+    except (tomli.TOMLDecodeError, RecursionError) as error:
+        project.cache["skipped", source.path] = Skipped(path=source.path, reason=f"not TOML: {error}", amiss=True)
 
 
 def lock_of(source: Source, project: Project) -> LockContent:

@@ -22,7 +22,7 @@ SHOWN = 8
 
 _TITLES = {
     "summary": "Summary",
-    "sure": "What will surely break",
+    "sure": "What will surely break or bring the GPU stack",
     "findings": "Findings, and what to write instead",
     "fine": "Checked and found fine",
     "checklist": "Checklist",

@@ -114,7 +114,7 @@ def _summary(risk: RiskReport) -> str:
 
 
 def _sure(risk: RiskReport) -> str:
-    title = "## What will surely break"
+    title = "## What will surely break or bring the GPU stack"
     if not risk.sure:
         return f"{title}\n\nNothing that the audit is sure of."
     rows = []

@@ -12,6 +12,9 @@ from envtool.audit.models import Finding
 from envtool.audit.notebooks import Cell
 from envtool.audit.report import AuditReport
 
+_UNREAD = 5
+"""So many files that could not be read are named."""
+
 
 def render_text(report: AuditReport) -> str:
     """The whole report; skipped files are counted here and listed in full by ``--json``."""
@@ -71,6 +74,13 @@ def fix_lines(report: AuditReport) -> list[str]:
     return [f"[*] {safe} fixable with --fix" + (f"; {unsafe} more {hidden}." if unsafe else ".")]
 
 
+def _unread(report: AuditReport) -> list[str]:
+    """What was to be read and could not be: named on the command line, or broken. A line each."""
+    rows = [row for row in report.skipped if row.amiss]
+    lines = [f"Not read: {plain(_shown(report.root, row.path))}: {plain(row.reason)}" for row in rows[:_UNREAD]]
+    return lines + ([f"Not read: {len(rows) - _UNREAD} more, in --json"] if len(rows) > _UNREAD else [])
+
+
 def _cell(finding: Finding, report: AuditReport) -> Cell | None:
     cells = report.cache.get(("cells", finding.path))
     if not isinstance(cells, tuple):
@@ -88,7 +98,7 @@ def _summary(report: AuditReport) -> str:
         parts.append(f"{report.suppressed} suppressed")
     if report.known:
         parts.append(f"{report.known} in the baseline")
-    lines = ["; ".join(parts) + ".", *fix_lines(report)]
+    lines = ["; ".join(parts) + ".", *_unread(report), *fix_lines(report)]
     if report.findings:
         lines.append(f"What a code means: envtool audit --explain {report.findings[0].code}")
     return "\n".join(lines)

@@ -49,6 +49,9 @@ _LEGEND = words(
     "Likelihood: certain is an error of high confidence, likely any other error, possible what depends on more than "
     "the files say."
 )
+_COSTLY = frozenset({"CPU301", "CPU305", "CPU402", "CPU403"})
+"""What works on a CPU too, at the price of gigabytes."""
+_EITHER = frozenset({"CPU304", "CPU401"})
 _NOT_THE_PROJECT = ("version control", "environments made by envtool")
 _MANY = 10
 _FIXES = ("--fix", "--fix --unsafe-fixes")
@@ -93,12 +96,19 @@ def _verdict(report: AuditReport, sure: Sequence[Sure]) -> Words:
         at = f", at {places} places" if places > len(sure) else ""
         more = f"; {plural(errors - places, 'error')} less certain" if errors > places else ""
         things = "thing will" if len(sure) == 1 else "things will"
-        return (f"Not ready to move: {len(sure)} {things} surely break{at}{more}.{also}",)
+        return (f"Not ready to move: {len(sure)} {things} surely {_outcome(sure)}{at}{more}.{also}",)
     if errors:
         return (f"Not ready to move: {plural(errors, 'error')} to look at, none of them certain.{also}",)
     if warnings:
         return (f"Nothing is known to break; {plural(warnings, 'warning')} to decide on before the move.",)
     return ("Nothing is known to break. The proof is an environment that was verified: see the checklist.",)
+
+
+def _outcome(sure: Iterable[Sure]) -> str:
+    codes = {row.code for row in sure}
+    if codes <= _COSTLY:
+        return "bring the GPU stack"
+    return "break or bring the GPU stack" if codes & (_COSTLY | _EITHER) else "break"
 
 
 def _hot_spots(report: AuditReport) -> Words:

@@ -101,7 +101,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sure:
-    """Something that will break, what to do, and every place where it will."""
+    """Something that will break or bring the GPU stack, what to do, and every place where it will."""
 
     code: str
     message: str

@@ -26,7 +26,8 @@ def run(*args):
     return CliRunner().invoke(app, ["audit", *args])
 
 
-def test_text_points_at_the_place(project):
+def test_text_points_at_the_place(project, monkeypatch):
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     result = run()
     assert result.exit_code == 10
     assert result.stdout.splitlines() == [
@@ -38,7 +39,9 @@ def test_text_points_at_the_place(project):
         "1 error, 0 warnings, 0 notes in 1 file.",
         "What a code means: envtool audit --explain CPU101",
     ]
-    assert "error[audit.findings]: 1 error, 0 warnings, 0 notes (--fail-on error)" in result.stderr
+    assert result.stderr == "", "the last lines say what the error would"
+    other = run("--format", "markdown")
+    assert "error[audit.findings]: 1 error, 0 warnings, 0 notes (--fail-on error)" in other.stderr
 
 
 def test_quiet_prints_the_findings_and_nothing_else(project, monkeypatch):
@@ -144,3 +147,48 @@ def test_help_fits_a_terminal():
     assert result.exit_code == 0
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
     assert "envtool audit --explain CPU101" in result.stdout
+
+
+def test_what_was_meant_to_be_read_and_was_not_is_named(project, monkeypatch):
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    (project / "a.py").write_text("x = 1\n", encoding="utf-8")
+    (project / "README.md").write_text("# App\n", encoding="utf-8")
+    assert run("README.md").stdout.splitlines() == [
+        "0 errors, 0 warnings, 0 notes in 0 files; 1 skipped (--json lists them).",
+        "Not read: README.md: not a kind of file that envtool reads",
+    ]
+    assert run().stdout == "0 errors, 0 warnings, 0 notes in 1 file.\n"
+    (project / "pyproject.toml").write_text("[project\n", encoding="utf-8")
+    (project / "b.py").write_text("def f(:\n", encoding="utf-8")
+    (project / "c.py").write_text("x = {{ cookiecutter.name }}(\n", encoding="utf-8")
+    (project / "uv.lock").write_text('[[package]]\nname = "torch"\nversion\n', encoding="utf-8")
+    (project / "node_modules").mkdir()
+    *_, pyproject, lock = lines = run().stdout.splitlines()
+    assert lines[0] == "0 errors, 0 warnings, 0 notes in 5 files; 5 skipped (--json lists them)."
+    assert lines[1:-2] == ["Not read: b.py: not Python 3: invalid syntax (line 1)"]
+    assert pyproject.startswith("Not read: pyproject.toml: not TOML: ")
+    assert lock.startswith("Not read: uv.lock: cannot be parsed: ")
+    assert run("-q").stdout == ""
+
+
+def test_of_many_broken_files_the_first_are_named(project):
+    for number in range(7):
+        (project / f"b{number}.py").write_text("def f(:\n", encoding="utf-8")
+    lines = [line for line in run().stdout.splitlines() if line.startswith("Not read: ")]
+    assert [line.split()[2] for line in lines] == ["b0.py:", "b1.py:", "b2.py:", "b3.py:", "b4.py:", "2"]
+    assert lines[-1] == "Not read: 2 more, in --json"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--explain", "cpu999"], "envtool audit prints the code of each finding."),
+        (["--explain", "cp101"], "Did you mean CPU101?"),
+        (["--explain", "cuda-cal"], "Did you mean cuda-call?"),
+        (["--select", "CPX1"], "Codes run from CPU101 to CPU505."),
+    ],
+)
+def test_only_what_is_near_is_suggested(project, arguments, hint):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == f"  hint: {hint}"

@@ -283,6 +283,21 @@ def test_sizes_are_those_that_are_known(tmp_path):
     assert [name for name, _ in sizes(bundle=bundle)[0]] == ["bundle before", "bundle"]
 
 
+@pytest.mark.parametrize(
+    ("files", "verdict"),
+    [
+        ({"Dockerfile": "FROM python:3.11\nRUN pip install torch\n"}, "1 thing will surely bring the GPU stack."),
+        (
+            {"Dockerfile": "FROM nvidia/cuda:12.4.1-runtime\nRUN pip install torch\n"},
+            "2 things will surely break or bring the GPU stack.",
+        ),
+        ({"a.py": "import torch\ntorch.ones(1).cuda()\n"}, "1 thing will surely break."),
+    ],
+)
+def test_what_costs_gigabytes_is_not_said_to_break(tmp_path, files, verdict):
+    assert text(assess(audited(tmp_path, files)).verdict) == f"Not ready to move: {verdict}"
+
+
 def test_equal_findings_are_told_once_and_long_lists_are_folded(tmp_path):
     lines = "import torch\n" + "torch.ones(1).cuda()\n" * 20
     report = audited(tmp_path, {"train/a.py": lines, "b.py": "import torch\ntorch.ones(1).cuda()\n"})

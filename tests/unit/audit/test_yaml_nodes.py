@@ -40,7 +40,7 @@ def test_the_last_of_several_documents() -> None:
 def test_what_is_no_yaml_is_a_skipped_row_but_for_configs() -> None:
     source, project = read("{{ a }}: [\n")
     assert yaml_of(source, project) is None
-    assert project.cache["skipped", "a.yml"] == Skipped(path="a.yml", reason="not YAML (line 2)")
+    assert project.cache["skipped", "a.yml"] == Skipped(path="a.yml", reason="not YAML (line 2)", amiss=True)
     source, project = read("a: [", "config")
     assert yaml_of(source, project) is None
     assert ("skipped", "a.yml") not in project.cache

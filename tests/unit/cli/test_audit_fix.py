@@ -46,6 +46,19 @@ def test_fix_mends_and_a_second_run_changes_nothing(project: Path) -> None:
     assert (project / "requirements.txt").read_bytes() == requirements
 
 
+def test_what_no_edit_settles_is_said_under_the_fixes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "requirements.txt").write_text(f"--extra-index-url {CU}\ntorch\n", encoding="utf-8")
+    code, text = run("--fix")
+    assert code == 10
+    fixed, settles = text.splitlines()[-2:]
+    assert fixed == "Fixed 1 finding in 1 file."
+    assert settles == (
+        "CPU301 in requirements.txt needs no edit: envtool lock routes torch to the CPU index, and envtool setup --cpu "
+        "installs it from there."
+    )
+
+
 def test_diff_writes_nothing(project: Path) -> None:
     before = {path: path.read_bytes() for path in project.iterdir()}
     code, text = run("--diff")
