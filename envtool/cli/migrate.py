@@ -126,8 +126,9 @@ def migrate(
         from envtool.reports.migration import render_result
 
         check_fail_level(fail_on)
-        if sum((resume, undo, dry_run)) > 1:
-            raise UsageError("usage.migrate", "choose one of --resume, --undo and --dry-run", "envtool migrate --help")
+        if undo and (resume or dry_run):
+            message = "--undo goes with neither --resume nor --dry-run"
+            raise UsageError("usage.migrate", message, "envtool migrate --help")
         options = Options(
             fix=fix,
             upgrade_torch=upgrade_torch,

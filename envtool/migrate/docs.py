@@ -13,15 +13,12 @@ from envtool.errors import InstallError, UsageError
 from envtool.migrate.bundle import app_source
 from envtool.migrate.models import Gate, Migration
 from envtool.models import SUPPORTED_PYTHONS
+from envtool.reports.migration import GET
 
 README = "README.md"
 IGNORE = ".gitignore"
 BEGIN = b"<!-- envtool:begin -->"
 END = b"<!-- envtool:end -->"
-_GET = (
-    "- Get envtool: `uv tool install .` or `pipx install .` in a checkout of it, not into `.venv`. "
-    "(The package of this name on the default index is another project's.)"
-)
 
 
 def docs(migration: Migration) -> Gate:
@@ -51,7 +48,7 @@ def section(facts: dict[str, str], eol: bytes) -> bytes:
         "",
         "Kept by `envtool migrate`: what stands between these markers is replaced when it runs again.",
         "",
-        _GET,
+        GET,
         f"- Set up: `{setup}` (torch {facts['torch']}, from `lockfiles/`)"
         if facts["torch"]
         else f"- Set up: `{setup}`",

@@ -62,16 +62,13 @@ def migrate(layout: Layout, wanted: Wanted, reporter: Reporter) -> Ended:
     error of a gate is part of what is returned.
     """
     if wanted.dry_run:
-        return _rehearse(layout, wanted.options, reporter)
+        return _rehearse(layout, wanted, reporter)
     with chain.exclusive(layout, migrating=True):
         tidy(layout)
         under_way, record = unfinished(layout), read_record(layout)
-        if wanted.resume and record is None:
-            message = "there is no migration to go on with"
-            raise UsageError("migrate.resume", message, "Begin one: envtool migrate --fix")
+        options = _options(wanted, record)
         if wanted.undo:
             return _undo(layout, under_way, record)
-        options = record.options.with_given(wanted.options) if wanted.resume and record else wanted.options
         # What had passed holds for the options that it passed with.
         if under_way is not None and wanted.resume and record is not None and options == record.options:
             reporter.note("going on with the migration that was interrupted")
@@ -177,8 +174,11 @@ class _Run:
 
         Raises RollbackError where it cannot be put back: that is then what counts, and why it was tried is a warning.
         """
+        journal = self.transaction.journal
+        touched = bool(journal.files or journal.placed) or self.record.row("setup").status in ("pass", "fail")
         with uninterrupted():
-            self.migration.reporter.phase("restore", "the environment and the files, as they were")
+            if touched:
+                self.migration.reporter.phase("restore", "the environment and the files, as they were")
             try:
                 left = self.transaction.restore()
             except EnvtoolError:
@@ -191,7 +191,18 @@ class _Run:
             # Whatever the record says, what counts is done: everything is back.
             with contextlib.suppress(EnvtoolError):
                 write_record(self.layout, record)
-        return Ended(result={**record.as_dict(), "changed": False}, exit_code=exit_code, error=error)
+        result = {**record.as_dict(), "changed": False, "touched": touched}
+        return Ended(result=result, exit_code=exit_code, error=error)
+
+
+def _options(wanted: Wanted, record: Record | None) -> Options:
+    """The options given, with ``resume`` on top of those of the last migration. Raises UsageError."""
+    if not wanted.resume:
+        return wanted.options
+    if record is None:
+        message = "there is no migration to go on with"
+        raise UsageError("migrate.resume", message, "Begin one: envtool migrate --fix")
+    return record.options.with_given(wanted.options)
 
 
 def _begin(layout: Layout, options: Options, last: Record | None, reporter: Reporter) -> Record:
@@ -232,11 +243,20 @@ def _undo(layout: Layout, under_way: Transaction | None, record: Record | None) 
     return Ended(result={**ended.as_dict(), "changed": True})
 
 
-def _rehearse(layout: Layout, options: Options, reporter: Reporter) -> Ended:
-    """What the move would do. Nothing is written; the gates that only read are real, and every one is looked at."""
-    if unfinished(layout) is not None:
-        reporter.warn("a migration was interrupted here; it would be undone first")
-    record = _begin(layout, options, read_record(layout), reporter)
+def _rehearse(layout: Layout, wanted: Wanted, reporter: Reporter) -> Ended:
+    """What the move would do. Nothing is written; the gates that only read are real, and every one is looked at.
+
+    Raises UsageError (``migrate.resume``).
+    """
+    last, under_way = read_record(layout), unfinished(layout)
+    options = _options(wanted, last)
+    if under_way is not None and wanted.resume and last is not None and options == last.options:
+        reporter.note("a migration was interrupted here; it would go on")
+        record = replace(last, state="running")
+    else:
+        if under_way is not None:
+            reporter.warn("a migration was interrupted here; it would be undone first")
+        record = _begin(layout, options, last, reporter)
     migration = Migration(
         layout=layout, options=record.options, found=record.found, reporter=reporter, facts=dict(record.facts)
     )

@@ -16,6 +16,12 @@ _WIDTH = 80
 _INDENT = 14
 _SHOWN = 5
 
+GET = (
+    "- Get envtool: `uv tool install .` or `pipx install .` in a checkout of it, not into `.venv`. "
+    "**Not by `pip install envtool` or `uvx envtool`**: on the default index that name is another project's package."
+)
+"""For whoever is to use envtool and has it not yet: a name that is another project's is one command away."""
+
 
 def render_checklist(rows: Sequence[Mapping[str, Any]]) -> str:
     """A line or more a phase, within 80 columns; paths and commands are not broken."""
@@ -70,7 +76,8 @@ def _last_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         lines += _by_hand(result["remaining"])
     elif result["restored"]:
         but = " but for what is named below" if result["left"] else ""
-        lines.append(("restored", f"the environment and all files are as they were{but}"))
+        as_it_was = f"the environment and all files are as they were{but}"
+        lines.append(("undone", as_it_was) if result.get("touched", True) else ("stopped", "nothing was changed yet"))
     lines += [("left", text) for text in result["left"]]
     return lines
 
@@ -163,6 +170,7 @@ def _team(record: Mapping[str, Any]) -> list[str]:
     else:
         lines.append("`envtool rollback` builds full torch from `lockfiles/torch-full.txt`: none is kept here.")
     lines += ["", "## For the team", ""]
+    lines.append(GET)
     lines.append(f"- After pulling: `envtool setup --cpu`{f' (torch {torch})' if torch else ''}.")
     lines.append("- In CI: `envtool setup --cpu --frozen`, and `envtool audit` for new code.")
     lines.append("- Commit `lockfiles/` and the files that were changed, but not `.venv` and `.envtool/`.")

@@ -122,6 +122,10 @@ def test_without_fix_the_gate_says_so(moving: MovingPlace) -> None:
     assert done.code == 10
     assert "error[migrate.fix]: gate fix: 1 finding can be mended by a fix, and --fix was not given" in done.err
     assert "hint: What a fix changes: envtool audit --diff. Then: envtool migrate --resume --fix" in done.err
+    assert done.out.splitlines()[-1] == "stopped  nothing was changed yet"
+    assert "restore" not in done.err + done.out
+    going_on = moving.call("migrate", "--resume", "--fix", "--dry-run", "--json")
+    assert moving.statuses(going_on.result) == ["pass", "todo", "todo", "todo", "pass", "todo", "todo"], going_on.out
     assert picture(moving.root) == before
 
 
@@ -191,7 +195,7 @@ def test_a_gate_that_does_not_hold_puts_everything_back(
     assert done.error["message"].startswith(f"gate {gate}: ")
     assert done.error["hint"].count("envtool migrate --resume") == 1
     assert "command again" not in done.error["hint"]
-    assert done.result["restored"] is True
+    assert (done.result["restored"], done.result["touched"]) == (True, gate != "audit")
     assert moving.row(done.result, gate)["status"] == "fail"
     assert picture(moving.root) == before
     assert not (moving.root / ".envtool/migration").exists()
@@ -267,6 +271,10 @@ def test_nothing_to_resume_or_undo(moving: MovingPlace) -> None:
     for word in ("resume", "undo"):
         done = moving.call("migrate", f"--{word}", "--json")
         assert (done.code, done.error["code"]) == (2, f"migrate.{word}")
+    rehearsed = moving.call("migrate", "--resume", "--dry-run", "--json")
+    assert (rehearsed.code, rehearsed.error["code"]) == (2, "migrate.resume")
+    both = moving.call("migrate", "--undo", "--dry-run", "--json")
+    assert (both.code, both.error["code"]) == (2, "usage.migrate")
 
 
 def test_a_dry_run_writes_nothing(moving: MovingPlace) -> None:

@@ -57,6 +57,12 @@ def test_killed_then_resumed(moving: MovingPlace, gate: str) -> None:
     until(process, gate)
     process.kill()
     process.communicate()
+    passed = int(gate[5]) - 1
+    before = picture(moving.root)
+    planned = moving.call("migrate", "--resume", "--dry-run", "--json")
+    assert moving.statuses(planned.result)[:passed] == ["pass"] * passed, planned.out
+    assert (planned.code, planned.result["state"], moving.statuses(planned.result)[-1]) == (0, "dry-run", "todo")
+    assert picture(moving.root) == before
     done = moving.call("migrate", "--resume", "--json")
     assert (done.code, moving.statuses(done.result)) == (0, ALL_PASS), done.out
     check_moved(moving)

@@ -35,8 +35,12 @@ def test_the_section_is_replaced_where_it_stands() -> None:
     assert second.startswith(b"# App\n\n" + BEGIN)
     assert second.endswith(END + b"\n\nMore text.\n")
     assert b"2.13.0" not in second
-    assert b"\n- Get envtool: `uv tool install .` or `pipx install .` in a checkout of it, not into `.venv`" in second
-    assert b"`envtool setup --cpu --python 3.10` (torch 2.14.0+cpu" in second
+    get, setup = (line.decode() for line in second.splitlines() if line.startswith((b"- Get", b"- Set")))
+    assert get == (
+        "- Get envtool: `uv tool install .` or `pipx install .` in a checkout of it, not into `.venv`. **Not by "
+        "`pip install envtool` or `uvx envtool`**: on the default index that name is another project's package."
+    )
+    assert setup.startswith("- Set up: `envtool setup --cpu --python 3.10` (torch 2.14.0+cpu")
     assert b"`envtool bundle app.spec`" in second
     spaced = with_section(b"", {**FACTS, "spec": "my app.spec"})
     assert b"`envtool bundle 'my app.spec'`" in spaced

@@ -22,7 +22,7 @@ from envtool.migrate.record import check_names, fresh, read_record, write_record
 from envtool.migrate.transaction import begin, tidy, unfinished
 from envtool.migrate.weights import LOADS
 from envtool.migrate.workflow import STEPS
-from envtool.reports.migration import render_checklist, render_result, render_summary
+from envtool.reports.migration import GET, render_checklist, render_result, render_summary
 
 
 def finding(code: str, severity: Any = "error", *, fix: Fix | None = None) -> Finding:
@@ -245,6 +245,7 @@ def test_the_end_and_the_summary() -> None:
     assert "| environment | 4.8 GB | 936.6 MB |" in summary
     assert "Tried during the move: 0.50 s." in summary
     assert "- The app: `envtool bundle 'my app.spec'`." in summary
+    assert f"## For the team\n\n{GET}\n- After pulling: `envtool setup --cpu`" in summary
     failed = render_summary(record_table("failed"))
     assert "**Stopped by a gate.**" in failed
     assert "For the team" not in failed
