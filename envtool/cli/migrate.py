@@ -123,7 +123,7 @@ def migrate(
         from envtool.migrate.record import check_names
         from envtool.migrate.workflow import Wanted
         from envtool.migrate.workflow import migrate as run
-        from envtool.reports.migration import render_result
+        from envtool.reports.migration import render_failed, render_result
 
         check_fail_level(fail_on)
         if undo and (resume or dry_run):
@@ -152,7 +152,7 @@ def migrate(
             text = f"nothing to do: moved on {ended.result['finished']}, and nothing has changed since\n"
             text += "full torch again: envtool rollback"
         # What could not be put back is told even then.
-        brief = None if dry_run or ended.result["left"] else ""
+        brief = None if dry_run or ended.result["left"] else render_failed(ended.result)
         return Outcome(result=ended.result, text=text, brief=brief, exit_code=ended.exit_code, error=ended.error)
 
     run_command("migrate", stage, as_json=json, quiet=quiet)

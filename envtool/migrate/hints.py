@@ -12,10 +12,11 @@ _AGAIN = re.compile(
 )
 
 
-def go_on(hint: str) -> str:
-    """The hint of a gate, and how to go on. Pure."""
+def go_on(hint: str, *, resume: bool = True) -> str:
+    """The hint of a gate, and how to go on: with ``--resume``, or by the same command. Pure."""
     if "envtool migrate" in hint:
         return hint
     cause = re.sub(r"^[.:;,\s]+", "", _AGAIN.sub("", hint)).rstrip(". ")
-    first = f"{cause}{'' if cause.endswith('?') else '.'} Then go on" if cause else "Go on"
-    return f"{first}: {RESUME}"
+    first = f"{cause}{'' if cause.endswith('?') else '.'} Then " if cause else ""
+    last = f"go on: {RESUME}" if resume else "run the same command again."
+    return f"{first}{last}" if cause else last[0].upper() + last[1:]

@@ -82,19 +82,32 @@ def migrate(layout: Layout, wanted: Wanted, reporter: Reporter) -> Ended:
                 reporter.warn(text)
         for sentence in chain.recover(layout):
             reporter.note(sentence)
+        stands = record is not None and holds(layout, record)
         last, record = record, _begin(layout, options, record, reporter)
         if record is last:
             return Ended(result={**record.as_dict(), "changed": False})
         # First the record: whoever finds a journal finds the record that belongs to it.
         write_record(layout, record)
-        return _Run(layout, record, begin(layout), reporter).run()
+        return _Run(layout, record, begin(layout), reporter, stands=last if stands else None).run()
 
 
 class _Run:
-    """One run through the phases. The record is written after each of them."""
+    """One run through the phases. The record is written after each of them.
 
-    def __init__(self, layout: Layout, record: Record, transaction: Transaction, reporter: Reporter) -> None:
+    ``stands``: the record of the move that this run goes on from. It is the record again when this run fails.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        record: Record,
+        transaction: Transaction,
+        reporter: Reporter,
+        *,
+        stands: Record | None = None,
+    ) -> None:
         self.layout = layout
+        self.stands = stands
         self.record = record
         self.transaction = transaction
         self.migration = Migration(
@@ -115,16 +128,20 @@ class _Run:
                     self.gate(phase)
             return self.finish()
         except EnvtoolError as error:
-            told = (error.code, f"{self.where()}{_first(error)}", go_on(error.hint))
+            told = (error.code, f"{self.where()}{_first(error)}", self.next_step(error.hint))
             return self.put_back("failed", told, int(error.exit_code))
         except KeyboardInterrupt:
             if self.ended is not None:
                 return self.ended  # it came too late
-            told = ("interrupted", f"{self.where()}interrupted", go_on(""))
+            told = ("interrupted", f"{self.where()}interrupted", self.next_step(""))
             return self.put_back("interrupted", told, int(ExitCode.INTERRUPTED))
         except BaseException:
             self.put_back("failed", ("bug", "unexpected error", ""), int(ExitCode.BUG))
             raise
+
+    def next_step(self, hint: str) -> str:
+        """How to go on: the options are in the record of this run, which stays unless another one stands."""
+        return go_on(hint) if self.stands is None else go_on(hint, resume=False)
 
     def where(self) -> str:
         """The gate that did not hold, for the error's first words."""
@@ -190,7 +207,7 @@ class _Run:
             record = self.record.ended(state, error=error, restored=True, left=left)
             # Whatever the record says, what counts is done: everything is back.
             with contextlib.suppress(EnvtoolError):
-                write_record(self.layout, record)
+                write_record(self.layout, record if self.stands is None or left else self.stands)
         result = {**record.as_dict(), "changed": False, "touched": touched}
         return Ended(result=result, exit_code=exit_code, error=error)
 

@@ -35,6 +35,12 @@ def render_checklist(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def render_failed(result: Mapping[str, Any]) -> str:
+    """The gate that did not hold, with all that it found; empty where all did."""
+    rows = [row for row in result["phases"] if row["status"] == "fail"]
+    return f"{render_checklist(rows)}\n" if rows else ""
+
+
 def _wrapped(head: str, text: str) -> list[str]:
     shown = [printable(line) for line in text.splitlines()] or [""]
     out: list[str] = []

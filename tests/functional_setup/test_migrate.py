@@ -295,6 +295,11 @@ def test_a_dry_run_writes_nothing(moving: MovingPlace) -> None:
 def test_quiet(moving: MovingPlace) -> None:
     planned = moving.call(*MIGRATION, "--dry-run", "-q")
     assert (planned.code, planned.out.splitlines()[-1].startswith("dry run"), planned.err) == (0, True, "")
+    moving.write("no.py", "raise SystemExit('boom: the reason')\n")
+    failed = moving.call(*MIGRATION, "--check", "python no.py", "-q")
+    assert (failed.code, failed.out.splitlines()[0].split()[:2]) == (7, ["FAIL", "setup"])
+    assert "boom: the reason" in failed.out
+    assert "ok  audit" not in failed.out
     done = moving.call(*MIGRATION, "-q")
     assert (done.code, done.out, done.err) == (0, "", "")
     back = moving.call("rollback", "-q")

@@ -110,6 +110,11 @@ def test_a_continued_move_that_fails_puts_back_its_own_phases(moved: MovingPlace
     assert (done.code, done.error["code"]) == (7, "check.failed")
     assert picture(moved.root) == state
     assert moved.installed()["torch"] == "2.13.0+cpu"
+    assert done.error["hint"].endswith("Then run the same command again.")
+    # The move stands, and so does its record: nothing of it is proven again, and its checks are known.
+    assert moved.call("migrate").out.startswith("nothing to do: ")
+    more = moved.call("migrate", "--check", "python check.py", "--json")
+    assert "2 checks of the project passed" in moved.row(more.result, "setup")["evidence"]
 
 
 def test_what_is_left_for_a_person_is_named(moved: MovingPlace) -> None:
