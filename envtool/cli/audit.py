@@ -152,7 +152,8 @@ def audit(
         result = report.as_dict()
         if mended is not None:
             text = mended.diff if diff else text + mended.text
-            brief = mended.changes if diff else brief
+            # What was not fixed is told by --quiet too.
+            brief = mended.changes if diff else None if brief is None else brief + mended.changes
             result = {**result, **mended.result}
         if not report.fails(options.fail_on):
             return Outcome(result=result, text=text, brief=brief)

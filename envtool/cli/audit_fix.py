@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mended:
-    """The report afterwards, lines for the terminal, and keys for ``--json``; ``changes`` is empty without a change."""
+    """The report afterwards, lines for the terminal, and keys for ``--json``; ``changes``: what ``--quiet`` prints."""
 
     report: AuditReport
     text: str
@@ -37,7 +37,7 @@ def show_diff(report: AuditReport, *, unsafe: bool) -> Mended:
     notes = not_fixed(plan)
     text = (shown or "Nothing to fix.") + "".join(f"\n# {plain(line)}" for line in notes) + "\n"
     result = {"diff": diff, "fixed": [], "not_fixed": notes}
-    return Mended(report=report, text=text, diff=text, changes=text if shown else "", result=result)
+    return Mended(report=report, text=text, diff=text, changes=text if shown or notes else "", result=result)
 
 
 def fix_rounds(report: AuditReport, again: Callable[[], tuple[AuditReport, object]], *, unsafe: bool) -> Mended:
@@ -52,7 +52,8 @@ def fix_rounds(report: AuditReport, again: Callable[[], tuple[AuditReport, objec
     with _alone(report.sources[path].absolute for path in paths):
         done = mend(report, lambda: again()[0], unsafe=unsafe)
     result = {"fixed": _rows(done.fixed), "not_fixed": list(done.left)}
-    return Mended(report=done.report, text=_summary(done.fixed, done.left) + _settles(done.report), result=result)
+    text = _summary(done.fixed, done.left) + _settles(done.report)
+    return Mended(report=done.report, text=text, result=result, changes=_left(done.left))
 
 
 @contextmanager
@@ -73,11 +74,14 @@ def _rows(fixed: Mapping[str, int]) -> list[dict[str, Any]]:
 
 
 def _summary(fixed: Mapping[str, int], notes: Iterable[str]) -> str:
+    count = sum(fixed.values())
+    return f"Fixed {count} finding{'s' * (count != 1)} in {len(fixed)} file{'s' * (len(fixed) != 1)}.\n{_left(notes)}"
+
+
+def _left(notes: Iterable[str]) -> str:
     from envtool.audit.excerpt import plain
 
-    count = sum(fixed.values())
-    lines = [f"Fixed {count} finding{'s' * (count != 1)} in {len(fixed)} file{'s' * (len(fixed) != 1)}."]
-    return "\n".join([*lines, *(plain(note) for note in notes)]) + "\n"
+    return "".join(f"{plain(note)}\n" for note in notes)
 
 
 def _settles(report: AuditReport) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,19 @@ def test_quiet_fixing_prints_what_is_left(project: Path) -> None:
     (project / "Dockerfile").write_text("FROM python:3.11\nRUN pip install torch\n", encoding="utf-8")
     code, text = run("--diff", "-q")
     assert (code, text.splitlines()[0]) == (10, "--- a/Dockerfile")
+
+
+def test_quiet_fixing_tells_what_could_not_be_written(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    code, text = run("--fix", "-q", "--fail-on", "never")
+    assert code == 0
+    assert text.splitlines()[-2:] == [
+        "Dockerfile: not fixed: cannot be written: Read-only file system",
+        "requirements.txt: not fixed: cannot be written: Read-only file system",
+    ]
 
 
 def test_json_names_what_was_fixed(project: Path) -> None:
