@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+AS_IT_WAS = "the environment is as it was"
+"""How the message of what failed before the switch ends."""
+
 
 class ExitCode(IntEnum):
     """The exit codes of every command (docs/reference.md)."""
@@ -20,6 +23,18 @@ class ExitCode(IntEnum):
     BUSY = 9
     FINDINGS = 10
     INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, on Windows Ctrl-Break: whatever cleans up after Ctrl-C cleans up after it, too."""
+
+
+def interruption(error: KeyboardInterrupt) -> tuple[str, ExitCode]:
+    """What stopped us, as the code of the error and in its message, and the exit code."""
+    if isinstance(error, Terminated):
+        return "terminated", ExitCode.TERMINATED
+    return "interrupted", ExitCode.INTERRUPTED
 
 
 class EnvtoolError(Exception):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from envtool.errors import EnvtoolError
+from envtool.errors import EnvtoolError, Terminated
 from envtool.models import Completed
 
 # Ambient settings that would change what gets resolved or where it goes. What only says how to reach the network or
@@ -51,6 +51,11 @@ _DROP = frozenset(
 
 _LAST_WORDS = 5.0
 """Seconds to read on after a program has ended."""
+_KILLED_WORDS = 0.2
+"""The same for one that we ended: whoever sent SIGTERM will not wait long."""
+
+_STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name))
+"""What ends a program politely: SIGBREAK is Windows' own, where nobody can send another one SIGTERM."""
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -66,17 +71,36 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **(extra or {})}
 
 
+def raise_when_terminated() -> None:
+    """From now on SIGTERM raises Terminated, as Ctrl-C raises KeyboardInterrupt: children are ended, folders go.
+
+    The default would end us on the spot and leave uv at work. A second one changes nothing: we are about to end. One
+    that whoever started us ignores stays ignored.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        for one in _STOPS:
+            signal.signal(one, signal.SIG_IGN)
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        for one in _STOPS:
+            if signal.getsignal(one) == signal.SIG_DFL:
+                signal.signal(one, stop)
+
+
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits: for the few steps that must not be left half-way, though a kill may still do it."""
+    """Ctrl-C and SIGTERM do nothing: for the few steps that must not be left half-way, though a kill may do it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {one: signal.signal(one, signal.SIG_IGN) for one in (signal.SIGINT, *_STOPS)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def run(
@@ -149,18 +173,20 @@ def follow(
             for name, stream in streams.items()
             if stream
         ]
+        patience = _LAST_WORDS
         try:
             for reader in readers:
                 reader.start()
             child.wait(timeout)
         except BaseException:
+            patience = _KILLED_WORDS
             child.kill()
             child.wait()
             raise
         finally:
             for reader in readers:
                 # What the program started itself may hold the pipe open, and need not be waited for.
-                reader.join(_LAST_WORDS)
+                reader.join(patience)
     return Completed(
         args=tuple(words), returncode=child.returncode, stdout="".join(texts["stdout"]), stderr="".join(texts["stderr"])
     )

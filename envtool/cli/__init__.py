@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import os
 import sys
 
 
 def main() -> None:
     """Entry point of the ``envtool`` console script."""
     arguments = sys.argv[1:]
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as the process lives
-    # As stderr does: what the console cannot show, and a file name that is no UTF-8, becomes an escape; in JSON, too.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    from envtool.cli.streams import prepare_streams
+
+    prepare_streams()
     try:
         if arguments[:1] == ["setup"]:
             from envtool.cli.quick import already_satisfied
@@ -23,10 +19,13 @@ def main() -> None:
             if already_satisfied(arguments[1:]):
                 return
         _run(arguments)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         # Before a command had begun: nothing was touched.
-        sys.stderr.write("error[interrupted]: interrupted\n")
-        raise SystemExit(130) from None
+        from envtool.errors import interruption
+
+        word, status = interruption(error)
+        sys.stderr.write(f"error[{word}]: {word}\n")
+        raise SystemExit(int(status)) from None
     except OSError as error:
         # A command tells of its own errors: this is stdout or stderr (a full disk) that took no help text or progress.
         with contextlib.suppress(OSError):
@@ -35,6 +34,10 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> None:
+    from envtool.adapters.process import raise_when_terminated
+
+    # Not before: the quick way out touches nothing, and what it does not import costs no time.
+    raise_when_terminated()
     from envtool.cli.app import app
 
     if "--json" not in arguments or "run" in arguments[:1]:

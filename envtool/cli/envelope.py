@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -28,6 +29,11 @@ def envelope(command: str, result: Mapping[str, Any], exit_code: int, error: tup
     return json.dumps(table, indent=2, ensure_ascii=False)
 
 
+def is_gone(error: OSError) -> bool:
+    """Whether a stream refused because its reader has gone; Windows calls that EINVAL (CPython issue 79935)."""
+    return error.errno == errno.EPIPE or (sys.platform == "win32" and error.errno == errno.EINVAL)
+
+
 def write_out(text: str) -> None:
     """Write a result to stdout, now.
 
@@ -40,11 +46,10 @@ def write_out(text: str) -> None:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
             return
-    except BrokenPipeError:
-        _drop_stdout()
-        return
     except OSError as error:
         _drop_stdout()
+        if is_gone(error):
+            return
         reason = error.strerror or str(error)
     if sys.stderr is not None:
         sys.stderr.write(f"error[output]: cannot write to stdout: {reason}\n  hint: Send it somewhere else.\n")

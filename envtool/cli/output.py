@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from envtool.cli.envelope import envelope, write_out
-from envtool.errors import EnvtoolError, ExitCode
+from envtool.errors import AS_IT_WAS, EnvtoolError, ExitCode, interruption
 from envtool.models import Outcome, Reporter
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -61,7 +61,7 @@ _REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
 
 def _unforeseen(error: Exception) -> Outcome:
     if isinstance(error, OSError) and error.errno in _REFUSALS:
-        message = f"{error.strerror}: {error.filename or 'a temporary file'}; the environment is as it was"
+        message = f"{error.strerror}: {error.filename or 'a temporary file'}; {AS_IT_WAS}"
         hint = "Mend the rights, or free some space, and run the same command again."
         return Outcome(result={}, exit_code=int(ExitCode.INSTALL), error=("system", message, hint))
     hint = "Please report it, with the output of the same command under ENVTOOL_DEBUG=1."
@@ -81,12 +81,10 @@ def run_command(command: str, stage: Callable[[Reporter], Outcome], *, as_json: 
         outcome = stage(make_reporter(quiet=quiet or as_json))
     except EnvtoolError as error:
         outcome = Outcome(result={}, exit_code=int(error.exit_code), error=(error.code, error.message, error.hint))
-    except KeyboardInterrupt:
-        outcome = Outcome(
-            result={},
-            exit_code=int(ExitCode.INTERRUPTED),
-            error=("interrupted", "interrupted; the environment is as it was", "Run the same command again to go on."),
-        )
+    except KeyboardInterrupt as error:
+        word, status = interruption(error)
+        told = "; ".join([word, AS_IT_WAS, *map(str, error.args)])
+        outcome = Outcome(result={}, exit_code=int(status), error=(word, told, "Run the same command again to go on."))
     except Exception as error:
         if os.environ.get("ENVTOOL_DEBUG"):
             traceback.print_exc()

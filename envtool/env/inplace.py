@@ -29,7 +29,6 @@ from envtool.env.setup import SetupRequest, Steps, raise_failure
 from envtool.env.verify import VerifyOptions, verify_environment
 from envtool.errors import InstallError, UsageError
 from envtool.lock.project import Interpreter, choose_interpreter
-from envtool.lock.stage import write_lock
 from envtool.lock.workspace import Project
 from envtool.models import Layout, Note, Pin, Reporter, VerifyReport
 from envtool.reports.tables import changes
@@ -65,8 +64,8 @@ def set_up_in_place(project: Project, layout: Layout, wanted: SetupRequest, repo
         raise UsageError("in-place.plain", "--in-place and --plain cannot be combined", "Leave --plain out.")
     steps = Steps(project, layout, wanted, reporter)
     if wanted.dry_run:
-        return _set_up(steps)
-    with chain.exclusive(layout):
+        return _set_up(steps, contextlib.ExitStack())
+    with chain.exclusive(layout), contextlib.ExitStack() as stack:
         for sentence in chain.recover(layout):
             reporter.note(sentence)
         folder = layout.state / undo.STASH
@@ -75,10 +74,10 @@ def set_up_in_place(project: Project, layout: Layout, wanted: SetupRequest, repo
             before = undo.read_before(layout, place.interpreter.path, place.folders)
             _put_back(before, folder)
             reporter.note("an earlier in-place setup was interrupted: what was there is back")
-        return _set_up(steps)
+        return _set_up(steps, stack)
 
 
-def _set_up(steps: Steps) -> SetupResult:
+def _set_up(steps: Steps, stack: contextlib.ExitStack) -> SetupResult:
     wanted, reporter, layout = steps.wanted, steps.reporter, steps.layout
     locked, request, interpreter = steps.locked()
     what = steps.installation(locked.lock, request)
@@ -89,8 +88,7 @@ def _set_up(steps: Steps) -> SetupResult:
     plan = replace(steps.plan(what, interpreter), changes=_lines(place, (*torch, *rest), leftovers))
     if wanted.dry_run:
         return _result(place, None, plan, steps, changed=False)
-    if locked.changed:
-        write_lock(steps.project, locked)
+    stack.enter_context(steps.written(locked))
     if not change and not leftovers and own <= place.before.keys():
         report = _report(place, what, wanted)
         if report.ok:

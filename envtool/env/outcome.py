@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envtool.errors import AS_IT_WAS, EnvtoolError
+from envtool.lock.workspace import LOCKFILES
 from envtool.models import CheckResult, Generation, Note
 
 if TYPE_CHECKING:
@@ -35,3 +38,20 @@ class SetupResult:
     phases: Mapping[str, float]
     lock_changed: bool = False
     place: InPlace | None = None
+
+
+@contextlib.contextmanager
+def after_new_lock() -> Iterator[None]:
+    """What ends a setup after the lock was written tells of it: the environment is as it was, and lockfiles/ is not."""
+    news = f"{LOCKFILES}/ is new"
+    try:
+        yield
+    except EnvtoolError as error:
+        if AS_IT_WAS in error.message:
+            error.message = error.message.replace(AS_IT_WAS, f"{AS_IT_WAS}; {news}", 1)
+        else:
+            error.hint = f"{error.hint} {news.capitalize()}.".lstrip()
+        raise
+    except KeyboardInterrupt as error:
+        error.args = (news,)
+        raise

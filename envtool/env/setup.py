@@ -16,7 +16,7 @@ from envtool.env import generations as chain
 from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
 from envtool.env.installed import installed_versions, local_projects, metadata_folders
-from envtool.env.outcome import SetupResult
+from envtool.env.outcome import SetupResult, after_new_lock
 from envtool.env.own import describe_own
 from envtool.env.plan import Plan, check_space, measure
 from envtool.env.reuse import find_ready
@@ -114,14 +114,12 @@ class Steps:
             plan = self.plan(what, interpreter)
         if self.wanted.dry_run:
             return self.result(chain.current(self.layout), False, plan, (), lock_changed=result.changed)
-        if result.changed:
-            names = write_lock(self.project, result)
-            self.reporter.phase("lock", f"wrote {', '.join(names)}")
-        ready = find_ready(self.layout, digest, self.wanted.backend, self.reporter, plain=self.wanted.plain)
-        if ready is not None:
-            return self.switch(ready, request, plan, lock_changed=result.changed)
-        check_space(plan)
-        return self.build(what, interpreter, digest, request, plan, lock_changed=result.changed)
+        with self.written(result):
+            ready = find_ready(self.layout, digest, self.wanted.backend, self.reporter, plain=self.wanted.plain)
+            if ready is not None:
+                return self.switch(ready, request, plan, lock_changed=result.changed)
+            check_space(plan)
+            return self.build(what, interpreter, digest, request, plan, lock_changed=result.changed)
 
     # --- lock and plan ---
 
@@ -146,6 +144,14 @@ class Steps:
             message = f"lockfiles/ is stale: {'; '.join(reasons)}"
             raise LockError("lock.stale", message, "Bring it up to date with envtool lock, or leave --frozen out.")
         return LockResult(lock=lock, changed=False, texts=self.texts()), request, interpreter
+
+    def written(self, result: LockResult) -> contextlib.AbstractContextManager[None]:
+        """The lock on disk, if it changed: then whatever ends the rest says so."""
+        if not result.changed:
+            return contextlib.nullcontext()
+        names = write_lock(self.project, result)
+        self.reporter.phase("lock", f"wrote {', '.join(names)}")
+        return after_new_lock()
 
     def texts(self) -> dict[str, str]:
         """The lock's texts as they lie on disk."""

@@ -13,7 +13,7 @@ from envtool.adapters.process import uninterrupted
 from envtool.env import generations as chain
 from envtool.env.installed import installed_versions
 from envtool.env.verify import VerifyOptions, locate_site_packages, verify_environment
-from envtool.errors import EnvtoolError, ExitCode, UsageError
+from envtool.errors import EnvtoolError, ExitCode, UsageError, interruption
 from envtool.migrate import audit, bundle, docs, lock, setup, weights
 from envtool.migrate.again import carried, continued, holds, with_rest
 from envtool.migrate.fingerprint import fingerprint
@@ -130,11 +130,11 @@ class _Run:
         except EnvtoolError as error:
             told = (error.code, f"{self.where()}{_first(error)}", self.next_step(error.hint))
             return self.put_back("failed", told, int(error.exit_code))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             if self.ended is not None:
                 return self.ended  # it came too late
-            told = ("interrupted", f"{self.where()}interrupted", self.next_step(""))
-            return self.put_back("interrupted", told, int(ExitCode.INTERRUPTED))
+            word, status = interruption(error)
+            return self.put_back("interrupted", (word, f"{self.where()}{word}", self.next_step("")), int(status))
         except BaseException:
             self.put_back("failed", ("bug", "unexpected error", ""), int(ExitCode.BUG))
             raise
@@ -305,7 +305,7 @@ def _first(error: EnvtoolError) -> str:
 
 
 def _name(error: BaseException) -> str:
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+    return interruption(error)[0] if isinstance(error, KeyboardInterrupt) else type(error).__name__
 
 
 def _since(start: float) -> float:

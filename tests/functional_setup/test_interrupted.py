@@ -114,3 +114,83 @@ def test_a_second_envtool(place: Place) -> None:
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=30)
     assert place.call("rollback", "--dry-run", "--json").code == 0
+
+
+def test_sigterm_ends_what_it_started(place: Place, tmp_path: Path) -> None:
+    place.done("--cpu")
+    place.write("requirements.txt", "torch\nleaf<2\n")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    before = tree(place.root, *CHANGING)
+    code = "import os, pathlib, time; pathlib.Path('started').write_text(str(os.getpid())); time.sleep(60)"
+    process = place.start("setup", "--cpu", "--no-probe", "--check", f'python -c "{code}"', TMPDIR=str(temporary))
+    wait_for(place.root / "started", process)
+    time.sleep(0.2)
+    child = int((place.root / "started").read_text())
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 143
+    assert err.splitlines()[-2:] == [
+        "error[terminated]: terminated; the environment is as it was; lockfiles/ is new",
+        "  hint: Run the same command again to go on.",
+    ]
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    assert tree(place.root, *CHANGING) == before
+    assert not (place.root / ".envtool/lock.pid").exists()
+    assert list(temporary.iterdir()) == []
+    works(place, "2.0")
+
+
+def test_sigterm_during_the_install_ends_uv(place: Place, tmp_path: Path) -> None:
+    place.done("--cpu")
+    before = tree(place.root, *CHANGING)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    process = place.start("setup", "--full", "--no-probe", "--json", TMPDIR=str(temporary))
+    wait_for(place.root / ".envtool/generations/2/pyvenv.cfg", process)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=10)
+    assert (process.returncode, '"code": "terminated"' in out) == (143, True)
+    assert tree(place.root, *CHANGING) == before
+    assert list(temporary.iterdir()) == []
+
+
+def test_sigterm_that_is_ignored_stays_ignored(place: Place) -> None:
+    code = "import pathlib, time; pathlib.Path('started').touch(); time.sleep(0.5)"
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        process = place.start("setup", "--cpu", "--no-probe", "--check", f'python -c "{code}"')
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    wait_for(place.root / "started", process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_progress_that_nobody_reads_does_not_end_the_work(place: Place) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "envtool", "setup", "--cpu", "--no-probe"]
+    done = subprocess.run(command, cwd=place.root, env=place.environment, stdout=writing, stderr=writing, check=False)
+    os.close(writing)
+    assert done.returncode == 0
+    assert place.installed() == {"leaf": "2.0", "torch": "2.13.0+cpu"}
+
+
+def test_a_full_disk_under_stderr_is_told_by_the_exit_code(place: Place) -> None:
+    command = [sys.executable, "-m", "envtool", "setup", "--cpu", "--no-probe"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=place.root, env=place.environment, stderr=full, check=False)
+    assert done.returncode == 2
+
+
+def test_a_check_that_fails_after_a_new_lock_tells_of_it(place: Place) -> None:
+    failed = place.setup("--cpu", "--check", "false", "--json")
+    assert (failed.code, failed.error["message"]) == (
+        7,
+        "check `false` failed with status 1; the environment is as it was; lockfiles/ is new",
+    )
+    failed = place.setup("--cpu", "--check", "false", "--json")
+    assert failed.error["message"] == "check `false` failed with status 1; the environment is as it was"

@@ -1,0 +1,42 @@
+"""stdout and stderr as every command has them. Imports nothing heavy: the quick way out uses it."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+from envtool.cli.envelope import is_gone
+
+
+class _Unread(io.FileIO):
+    """A descriptor whose reader may go: what nobody reads is dropped."""
+
+    def write(self, data: object) -> int:
+        try:
+            return super().write(data)  # type: ignore[arg-type]
+        except OSError as error:
+            if not is_gone(error):
+                raise
+            return len(memoryview(data))  # type: ignore[arg-type]
+
+
+def prepare_streams() -> None:
+    """Call this first.
+
+    What a console cannot show, and a file name that is no UTF-8, becomes an escape on stdout as on stderr, in JSON too.
+    Progress on stderr that nobody reads (``2>&1 | true``) must not end the work half-way; a full disk still does.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as the process lives
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    stream = sys.stderr
+    # A console of Windows is no FileIO, and has no reader that goes.
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # python -u has none in between
+    if not isinstance(stream, io.TextIOWrapper) or type(raw) is not io.FileIO:
+        return
+    unread = _Unread(raw.fileno(), "w", closefd=False)
+    # As with python -u: what a buffer keeps back is written once more when Python ends, and fails once more.
+    sys.stderr = io.TextIOWrapper(unread, encoding=stream.encoding, errors=stream.errors, write_through=True)
