@@ -11,7 +11,7 @@ from envtool.reports.escape import printable
 if TYPE_CHECKING:
     from envtool.env.outcome import SetupResult
     from envtool.env.plan import Plan
-    from envtool.models import Layout
+    from envtool.models import Generation, Layout
 
 
 def setup_outcome(result: SetupResult, layout: Layout, seconds: float, *, dry_run: bool = False) -> Outcome:
@@ -43,13 +43,16 @@ def setup_outcome(result: SetupResult, layout: Layout, seconds: float, *, dry_ru
 
 
 def _dry_text(result: SetupResult) -> str:
-    if result.plan is None:
+    if result.plan is None or result.reused:
         generation = result.generation
         if generation is None:
             return "dry run: nothing changed"
         if not result.changed:
-            return f"dry run: already current: {_describe(result)}"
-        return f"dry run: would switch to {_describe(result)}"
+            what = "already satisfied" if result.reused else "already current"
+            return f"dry run: {what}: {_describe(result)}"
+        there = ", which is there already: nothing to download" if result.reused else ""
+        changes = result.plan.changes if result.plan is not None else ()
+        return "\n".join([*changes, f"dry run: would switch to {_describe(result)}{there}"])
     lines = list(result.plan.changes) or ["no package changes"]
     lines += _plan_lines(result.plan)
     lines.append("dry run: nothing changed" + ("; the lock would be written" if result.lock_changed else ""))
@@ -97,7 +100,7 @@ def _text(result: SetupResult, layout: Layout) -> str:
     plan = result.plan
     backend = place.backend if place is not None else generation.backend if generation is not None else ""
     known = plan is not None and plan.full is not None and not (plan.size.unknown or plan.full.unknown)
-    if plan is not None and plan.full is not None and known and backend == "cpu":
+    if plan is not None and plan.full is not None and known and backend == "cpu" and not result.reused:
         from envtool.env.plan import human
 
         saved = plan.full.download - plan.size.download
@@ -111,10 +114,31 @@ def _text(result: SetupResult, layout: Layout) -> str:
         lines += [f"removed  {message}" for message in gone]
         lines.append("before   .envtool/in-place.json says what was there")
     elif generation is not None and generation.backend == "cpu":
-        lines.append("back     envtool rollback")
+        lines += _back(layout, generation, plan)
     elif generation is not None:
         lines.append("forward  envtool setup --cpu")
     return "\n".join(lines)
+
+
+def _back(layout: Layout, now: Generation, plan: Plan | None) -> list[str]:
+    """The way back as it is: a flip, or a build of full torch with what it costs; none from a plain environment."""
+    from envtool.env.by_hand import changed_by_hand
+    from envtool.env.generations import is_sound, list_generations, way_back
+    from envtool.env.plan import human
+
+    there = [one for one in list_generations(layout) if one.id != now.id]
+    usable = [one for one in there if is_sound(layout, one) and not changed_by_hand(one, layout.generation(one.id))]
+    back = way_back(layout, {one.id for one in there} - {one.id for one in usable})
+    if back is not None:
+        what = "your own environment of before" if back.kind == "adopted" else back.about
+        return [f"back     envtool rollback  (generation {back.id}, {printable(what)})"]
+    own = next((one for one in reversed(usable) if one.kind == "adopted"), None)
+    if own is not None:
+        return [f"back     envtool rollback --to {own.id}  (your own environment of before)"]
+    if now.kind == "plain" or plan is None or plan.full is None:
+        return []
+    size = f": {human(plan.full.download)} to download" if not plan.full.unknown else ""
+    return [f"back     envtool rollback  (builds full torch{size})"]
 
 
 def _job_summary(result: SetupResult, text: str) -> None:

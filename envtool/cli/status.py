@@ -144,11 +144,14 @@ def _cells(row: Row) -> list[str]:
     from envtool.reports.tables import size
 
     one = row.generation
-    state = "healthy" if row.healthy else "broken"
+    from envtool.env.by_hand import listed
+
+    by_hand = f"changed by hand ({listed(row.by_hand)})" if row.by_hand else ""
+    state = (by_hand or "healthy") if row.healthy else "broken"
     if one.kind != "built":
         state += f", {one.kind}"
-    if row.drift:
-        state += ", drifted"
+    if row.other_lock:
+        state += ", another lock"
     return [
         "*" if row.current else "",
         str(one.id),

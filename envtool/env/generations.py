@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -335,13 +335,14 @@ def is_full(generation: Generation) -> bool:
     return generation.torch is not None and generation.backend not in ("cpu", "none", "")
 
 
-def way_back(layout: Layout) -> Generation | None:
+def way_back(layout: Layout, without: Collection[int] = ()) -> Generation | None:
     """The generation that ``rollback`` returns to: healthy, with full torch.
 
     The user's own environment comes first if it is a full one, since that is what "back" means; else the newest. When
-    a full one is current already, it is that one: nothing to do.
+    a full one is current already, it is that one: nothing to do. ``without``: those that were changed by hand.
     """
-    full = [one for one in list_generations(layout) if is_full(one) and is_sound(layout, one)]
+    found = [one for one in list_generations(layout) if one.id not in without]
+    full = [one for one in found if is_full(one) and is_sound(layout, one)]
     live = current(layout)
     if live is not None and live in full:
         return live

@@ -25,7 +25,8 @@ from envtool.env.install import Installation, install_into, pins_here
 from envtool.env.installed import installed_versions
 from envtool.env.outcome import InPlace, SetupResult
 from envtool.env.plan import Plan, check_space
-from envtool.env.setup import SetupRequest, Steps, raise_failure
+from envtool.env.proof import raise_failure
+from envtool.env.setup import SetupRequest, Steps
 from envtool.env.verify import VerifyOptions, verify_environment
 from envtool.errors import InstallError, UsageError
 from envtool.lock.project import Interpreter, choose_interpreter

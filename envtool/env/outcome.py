@@ -28,7 +28,10 @@ class InPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class SetupResult:
-    """What became of it. ``generation`` is the current one afterwards; None on a dry run without any, and in place."""
+    """What became of it. ``generation`` is the current one afterwards; None on a dry run without any, and in place.
+
+    ``reused``: it was there already, so that nothing was fetched. On a dry run it is the one that would be current.
+    """
 
     generation: Generation | None
     changed: bool
@@ -38,6 +41,7 @@ class SetupResult:
     phases: Mapping[str, float]
     lock_changed: bool = False
     place: InPlace | None = None
+    reused: bool = False
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envtool.env import generations as chain
-from envtool.env.installed import installed_versions
+from envtool.env.by_hand import changed_by_hand
 from envtool.env.verify import VerifyOptions, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError
 from envtool.models import Generation, Layout, Reporter
@@ -33,7 +33,7 @@ def _stands(layout: Layout, generation: Generation, backend: Backend, reporter: 
         return False
     try:
         site = locate_site_packages(folder)
-        if installed_versions(site) != dict(generation.installed):
+        if changed_by_hand(generation, folder):
             return False
         options = VerifyOptions(expected=backend, static=True)
         report = verify_environment(python=None, site_packages=site, options=options)

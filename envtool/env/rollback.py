@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from envtool.adapters.clock import timestamp
 from envtool.env import generations as chain
-from envtool.env.installed import installed_versions
+from envtool.env.by_hand import changed_by_hand, listed
 from envtool.env.outcome import SetupResult
 from envtool.env.own import describe_own
 from envtool.env.records import Flip, remember_flip
@@ -126,7 +126,6 @@ def examine(layout: Layout, generation: Generation) -> tuple[CheckResult, ...]:
         return (CheckResult(id="interpreter", status="fail", found=found),)
     try:
         site = locate_site_packages(folder)
-        now = installed_versions(site)
         if generation.backend not in ("none", ""):
             options = VerifyOptions(expected=_backend(generation.backend), static=True)
             report = verify_environment(python=None, site_packages=site, options=options)
@@ -136,10 +135,9 @@ def examine(layout: Layout, generation: Generation) -> tuple[CheckResult, ...]:
                 return failing
     except EnvtoolError as error:
         return (CheckResult(id="torch-present", status="fail", found=error.message),)
-    if now != dict(generation.installed):
-        recorded = dict(generation.installed)
-        names = sorted(name for name in {*now, *recorded} if now.get(name) != recorded.get(name))
-        found = f"its packages are not those of its record: {', '.join(names[:5])}"
+    names = changed_by_hand(generation, folder)
+    if names:
+        found = f"it was changed by hand ({listed(names)})"
         return (CheckResult(id="installed-matches-record", status="fail", found=found),)
     return ()
 

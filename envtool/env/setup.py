@@ -13,16 +13,18 @@ from pathlib import Path
 from envtool.adapters import files, git, platform
 from envtool.adapters.clock import timestamp
 from envtool.env import generations as chain
+from envtool.env.by_hand import told_by_hand
 from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
 from envtool.env.installed import installed_versions, local_projects, metadata_folders
 from envtool.env.outcome import SetupResult, after_new_lock
 from envtool.env.own import describe_own
-from envtool.env.plan import Plan, check_space, measure
+from envtool.env.plan import Plan, Size, check_space, measure
+from envtool.env.proof import counted, raise_failure
 from envtool.env.reuse import find_ready
 from envtool.env.satisfied import fingerprint, marks
 from envtool.env.verify import VerifyOptions, locate_python, locate_site_packages, verify_environment
-from envtool.errors import EnvtoolError, LockError, VerifyError
+from envtool.errors import EnvtoolError, LockError
 from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
 from envtool.lock.request import RequestOptions
 from envtool.lock.stage import (
@@ -113,9 +115,9 @@ class Steps:
         with self.clock.phase("plan"):
             plan = self.plan(what, interpreter)
         if self.wanted.dry_run:
-            return self.result(chain.current(self.layout), False, plan, (), lock_changed=result.changed)
+            return self.rehearsed(None if result.changed else self.ready(digest), plan, lock_changed=result.changed)
         with self.written(result):
-            ready = find_ready(self.layout, digest, self.wanted.backend, self.reporter, plain=self.wanted.plain)
+            ready = self.ready(digest)
             if ready is not None:
                 return self.switch(ready, request, plan, lock_changed=result.changed)
             check_space(plan)
@@ -199,6 +201,26 @@ class Steps:
 
     # --- an environment that is there already ---
 
+    def ready(self, digest: str) -> Generation | None:
+        """One that can be used as it is. Why the current one is not, when somebody changed it by hand, is told."""
+        found = find_ready(self.layout, digest, self.wanted.backend, self.reporter, plain=self.wanted.plain)
+        now = chain.current(self.layout)
+        if now is not None and now != found:
+            text = told_by_hand(now, self.home(now), found)
+            if text:
+                self.notes.append(Note(code="env.changed-by-hand", message=text))
+                self.reporter.note(text)
+        return found
+
+    def rehearsed(self, ready: Generation | None, plan: Plan, *, lock_changed: bool) -> SetupResult:
+        """What a dry run found."""
+        now = chain.current(self.layout)
+        if ready is None:
+            return self.result(now, False, plan, (), lock_changed=lock_changed)
+        plan = replace(plan, size=Size(download=0, disk=0))
+        changed = now is None or now.id != ready.id
+        return replace(self.result(ready, changed, plan, ready.checks, lock_changed=False), reused=True)
+
     def home(self, generation: Generation) -> Path:
         """Where an environment lies."""
         return self.layout.venv if generation.kind == "plain" else self.layout.generation(generation.id)
@@ -219,7 +241,8 @@ class Steps:
             self.reporter.phase("activate", f"generation {generation.id}, built before from the same lock")
             with self.clock.phase("activate"):
                 self.activate(generation)
-        return self.result(generation, not same, plan, generation.checks, lock_changed=lock_changed)
+        done = self.result(generation, not same, plan, generation.checks, lock_changed=lock_changed)
+        return replace(done, reused=True)
 
     # --- a new environment ---
 
@@ -357,28 +380,6 @@ class Steps:
             phases=self.clock.phases,
             lock_changed=lock_changed,
         )
-
-
-def counted(report: VerifyReport) -> str:
-    """How the checks went, in words: a skipped one did not fail."""
-    passed, skipped = (sum(check.status == status for check in report.checks) for status in ("pass", "skip"))
-    words = [f"{passed} checks passed"]
-    words += [f"{len(report.failures)} failed"] if report.failures else []
-    return ", ".join([*words, *([f"{skipped} skipped"] if skipped else [])])
-
-
-def raise_failure(report: VerifyReport, what: str) -> None:
-    """Raise VerifyError (``verify.<check>``) for the first check that failed."""
-    if report.ok:
-        return
-    first, *others = report.failures
-    more = f" (also: {', '.join(check.id for check in others)})" if others else ""
-    message = f"{what} failed {first.id}: {first.found}{more}; the environment is as it was"
-    # The check's own advice is to run setup, which is what was just done.
-    hint = (
-        "The locked packages do not work here: try other versions (envtool lock --upgrade --diff) or another --python."
-    )
-    raise VerifyError(f"verify.{first.id}", message, hint)
 
 
 def _plain_text(generation: Generation) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from envtool.adapters import platform
+from envtool.env.by_hand import changed_by_hand
 from envtool.env.drift import drift
 from envtool.env.generations import current, is_sound, list_generations, occupant, previous, way_back
 from envtool.env.installed import installed_versions
@@ -22,13 +23,16 @@ Locked = Callable[[Generation], Mapping[str, str] | None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One environment: its record, sizes in bytes, and whether it could be made current now."""
+    """One environment: its record, sizes in bytes, whether it passed its checks and has its interpreter, how it differs
+    from the lock, what was changed in it by hand, and whether it was made from another lock."""
 
     generation: Generation
     usage: platform.Usage
     healthy: bool
     current: bool
     drift: tuple[str, ...] | None
+    by_hand: tuple[str, ...]
+    other_lock: bool
 
     def as_dict(self) -> dict[str, Any]:
         """The row as JSON; ``drift`` is null when there is no lock to compare with."""
@@ -45,6 +49,8 @@ class Row:
             "unique_size": self.usage.unique,
             "current": self.current,
             "drift": None if self.drift is None else list(self.drift),
+            "changed_by_hand": list(self.by_hand),
+            "other_lock": self.other_lock,
         }
 
 
@@ -72,11 +78,15 @@ def read_status(layout: Layout, locked: Locked = lambda _: None) -> Status:
             usage=platform.disk_usage([home]),
             healthy=is_sound(layout, one, home),
             current=one == live,
-            drift=drift(_as_installed(one, home), locked(one)),
+            drift=drift(_as_installed(one, home), versions),
+            by_hand=changed_by_hand(one, home),
+            other_lock=bool(drift(one, versions)),
         )
         for one, home in homes
+        for versions in [locked(one)]
     )
-    back, before = way_back(layout), previous(layout)
+    spoilt = {row.generation.id for row in rows if row.by_hand}
+    back, before = way_back(layout, spoilt), previous(layout)
     return Status(
         occupant=found,
         current=live.id if live else None,

@@ -56,6 +56,9 @@ def plan_setup(migration: Migration) -> Gate:
     if lock is None:
         return Gate(evidence=("builds the environment from the lock",), status="todo")
     request, interpreter = read_request(steps.project, RequestOptions())
+    ready = steps.ready(steps.digest(steps.texts(), interpreter)) if lock == existing_lock(steps.project) else None
+    if ready is not None:
+        return Gate(evidence=(f"generation {ready.id} is there already: {ready.about}",), status="todo")
     plan = steps.plan(steps.installation(lock, request), interpreter)
     full = f" (full torch: {human(plan.full.disk)})" if plan.full is not None else ""
     evidence = [

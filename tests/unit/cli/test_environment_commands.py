@@ -72,6 +72,8 @@ def test_status_as_json_has_the_promised_keys(chain: Layout) -> None:
         "unique_size": size,
         "current": True,
         "drift": None,
+        "changed_by_hand": [],
+        "other_lock": False,
     }
 
 

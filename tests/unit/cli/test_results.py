@@ -1,0 +1,43 @@
+"""The last lines of a setup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from envtool.cli.results import setup_outcome
+from envtool.env.outcome import SetupResult
+from envtool.env.plan import Plan, Size
+from envtool.models import Generation, Layout
+
+OWN = Size(download=219_200_000, disk=920_500_000)
+FULL = Size(download=2_800_000_000, disk=5_000_000_000)
+NOW = Generation(
+    id=1, backend="cpu", torch="2.13.0+cpu", python="3.11.7", created="", kind="built", healthy=True, installed=()
+)
+
+
+@pytest.mark.parametrize(
+    ("full", "reused", "lines"),
+    [
+        (
+            FULL,
+            False,
+            [
+                "saved    2.6 GB of download and about 4.1 GB of disk against full torch",
+                "back     envtool rollback  (builds full torch: 2.8 GB to download)",
+            ],
+        ),
+        (FULL, True, ["back     envtool rollback  (builds full torch: 2.8 GB to download)"]),
+        (Size(download=1, disk=1, unknown=("torch",)), False, ["back     envtool rollback  (builds full torch)"]),
+        (None, False, []),
+    ],
+)
+def test_what_was_saved_and_the_way_back(tmp_path: Path, full: Size | None, reused: bool, lines: list[str]) -> None:
+    plan = Plan(backend="cpu", torch=NOW.torch, python="3.11", size=OWN, full=full, free=1, changes=())
+    result = SetupResult(
+        generation=NOW, changed=True, plan=plan, checks=(), notes=(), phases={}, lock_changed=False, reused=reused
+    )
+    text = setup_outcome(result, Layout(root=tmp_path, venv=tmp_path / ".venv"), 1.0).text
+    assert text.splitlines()[1:] == lines
