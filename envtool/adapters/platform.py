@@ -28,6 +28,7 @@ OLD_SUFFIX = ".envtool-old"
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _RENAME_SWAP = 2  # sys/stdio.h on macOS
 _AT_FDCWD = -100
+_SYNCHRONIZE = 0x00100000  # winnt.h
 _SYS_RENAMEAT2 = {"x86_64": 316, "aarch64": 276, "arm64": 276, "riscv64": 276, "ppc64le": 357, "s390x": 347}
 # What a kernel or a file system answers when it does not know the operation: an old kernel, NFS, FUSE, gVisor.
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -41,6 +42,24 @@ def is_windows() -> bool:
 def system() -> str:
     """``linux``, ``darwin`` or ``win32``: ``sys.platform`` (a function, so that a test can answer another)."""
     return sys.platform
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of this number runs now; another one may have got the number since."""
+    if is_windows():
+        # os.kill would end it here. It can be opened as long as it runs, or somebody holds it open.
+        kernel = ctypes.windll.kernel32  # type: ignore[attr-defined, unused-ignore]
+        handle = kernel.OpenProcess(_SYNCHRONIZE, False, process)
+        if handle:
+            kernel.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
 
 
 # --- links ------------------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def prune(
         with contextlib.nullcontext() if dry_run else exclusive(layout):
             for sentence in () if dry_run else recover(layout):
                 reporter.note(sentence)
-            done = prune_generations(layout, keep=number, include_way_back=all_, dry_run=dry_run)
+            done = prune_generations(layout, keep=number, include_way_back=all_, dry_run=dry_run, say=reporter.phase)
         result = _result(
             [one.id for one in done.removed],
             [{"id": one.id, "reason": reason} for one, reason in done.kept],
@@ -78,7 +78,8 @@ def _text(done: Pruned, *, dry_run: bool, everything: bool) -> str:
 
     verb = "would remove" if dry_run else "removed"
     lines = [
-        f"{verb} generation {one.id} ({printable(one.backend)}, torch {printable(one.torch or 'none')})"
+        f"{verb} generation {one.id}: {'your own environment of before, ' if one.kind == 'adopted' else ''}"
+        f"{printable(one.about)}"
         for one in done.removed
     ]
     lines += [f"kept generation {one.id}: {reason}" for one, reason in done.kept]

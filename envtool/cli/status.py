@@ -29,15 +29,22 @@ def status(json: JsonOption = False, quiet: QuietOption = False) -> None:
 
     def stage(reporter: Reporter) -> Outcome:
         from envtool.cli.options import open_here
+        from envtool.env.generations import at_work
         from envtool.env.records import layout_for
         from envtool.env.status import read_status
         from envtool.models import Outcome
+        from envtool.reports.escape import printable
 
         project = open_here()
         layout = layout_for(project.root, project.settings.venv)
         lock = _read_lock(project, reporter)
         found = read_status(layout, lambda generation: locked_versions(lock, layout, generation))
-        return Outcome(result=_result(layout, found), text=_text(layout, found))
+        stale, busy = _stale(project, lock), at_work(layout)
+        result = {**_result(layout, found), "lock_stale": None if stale is None else list(stale), "busy": busy}
+        lines = [_text(layout, found, busy)]
+        if stale:
+            lines.append(f"lockfiles/ is stale: {printable('; '.join(stale))}. Bring it up to date: envtool lock")
+        return Outcome(result=result, text="\n".join(lines))
 
     run_command("status", stage, as_json=json, quiet=quiet)
 
@@ -77,6 +84,21 @@ def _read_lock(project: Project, reporter: Reporter) -> Lock | None:
         return None
 
 
+def _stale(project: Project, lock: Lock | None) -> tuple[str, ...] | None:
+    """What ``lock --check`` says of the lock; None without one, or where the requirements cannot be read."""
+    if lock is None:
+        return None
+    from envtool.errors import EnvtoolError
+    from envtool.lock.request import RequestOptions
+    from envtool.lock.stage import read_request, staleness
+
+    try:
+        request, _ = read_request(project, RequestOptions(), only_resolve=True)
+    except EnvtoolError:
+        return None  # a setup says what is wrong with them
+    return staleness(lock, request, project, ())
+
+
 def _result(layout: Layout, found: Status) -> dict[str, object]:
     return {
         "current": found.current,
@@ -102,7 +124,7 @@ _MODES = {
 }
 
 
-def _text(layout: Layout, found: Status) -> str:
+def _text(layout: Layout, found: Status, busy: int | None) -> str:
     from envtool.lock.above import project_above
     from envtool.reports.escape import printable
     from envtool.reports.tables import size, table
@@ -114,9 +136,12 @@ def _text(layout: Layout, found: Status) -> str:
         lines.append(f"together {size(found.total.apparent)}; deleting all would free {size(found.total.unique)}")
     name = layout.venv.relative_to(layout.root).as_posix()
     target = printable(str(found.occupant.target))
+    if busy is not None:
+        lines.append(f"Another envtool (process {busy}) is at work here.")
+    make = "" if busy is not None else f" {project_above(layout.root) or 'Make one: envtool setup --cpu'}"
     lines.append(
         {
-            "absent": f"There is no {name} here. {project_above(layout.root) or 'Make one: envtool setup --cpu'}",
+            "absent": f"There is no {name} here{'.' if busy is None else ' yet.'}{make}",
             "generation": f"{name} is generation {found.occupant.number}.",
             "plain": f"{name} is a plain folder, made with --plain; it is not part of a chain.",
             "directory": f"{name} is a folder of your own; envtool setup --cpu keeps it as a generation.",

@@ -44,6 +44,7 @@ __all__ = [
     "Occupant",
     "activate",
     "activate_plain",
+    "at_work",
     "check_replaceable",
     "current",
     "exclusive",
@@ -80,9 +81,10 @@ def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> It
     try:
         lock.acquire()
     except Timeout as error:
+        number = _holder(holder)
         raise BusyError(
             "busy",
-            f"another envtool{_holder(holder)} is working in {layout.root}",
+            f"another envtool{f' (process {number})' if number is not None else ''} is working in {layout.root}",
             "Wait until it has ended and run the command again; it holds .envtool/lock.",
         ) from error
     except OSError as error:
@@ -115,10 +117,16 @@ def exclusive_if_used(layout: Layout) -> Iterator[bool]:
         yield True
 
 
-def _holder(path: Path) -> str:
+def at_work(layout: Layout) -> int | None:
+    """The process number of the envtool that works here now, read without its lock; None where there is none."""
+    number = _holder(layout.state / "lock.pid")
+    return number if number is not None and number != os.getpid() and platform.is_running(number) else None
+
+
+def _holder(path: Path) -> int | None:
     with contextlib.suppress(OSError, ValueError):
-        return f" (process {int(path.read_text(encoding='ascii'))})"
-    return ""
+        return int(path.read_text(encoding="ascii"))
+    return None
 
 
 # --- activate ---------------------------------------------------------------------------------------------------------

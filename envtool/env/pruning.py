@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from envtool.adapters import files, platform
@@ -9,6 +10,7 @@ from envtool.env.generations import current, list_generations, way_back
 from envtool.env.records import record_path, remember
 from envtool.errors import InstallError
 from envtool.models import Generation, Layout
+from envtool.reports.tables import plural
 
 DEFAULT_KEEP = 2
 
@@ -22,11 +24,19 @@ class Pruned:
     freed: int
 
 
-def prune(layout: Layout, *, keep: int = DEFAULT_KEEP, include_way_back: bool = False, dry_run: bool = False) -> Pruned:
+def prune(
+    layout: Layout,
+    *,
+    keep: int = DEFAULT_KEEP,
+    include_way_back: bool = False,
+    dry_run: bool = False,
+    say: Callable[[str, str], None] = lambda name, detail: None,
+) -> Pruned:
     """Remove all but the ``keep`` newest generations; call it with the lock held and after ``recover``.
 
     The current one always stays. The way back and the user's own adopted environment, which nobody can build again,
-    stay unless ``include_way_back``. Raises InstallError (``env.prune``) when one cannot be removed.
+    stay unless ``include_way_back``. ``say`` hears what takes its time, as a reporter's phases do. Raises InstallError
+    (``env.prune``) when one cannot be removed.
     """
     all_of_them = list_generations(layout)
     live, back = current(layout), way_back(layout)
@@ -43,9 +53,12 @@ def prune(layout: Layout, *, keep: int = DEFAULT_KEEP, include_way_back: bool = 
             kept.append((one, "the newest" if rank == 0 else f"one of the {keep} newest"))
         else:
             removed.append(one)
+    if removed:
+        say("measure", plural(len(removed), "generation"))
     freed = platform.disk_usage(layout.generation(one.id) for one in removed).unique
     if not dry_run:
         for one in removed:
+            say("remove", f"generation {one.id}")
             _remove(layout, one)
     return Pruned(removed=tuple(reversed(removed)), kept=tuple(reversed(kept)), freed=freed)
 

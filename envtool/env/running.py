@@ -9,6 +9,7 @@ from pathlib import Path
 
 from envtool.adapters import platform
 from envtool.errors import UsageError
+from envtool.lock.above import project_above
 from envtool.models import Layout
 
 NOT_FOUND = 127
@@ -46,6 +47,8 @@ def program_elsewhere(layout: Layout, name: str, ambient: Mapping[str, str]) -> 
     It runs with another environment's packages: ``pip`` or ``pytest`` of the machine, where this one has none. None for
     a program of the environment, a path, and what is no Python script (a shell, make).
     """
+    if not platform.has_interpreter(layout.venv):
+        return None  # there is none at all, which is the thing to say
     found = shutil.which(name, path=activated(layout.venv, ambient)["PATH"]) if os.sep not in name else None
     if found is None or Path(found).parent == platform.scripts_folder(layout.venv):
         return None
@@ -65,11 +68,9 @@ def run_inside(layout: Layout, command: Sequence[str], ambient: Mapping[str, str
     environment (``env.missing``).
     """
     if not platform.has_interpreter(layout.venv):
-        raise UsageError(
-            "env.missing",
-            f"there is no environment at {layout.venv}",
-            "Make one: envtool setup --cpu. See what there is: envtool status",
-        )
+        above = project_above(layout.root)
+        hint = above or "Make one: envtool setup --cpu. See what there is: envtool status"
+        raise UsageError("env.missing", f"there is no environment at {layout.venv}", hint)
     inside = activated(layout.venv, ambient)
     program = shutil.which(command[0], path=inside["PATH"])
     if program is None:

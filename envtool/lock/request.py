@@ -47,8 +47,8 @@ class RequestOptions:
 def build_request(root: Path, options: RequestOptions, settings: Settings, primary: str) -> Request:
     """Read the inputs of the project in ``root``; ``primary`` is the Python in use (``3.11``).
 
-    Raises UsageError for bad input, NoInputsError where a source exists but cannot be used, ResolutionError
-    (``lock.unlockable``) for what no hash can pin.
+    Raises UsageError for bad input, NoInputsError where a source exists but cannot be used or is in a folder above,
+    ResolutionError (``lock.unlockable``) for what no hash can pin.
     """
     draft = Draft(root=root)
     pyproject = read_pyproject(root)
@@ -122,8 +122,11 @@ def _read_sources(
     unread = [name for name in _UNREAD if (root / name).is_file()]
     beside = f" ({', '.join(unread)} is not read)" if unread else ""
     above = project_above(root)
-    message = f"no requirements found here{beside}: setting up torch alone{f'. {above}' if above else ''}"
-    draft.note("request.default", message)
+    if above:
+        # Gigabytes in the wrong place, and lockfiles/ of its own: whoever wants that says so.
+        hint = f"{above} Run it there. For an environment of its own here, name what belongs in it: torch"
+        raise NoInputsError("request.subfolder", f"no requirements found here{beside}", hint)
+    draft.note("request.default", f"no requirements found here{beside}: setting up torch alone")
     return python, "default"
 
 

@@ -116,3 +116,18 @@ def test_the_way_back_to_an_environment_of_ones_own(place: Place) -> None:
 def test_a_plain_environment_promises_no_way_back(place: Place) -> None:
     done = place.done("--cpu", "--plain")
     assert not [line for line in done.out.splitlines() if line.startswith("back")]
+
+
+def test_status_says_that_the_lock_is_stale(place: Place) -> None:
+    assert place.status()["lock_stale"] is None
+    place.done("--cpu")
+    assert place.status()["lock_stale"] == []
+    assert "stale" not in place.call("status").out
+    place.write("requirements.txt", "torch\nleaf<2\n")
+    reasons = ["requirement leaf<2 is new", "requirement leaf is gone"]
+    assert place.status()["lock_stale"] == reasons
+    told = f"lockfiles/ is stale: {'; '.join(reasons)}"
+    assert place.call("status").out.splitlines()[-1] == f"{told}. Bring it up to date: envtool lock"
+    assert place.call("lock", "--check", "--json").error["message"] == told
+    place.write("requirements.txt", "torch @@ nonsense\n")
+    assert (place.call("status").code, place.status()["lock_stale"]) == (0, None)

@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import envtool
 from envtool.adapters import platform
-from envtool.env.generations import activate, activate_plain, layout_for, staging, write_record
+from envtool.env.generations import activate, activate_plain, exclusive, layout_for, staging, write_record
 from envtool.models import Generation, Layout
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs symlinks")
@@ -125,7 +126,13 @@ def test_prune(chain: Layout) -> None:
     assert done == {**dry, "dry_run": False}
     assert done["freed"] == len(os.fsencode(sys.executable))
     assert not chain.generation(2).exists()
-    assert "removed generation 1" in call(chain.root, "prune", "--all").stdout
+    write_record(chain, replace(record(1, "full"), kind="adopted"))
+    gone = call(chain.root, "prune", "--all")
+    assert gone.stdout.splitlines()[0] == "removed generation 1: your own environment of before, torch 2.13.0 (full)"
+    assert [line.split("  (")[0].split() for line in gone.stderr.splitlines()] == [
+        ["measure", "1", "generation"],
+        ["remove", "generation", "1"],
+    ]
     assert call(chain.root, "prune", "--keep", "-1").returncode == 2
 
 
@@ -172,7 +179,7 @@ def test_run_ends_like_a_shell_when_it_cannot_start(chain: Layout, command: str,
 def test_run_without_an_environment_says_how_to_make_one(tmp_path: Path) -> None:
     done = call(tmp_path, "run", "python")
     assert done.returncode == 2
-    assert "error[env.missing]" in done.stderr
+    assert done.stderr.startswith("error[env.missing]")
     assert "envtool setup --cpu" in done.stderr
 
 
@@ -196,3 +203,18 @@ def test_migrate_where_there_is_no_project(tmp_path: Path) -> None:
     done = call(tmp_path, "migrate", "--json")
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (3, "migrate.nothing")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_status_names_the_envtool_at_work(tmp_path: Path) -> None:
+    layout = layout_for(tmp_path)
+    with exclusive(layout):
+        done = call(tmp_path, "status")
+        assert done.stdout.splitlines() == [
+            f"Another envtool (process {os.getpid()}) is at work here.",
+            "There is no .venv here yet.",
+        ]
+        assert json.loads(call(tmp_path, "status", "--json").stdout)["result"]["busy"] == os.getpid()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (layout.state / "lock.pid").write_text(f"{gone.pid}\n", encoding="ascii")  # left by a kill
+    assert call(tmp_path, "status").stdout == "There is no .venv here. Make one: envtool setup --cpu\n"

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from envtool.cli.app import app
+from envtool.errors import NoInputsError
 from envtool.lock.above import project_above
 from envtool.lock.request import RequestOptions, build_request
 from envtool.settings import Settings
@@ -53,16 +54,21 @@ def test_not_beyond_the_repository_nor_in_the_home_folder(deep: Path) -> None:
     assert project_above(deep) == ""
 
 
-def test_setup_asks_in_its_note(deep: Path) -> None:
-    def note() -> str:
-        return build_request(deep, RequestOptions(), Settings(), "3.11").notes[0].message
-
-    assert note() == "no requirements found here: setting up torch alone"
+def test_setup_and_lock_refuse_and_ask(deep: Path) -> None:
+    request = build_request(deep, RequestOptions(), Settings(), "3.11")
+    assert request.notes[0].message == "no requirements found here: setting up torch alone"
     (deep.parent / "requirements.txt").write_text("torch\n", encoding="utf-8")
-    assert note().endswith("setting up torch alone. Did you mean .. (requirements.txt there names torch)?")
+    with pytest.raises(NoInputsError) as caught:
+        build_request(deep, RequestOptions(), Settings(), "3.11")
+    assert (caught.value.code, caught.value.message) == ("request.subfolder", "no requirements found here")
+    assert caught.value.hint == (
+        "Did you mean .. (requirements.txt there names torch)? Run it there. "
+        "For an environment of its own here, name what belongs in it: torch"
+    )
+    assert build_request(deep, RequestOptions(specifiers=("torch",)), Settings(), "3.11").source == "the command line"
 
 
-@pytest.mark.parametrize("command", [["status"], ["verify"], ["migrate"], ["rollback"]])
+@pytest.mark.parametrize("command", [["status"], ["verify"], ["migrate"], ["rollback"], ["run", "python"]])
 def test_commands_ask(deep: Path, command: list[str]) -> None:
     (deep.parent / "requirements.txt").write_text("torch\n", encoding="utf-8")
     done = CliRunner(env={"GITHUB_ACTIONS": ""}).invoke(app, command)
