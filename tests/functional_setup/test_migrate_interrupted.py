@@ -93,8 +93,15 @@ def test_killed_then_begun_anew(moving: MovingPlace) -> None:
     assert not moving.venv.is_symlink()
 
 
-@pytest.mark.parametrize("group", [False, True], ids=["envtool", "the whole group"])
-def test_ctrl_c(moving: MovingPlace, group: bool) -> None:
+@pytest.mark.parametrize(
+    ("number", "group", "word", "status"),
+    [
+        pytest.param(signal.SIGINT, False, "interrupted", 130, id="ctrl-c-envtool"),
+        pytest.param(signal.SIGINT, True, "interrupted", 130, id="ctrl-c-group"),
+        pytest.param(signal.SIGTERM, False, "terminated", 143, id="sigterm"),
+    ],
+)
+def test_ctrl_c_and_sigterm(moving: MovingPlace, number: int, group: bool, word: str, status: int) -> None:
     moving.write("check.py", "import pathlib, time\npathlib.Path('started').touch()\ntime.sleep(60)\n")
     before = picture(moving.root)
     # A program of its own group, as a shell starts it: Ctrl-C reaches envtool and its children.
@@ -104,18 +111,18 @@ def test_ctrl_c(moving: MovingPlace, group: bool) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     if group:
-        os.killpg(command.pid, signal.SIGINT)
+        os.killpg(command.pid, number)
     else:
-        command.send_signal(signal.SIGINT)
+        command.send_signal(number)
     out, _ = command.communicate(timeout=60)
     (moving.root / "started").unlink()
     answer = json.loads(out)
     assert (command.returncode, answer["error"]["code"], answer["result"]["state"]) == (
-        130,
-        "interrupted",
+        status,
+        word,
         "interrupted",
     )
-    assert answer["error"]["message"] == "gate setup: interrupted; all is as it was"
+    assert answer["error"]["message"] == f"gate setup: {word}; all is as it was"
     assert picture(moving.root) == before
     moving.write("check.py", "import leaf\n")
     assert moving.call("migrate", "--resume").code == 0
