@@ -45,7 +45,7 @@ def setup_outcome(result: SetupResult, layout: Layout, seconds: float, *, dry_ru
 def _dry_text(result: SetupResult) -> str:
     if result.plan is None or result.reused:
         generation = result.generation
-        if generation is None:
+        if generation is None and result.place is None:
             return "dry run: nothing changed"
         if not result.changed:
             what = "already satisfied" if result.reused else "already current"

@@ -24,7 +24,7 @@ from envtool.env.commands import run_checks
 from envtool.env.install import Installation, install_into, pins_here
 from envtool.env.installed import installed_versions
 from envtool.env.outcome import InPlace, SetupResult
-from envtool.env.plan import Plan, check_space
+from envtool.env.plan import Plan, Size, check_space
 from envtool.env.proof import raise_failure
 from envtool.env.setup import SetupRequest, Steps
 from envtool.env.verify import VerifyOptions, verify_environment
@@ -87,10 +87,12 @@ def _set_up(steps: Steps, stack: contextlib.ExitStack) -> SetupResult:
     change, leftovers = _changes(place, (*torch, *rest), keep_gpu=not wanted.backend.is_cpu)
     own = {str(canonicalize_name(project.name)) for project in what.projects if project.name}
     plan = replace(steps.plan(what, interpreter), changes=_lines(place, (*torch, *rest), leftovers))
+    satisfied = not change and not leftovers and own <= place.before.keys()
     if wanted.dry_run:
-        return _result(place, None, plan, steps, changed=False)
+        plan = replace(plan, size=Size(download=0, disk=0)) if satisfied else plan
+        return replace(_result(place, None, plan, steps, changed=False), reused=satisfied)
     stack.enter_context(steps.written(locked))
-    if not change and not leftovers and own <= place.before.keys():
+    if satisfied:
         report = _report(place, what, wanted)
         if report.ok:
             run_checks(steps.commands, place.prefix, steps.project.root, reporter)

@@ -73,6 +73,8 @@ def test_only_what_has_to_change(place: Place, prefix: Path) -> None:
     assert "removed  nvidia-cublas, a GPU leftover" in done.out
     assert place.installed(prefix) == {"leaf": "2.0", "mine": "1.0", "torch": "2.13.0+cpu"}
     assert mine(prefix) == before
+    again = place.done(*in_place(place, prefix, "--dry-run"))
+    assert again.out.startswith("dry run: already satisfied: torch 2.13.0+cpu (cpu), Python 3.")
     site = place.packages(prefix)
     assert not (site / "nvidia").exists(), "no empty folder is left that could be imported"
     assert not (site / "leaf/old.py").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -212,3 +213,27 @@ def test_windows_waits_for_the_child_and_gives_its_status(monkeypatch: pytest.Mo
     monkeypatch.setattr(platform, "is_windows", lambda: True)
     program = Path(sys.executable)
     assert platform.become(program, ["python", "-c", "raise SystemExit(7)"], dict(os.environ)) == 7
+
+
+@posix
+def test_a_process_runs_until_it_ends() -> None:
+    assert platform.is_running(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        child.wait()
+    assert not platform.is_running(child.pid)
+
+
+@pytest.mark.parametrize("handle", [0, 7])
+def test_windows_opens_a_process_and_never_signals_it(monkeypatch: pytest.MonkeyPatch, handle: int) -> None:
+    calls: list[tuple[object, ...]] = []
+
+    def open_process(*args: object) -> int:
+        calls.append(args)
+        return handle
+
+    kernel = SimpleNamespace(OpenProcess=open_process, CloseHandle=lambda given: calls.append((given,)))
+    monkeypatch.setattr(platform, "is_windows", lambda: True)
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=kernel), raising=False)
+    monkeypatch.setattr(os, "kill", lambda *args: pytest.fail("os.kill ends a process on Windows"))
+    assert platform.is_running(123) is bool(handle)
+    assert calls == [(0x00100000, False, 123), *([(handle,)] if handle else [])]
