@@ -123,6 +123,8 @@ class Request:
     """Whether the project itself says its requires-python; otherwise ``python`` is the one in use and later ones."""
     elsewhere: tuple[str, ...] = ()
     """Options that would add what the project lists apart and that names torch: ``--extra train``."""
+    beside: str = ""
+    """A requirements file that is not read and names torch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -43,7 +43,9 @@ def check_resolved(done: Completed) -> None:
         message = f"the index lists {denied[1]} and does not serve its metadata ({denied[2]})"
         raise ResolutionError("resolve.no-metadata", message, "Is it a complete mirror? Ask for another version.")
     if done.returncode == 1 and re.search(r"No solution found|requirements are unsatisfiable", text):
-        raise UnsatisfiableError("resolve.unsatisfiable", _explanation(text), _advice(text), report=text)
+        absent = re.search(r"([\w.-]+)\s+was\s+not\s+found\s+in\s+the\s+package\s+registry", text)
+        name = absent[1] if absent else ""
+        raise UnsatisfiableError("resolve.unsatisfiable", _explanation(text), _advice(text), report=text, absent=name)
     # Before the network: the cause of a failed build may speak of a connection too.
     build = re.search(r"Failed to (?:download and )?build `([^`]+)`", text)
     if build or "build backend returned an error" in text:

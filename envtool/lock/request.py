@@ -15,7 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from envtool.errors import NoInputsError, ResolutionError, UsageError
-from envtool.lock.above import project_above
+from envtool.lock.above import project_above, torch_beside
 from envtool.lock.draft import Draft, relative
 from envtool.lock.pyproject import extra_requirements, group_requirements, torch_elsewhere
 from envtool.lock.requirements_file import read_requirements_file, requested
@@ -75,6 +75,7 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         notes=tuple(dict.fromkeys(draft.notes)),
         credentials=dict(draft.credentials),
         elsewhere=torch_elsewhere(pyproject) if source == "pyproject.toml" else (),
+        beside="" if options.specifiers or options.files or options.script else torch_beside(root, source),
     )
 
 
@@ -93,6 +94,8 @@ def _read_sources(
     project = (pyproject or {}).get("project") or {}
     python = _requires_python(project.get("requires-python"), "pyproject.toml")
     if options.specifiers or options.files:
+        if not options.files:
+            _note_what_is_left_out(draft, settings, project)
         return python, _read_command_line(draft, options)
     if options.script is not None:
         return _read_script(draft, options.script), options.script.name
@@ -125,6 +128,21 @@ def _read_sources(
     message = f"no requirements found here{beside}: setting up torch alone{f'. {above}' if above else ''}"
     draft.note("request.default", message)
     return python, "default"
+
+
+def _note_what_is_left_out(draft: Draft, settings: Settings, project: Mapping[str, Any]) -> None:
+    """pip and uv add what stands on the command line to what is there; here it is all that is asked for."""
+    files = [name for name in ("requirements.in", "requirements.txt") if (draft.root / name).is_file()]
+    if settings.requirements or settings.groups or settings.extras:
+        what, instead = "[tool.envtool]", "add them there to have both"
+    elif project.get("name") and (project.get("dependencies") or "dependencies" in project.get("dynamic", ())):
+        what, instead = "pyproject.toml", "add them there to have both"
+    elif files:
+        what, instead = files[0], f"-r {files[0]} adds it"
+    else:
+        return
+    message = f"{what} is left out: requirements on the command line replace it; {instead}"
+    draft.note("request.replaced", message)
 
 
 def _read_command_line(draft: Draft, options: RequestOptions) -> str:
