@@ -162,6 +162,8 @@ class Lock:
     routes: tuple[Route, ...] = ()
     projects: tuple[LocalProject, ...] = ()
     gaps: tuple[str, ...] = ()
+    narrowed: bool = False
+    """Whether it covers this machine only because the PyTorch index could not be reached."""
     notes: tuple[Note, ...] = ()
     resolver: str = "uv"
     tools: Mapping[str, str] = field(default_factory=dict)

@@ -99,6 +99,7 @@ def lock(
             upgrade_packages=tuple(upgrade_package or ()),
             resolver=resolver,
             only_resolve=True,
+            widen=True,
         )
         if check:
             return check_lock(project, wanted)

@@ -12,6 +12,9 @@ from envtool.models import CheckResult, Generation, Note
 if TYPE_CHECKING:
     from envtool.env.plan import Plan
 
+LASTING = ("lock.narrow", "git.venv")
+"""Codes of notes that are said at the end, where they are not missed: what they speak of is about to be committed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class InPlace:

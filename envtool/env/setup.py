@@ -16,7 +16,7 @@ from envtool.env import generations as chain
 from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
 from envtool.env.installed import installed_versions, local_projects, metadata_folders
-from envtool.env.outcome import SetupResult
+from envtool.env.outcome import LASTING, SetupResult
 from envtool.env.own import describe_own
 from envtool.env.plan import Plan, check_space, measure
 from envtool.env.reuse import find_ready
@@ -132,7 +132,7 @@ class Steps:
             interpreter = choose_interpreter(self.project)
             return LockResult(lock=lock, changed=False, texts=self.texts()), request_from_lock(lock), interpreter
         request, interpreter = read_request(self.project, self.wanted.inputs)
-        wanted = LockRequest(inputs=self.wanted.inputs, needed=(self.wanted.backend,))
+        wanted = LockRequest(inputs=self.wanted.inputs, needed=(self.wanted.backend,), said_later=LASTING)
         if not self.wanted.frozen:
             source = "torch alone" if request.source == "default" else request.source
             there = (self.project.lockfiles / LOCK_TOML).is_file()

@@ -134,6 +134,7 @@ def _collect(
         public={pin.name: pins.public(pin.name) for pin in pins.pins},
         notes=tuple(notes),
         gaps=gap_sentences(pins),
+        narrowed=source.narrowed,
         seen=tuple(artifact for item in resolved for artifact in item.artifacts),
     )
 

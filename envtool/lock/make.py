@@ -97,6 +97,7 @@ def _lock(task: Task, pythons: tuple[str, ...]) -> Lock:
         routes=request.routes,
         projects=request.projects,
         gaps=tuple(dict.fromkeys(gap for part in locked.parts for gap in part.gaps)),
+        narrowed=any(part.narrowed for part in locked.parts),
         notes=tuple(dict.fromkeys(locked.notes)),
         resolver=options.resolver,
         tools={"envtool": __version__, **resolver_version(options)},
