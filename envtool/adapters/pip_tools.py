@@ -80,7 +80,7 @@ def resolve(problem: Problem) -> tuple[Resolved, ...]:
             (folder / "build.txt").write_text(f"{OLD_SETUPTOOLS}\n", encoding="utf-8")
             again = run(arguments, env={**environment, "PIP_BUILD_CONSTRAINT": str(folder / "build.txt")}, cwd=folder)
             done = again if again.returncode == 0 else done  # pip before 25.3 knows no build constraints
-        check_compiled(done, str(folder), tuple(problem.stand_ins))
+        check_compiled(done, str(folder), tuple(problem.stand_ins), problem.access)
         return _read(output.read_text(encoding="utf-8"))
 
 

@@ -162,7 +162,7 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
         done = run_uv(
             [*arguments, "--format", "pylock.toml", "-o", output.name, "--no-header"], env=environment, cwd=folder
         )
-        check_resolved(done)
+        check_resolved(done, problem.access)
         packages = _read_pylock(output.read_text(encoding="utf-8"))
         if any(package.stand_in or package.name in explain for package in packages):
             listed = run_uv([*arguments, "--annotation-style", "line", "--no-header"], env=environment, cwd=folder)

@@ -188,7 +188,8 @@ def _install_pins(
         if offline:
             arguments.append("--no-index")
         done = uv.run_uv(arguments, env=uv.access_environment(access), show_stderr=reporter.passthrough)
-    raise_install_failure(done, f"installing {pins[0].name}{f' and {len(pins) - 1} more' if len(pins) > 1 else ''}")
+    more = f" and {len(pins) - 1} more" if len(pins) > 1 else ""
+    raise_install_failure(done, f"installing {pins[0].name}{more}", access)
 
 
 def _install_project(interpreter: Path, project: LocalProject, what: Installation) -> None:
@@ -200,4 +201,4 @@ def _install_project(interpreter: Path, project: LocalProject, what: Installatio
         arguments.append("--compile-bytecode")
     # Not drawn on the terminal: a build that fails must not run twice to say why.
     done = uv.run_uv(arguments, env=uv.access_environment(what.access))
-    raise_install_failure(done, f"installing the project {project.name or project.path}")
+    raise_install_failure(done, f"installing the project {project.name or project.path}", what.access)

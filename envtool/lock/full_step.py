@@ -101,7 +101,7 @@ def _resolve(
     task: Task, lines: Sequence[str], cells: frozenset[Cell], constraints: Sequence[str]
 ) -> tuple[Resolved, ...]:
     problem = plain_problem(task, lines, cells, constraints)
-    return resolve(task.options, replace(problem, access=_without_family_wheels(task.options)))
+    return resolve(task, replace(problem, access=_without_family_wheels(task.options)))
 
 
 def _without_family_wheels(options: LockOptions) -> IndexAccess:

@@ -45,7 +45,7 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
                 raise
         task.reporter.phase("resolve", f"everything else, beside {_pinned(pins)}" if pins else "everything else")
         try:
-            resolved = resolve(task.options, rest_problem(task, source, direct, pins, settled))
+            resolved = resolve(task, rest_problem(task, source, direct, pins, settled))
         except UnsatisfiableError as error:
             if pins is None and speaks_of(error.report, "torch"):
                 # Somebody asks for torch, and what the default index has of it does not fit: the backend's may.
@@ -95,7 +95,7 @@ def _who_asked(
     blamed = tuple(name for name in names if speaks_of(error.message, name))
     if not blamed:
         return ""
-    resolved = resolve(task.options, rest_problem(task, source, direct, pins, settled), blamed)
+    resolved = resolve(task, rest_problem(task, source, direct, pins, settled), blamed)
     who = {f"{item.name} is needed by {', '.join(item.via)}" for item in resolved if item.via and item.name in blamed}
     return f" ({'; '.join(sorted(who))})" if who else ""
 

@@ -72,7 +72,8 @@ class FamilySource:
                 f"the {self.backend.name} index cannot be reached ({error.message}), and no find-links folder has a "
             )
             message += f"{self.backend.name} build of torch for Python {self.grid.primary} on {self.grid.host}"
-            hint = f"Tried find-links: {tried}. Set torch-index to a mirror, or find-links to a folder of wheels."
+            hint = f"Tried find-links: {tried}. Set torch-index to a mirror, find-links to a folder of wheels, or "
+            hint += "HTTPS_PROXY to a proxy."
             raise InstallError("torch-index.unreachable", message, hint) from error
         self.flat = True
         asked = (tuple(target.name for target in self.grid.targets), self.grid.pythons)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from indexes import ARM, LINUX, MACOS, WINDOWS, DefaultIndex, TorchIndex, make_wheel, sha256
 from workspace import Workspace
 
+from envtool.lock import rest_step
+from envtool.reports import progress
 from envtool.torch.targets import host_target
 
 HOST = host_target()
@@ -161,6 +165,18 @@ def test_an_unreachable_index_and_nothing_else(
     assert "torch-index" in done.error["hint"]
     assert not workspace.lockfiles.exists()
     assert not default_index.asked_for("torch")
+
+
+def test_a_slow_resolution_shows_that_it_goes_on(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*args: Any) -> Any:
+        time.sleep(0.3)
+        return resolve(*args)
+
+    resolve = rest_step.uv.resolve
+    monkeypatch.setattr(rest_step.uv, "resolve", slow)
+    monkeypatch.setattr(progress, "PULSE", 0.1)
+    said = workspace.run("lock", "torch", "--backend", "cpu").stderr.splitlines()
+    assert any(line.startswith("  resolve  at work  (") for line in said)
 
 
 def test_the_default_index_cannot_be_reached(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
