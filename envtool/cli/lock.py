@@ -100,6 +100,7 @@ def lock(
             resolver=resolver,
             only_resolve=True,
             widen=True,
+            writes=not diff,
         )
         if check:
             return check_lock(project, wanted)

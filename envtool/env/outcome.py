@@ -12,7 +12,7 @@ from envtool.models import CheckResult, Generation, Note
 if TYPE_CHECKING:
     from envtool.env.plan import Plan
 
-LASTING = ("lock.narrow", "git.venv")
+LASTING = ("lock.narrow", "git.venv", "env.read-only")
 """Codes of notes that are said at the end, where they are not missed: what they speak of is about to be committed."""
 
 

@@ -113,6 +113,7 @@ class Steps:
         with self.clock.phase("plan"):
             plan = self.plan(what, interpreter)
         if self.wanted.dry_run:
+            self.look_ahead()
             return self.result(chain.current(self.layout), False, plan, (), lock_changed=result.changed)
         if result.changed:
             names = write_lock(self.project, result)
@@ -123,6 +124,16 @@ class Steps:
         check_space(plan)
         return self.build(what, interpreter, digest, request, plan, lock_changed=result.changed)
 
+    def look_ahead(self) -> None:
+        """For a dry run: a note where the real one would fail for want of rights."""
+        layout = self.layout
+        places = (layout.root, self.project.lockfiles, layout.state, layout.generations)
+        refused = [place for place in places if place.is_dir() and not files.may_write(place)]
+        if refused:
+            where = "this folder" if refused[0] == layout.root else f"{refused[0].relative_to(layout.root).as_posix()}/"
+            message = f"{where} cannot be written by this user: envtool setup will fail"
+            self.notes.append(Note(code="env.read-only", message=message))
+
     # --- lock and plan ---
 
     def locked(self) -> tuple[LockResult, Request, Interpreter]:
@@ -132,7 +143,12 @@ class Steps:
             interpreter = choose_interpreter(self.project)
             return LockResult(lock=lock, changed=False, texts=self.texts()), request_from_lock(lock), interpreter
         request, interpreter = read_request(self.project, self.wanted.inputs)
-        wanted = LockRequest(inputs=self.wanted.inputs, needed=(self.wanted.backend,), said_later=LASTING)
+        wanted = LockRequest(
+            inputs=self.wanted.inputs,
+            needed=(self.wanted.backend,),
+            writes=not self.wanted.dry_run,
+            said_later=LASTING,
+        )
         if not self.wanted.frozen:
             source = "torch alone" if request.source == "default" else request.source
             there = (self.project.lockfiles / LOCK_TOML).is_file()

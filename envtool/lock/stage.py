@@ -32,7 +32,8 @@ class LockRequest:
     ``needed``: backends without which an existing lock counts as stale. ``only_resolve``: nothing is installed
     afterwards, so the Python to lock for need not be on this machine. ``installed``: public versions by name, to stay
     at where the requirements admit them. ``widen``: make a lock for all targets and Pythons that was narrowed because
-    the PyTorch index could not be reached. ``said_later``: codes of notes that the caller prints itself, at the end.
+    the PyTorch index could not be reached. ``writes``: the lock will be written, so that a folder that cannot be is an
+    error before the work. ``said_later``: codes of notes that the caller prints itself, at the end.
     """
 
     inputs: RequestOptions = field(default_factory=RequestOptions)
@@ -44,6 +45,7 @@ class LockRequest:
     only_resolve: bool = False
     installed: Mapping[str, str] = field(default_factory=dict)
     widen: bool = False
+    writes: bool = False
     said_later: tuple[str, ...] = ()
 
 
@@ -164,7 +166,7 @@ def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, f
         except InstallError as error:  # the lock fits all the same: without a network there is nothing to complain of
             reporter.note(f"the lock stays narrow: {error.message}")
             return kept
-    _check_upgrades(wanted.upgrade_packages, previous)
+    _check_before(project, wanted, previous)
     for note in request.notes:
         reporter.note(note.message)
     options = _options(
@@ -219,11 +221,15 @@ def _options(
     )
 
 
-def _check_upgrades(names: tuple[str, ...], previous: Lock | None) -> None:
+def _check_before(project: Project, wanted: LockRequest, previous: Lock | None) -> None:
+    """What would otherwise be found after the work."""
+    if wanted.writes and not files.may_write(project.lockfiles):
+        there = project.lockfiles.exists() and not project.lockfiles.is_dir()
+        raise _unwritable(project.lockfiles.name, ": it is no folder" if there else " by this user")
     if previous is None:
         return
     locked = {pin.name for file in (previous.rest, *previous.torch.values()) for pin in file.pins}
-    for name in names:
+    for name in wanted.upgrade_packages:
         if canonicalize_name(name) not in locked:
             raise ResolutionError(
                 "lock.upgrade", f"{name} is not in the lock, so it cannot be upgraded", "Is its name right?"
@@ -253,9 +259,12 @@ def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:
                 files.remove_file(path)
                 changed.append(path.name)
     except OSError as error:
-        message = f"{folder.name}/ cannot be written: {error.strerror}"
-        raise LockError("lock.write", message, "Free some space or mend its permissions.") from error
+        raise _unwritable(folder.name, f": {error.strerror}") from error
     return tuple(changed)
+
+
+def _unwritable(name: str, reason: str) -> LockError:
+    return LockError("lock.write", f"{name}/ cannot be written{reason}", "Free some space or mend its permissions.")
 
 
 def pins_by_backend(lock: Lock) -> dict[str, dict[str, list[dict[str, Any]]]]:

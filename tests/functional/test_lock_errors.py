@@ -111,6 +111,20 @@ def test_a_folder_that_cannot_be_written(workspace: Workspace) -> None:
     assert done.error["message"].startswith("lockfiles/ cannot be written")
 
 
+def test_a_folder_that_may_not_be_written_is_found_before_the_work(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.write("requirements.txt", "torch\n")
+    workspace.locked("--backend", "cpu")
+    monkeypatch.setattr("envtool.adapters.files.may_write", lambda folder: folder != workspace.lockfiles)
+    assert workspace.lock("--backend", "cpu").exit_code == 0  # it is up to date: nothing to write
+    assert workspace.lock("torch<2.14", "--backend", "cpu", "--diff").exit_code == 0
+    monkeypatch.setattr(indexed_step, "resolve", None)
+    done = workspace.lock("torch<2.14", "--backend", "cpu")
+    assert (done.exit_code, done.error["code"]) == (5, "lock.write")
+    assert done.error["message"] == "lockfiles/ cannot be written by this user"
+
+
 def test_an_extra_that_names_torch(workspace: Workspace) -> None:
     text = '[project]\nname = "app"\nversion = "1"\ndependencies = ["leaf"]\n'
     text += '[project.optional-dependencies]\nworker = ["torchvision>=0.1"]\ndocs = ["leaf"]\n'
