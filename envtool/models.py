@@ -288,6 +288,8 @@ class Completed:
     returncode: int
     stdout: str
     stderr: str
+    repeated: str = ""
+    """The package whose build needs an older setuptools, so that the command ran once more with that."""
 
 
 # --- resolution -------------------------------------------------------------------------------------------------------
@@ -351,3 +353,5 @@ class Resolved:
     artifacts: tuple[Artifact, ...]
     stand_in: bool = False
     via: tuple[str, ...] = ()
+    old_setuptools: bool = False
+    """Whether its source was built with an older setuptools, since the newest has no pkg_resources."""

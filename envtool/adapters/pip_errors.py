@@ -73,13 +73,22 @@ def _said(text: str) -> list[str]:
 
 def _build_failure(text: str) -> ResolutionError:
     """A source distribution that had to be built to learn what it needs, and could not be."""
-    # pip does not always name it; the folder that it builds in does.
-    named = re.search(r"Failed to build '([^']+)'", text) or re.search(r"[/\\]([\w.-]+)_[0-9a-f]{32}[/\\]", text)
-    package = named[1] if named else "a package"
+    package = _built(text) or "a package"
     message = f"{package} has no wheel that fits, and its source cannot be built to read what it needs"
     cause = last_words(text.rpartition("lines of output]\n")[2].partition("[end of output]")[0])
     message += f": {cause}" if cause else ""
     return ResolutionError("resolve.build", message, f"Ask for a version of {package} that has wheels.")
+
+
+def built(done: Completed) -> str:
+    """The package whose build failed; empty where pip does not say."""
+    return _built(f"{done.stdout}\n{done.stderr}")
+
+
+def _built(text: str) -> str:
+    # pip does not always name it; the folder that it builds in does.
+    named = re.search(r"Failed to build '([^']+)'", text) or re.search(r"[/\\]([\w.-]+)_[0-9a-f]{32}[/\\]", text)
+    return named[1] if named else ""
 
 
 def _causes(text: str) -> list[str]:

@@ -22,17 +22,9 @@ _NO_NETWORK = (
 PLAIN = IndexAccess()
 """Nobody named an index."""
 
-OLD_SETUPTOOLS = "setuptools<82"
-"""The last ones with pkg_resources, which the setup.py of many an older source distribution imports."""
-
 _LIMIT = 400
 """How many characters of an explanation are shown. What decides stands at its beginning, whom it hits at its end."""
 _BUILD_LINES = 15
-
-
-def lacks_pkg_resources(done: Completed) -> bool:
-    """Whether a command failed because a build found no pkg_resources."""
-    return done.returncode != 0 and "No module named 'pkg_resources'" in done.stderr
 
 
 def unreachable(said: str, access: IndexAccess) -> InstallError:
@@ -41,6 +33,12 @@ def unreachable(said: str, access: IndexAccess) -> InstallError:
     named = any(host and host in said for host in (urlsplit(url).hostname for url in urls))
     hint = _NAMED_INDEX if named else _NO_NETWORK
     return InstallError("network.unreachable", f"an index cannot be reached: {said}", hint)
+
+
+def built(done: Completed) -> str:
+    """The package whose build failed, as ``name==version`` or a name; empty where uv does not say."""
+    found = re.search(r"Failed to (?:download and )?build `([^`]+)`", _clean(done.stderr))
+    return found[1].partition(" @ ")[0] if found else ""
 
 
 def check_resolved(done: Completed, access: IndexAccess = PLAIN) -> None:

@@ -10,7 +10,7 @@ from envtool.errors import NoInputsError, ResolutionError, UnsatisfiableError
 from envtool.lock import gpu_policy
 from envtool.lock.full_step import no_torch
 from envtool.lock.going_back import forbids, go_back, speaks_of
-from envtool.lock.pins import family_pin, rest_pins, source_note
+from envtool.lock.pins import family_pin, rest_pins, setuptools_notes, source_note
 from envtool.lock.rest_step import resolve, rest_problem
 from envtool.lock.task import BackendPins, Settled, Task
 from envtool.lock.torch_step import FamilySource, digests, family_requests, gap_sentences, pin_family
@@ -124,6 +124,7 @@ def _collect(
     family = tuple(family_pin(source, pin, pins.cells, task.reporter) for pin in pins.pins)
     kept = [item for item in resolved if not item.stand_in and not is_family(item.name)]
     notes += source_note(kept, pins.cells) if settled.rest is None and task.options.resolver == "uv" else ()
+    notes += setuptools_notes(kept)
     others = rest_pins(kept, pins.cells, task.options.access)
     rest = others if settled.rest is None else settled.rest
     known = {pin.name for pin in rest}
