@@ -37,6 +37,11 @@ def main() -> None:
 def _run(arguments: list[str]) -> None:
     from envtool.cli.app import app
 
+    if os.environ.get("NO_COLOR"):
+        from typer import rich_utils
+
+        rich_utils.COLOR_SYSTEM = None  # help and usage errors, as our own output
+
     if "--json" not in arguments or "run" in arguments[:1]:
         app(prog_name="envtool")
         return
