@@ -72,11 +72,15 @@ class ResolutionError(EnvtoolError):
 
 
 class UnsatisfiableError(ResolutionError):
-    """The resolver found no solution; ``report`` is its own explanation, whole."""
+    """The resolver found no solution; ``report`` is its own explanation, whole.
 
-    def __init__(self, code: str, message: str, hint: str = "", *, report: str = "") -> None:
+    ``absent``: the package that no index has, where that is the cause.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "", *, report: str = "", absent: str = "") -> None:
         super().__init__(code, message, hint)
         self.report = report
+        self.absent = absent
 
 
 class LockError(EnvtoolError):

@@ -123,6 +123,8 @@ class Request:
     """Whether the project itself says its requires-python; otherwise ``python`` is the one in use and later ones."""
     elsewhere: tuple[str, ...] = ()
     """Options that would add what the project lists apart and that names torch: ``--extra train``."""
+    beside: str = ""
+    """A requirements file that is not read and names torch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,6 +162,8 @@ class Lock:
     routes: tuple[Route, ...] = ()
     projects: tuple[LocalProject, ...] = ()
     gaps: tuple[str, ...] = ()
+    narrowed: bool = False
+    """Whether it covers this machine only because the PyTorch index could not be reached."""
     notes: tuple[Note, ...] = ()
     resolver: str = "uv"
     tools: Mapping[str, str] = field(default_factory=dict)
@@ -284,6 +288,8 @@ class Completed:
     returncode: int
     stdout: str
     stderr: str
+    repeated: str = ""
+    """The package whose build needs an older setuptools, so that the command ran once more with that."""
 
 
 # --- resolution -------------------------------------------------------------------------------------------------------
@@ -347,3 +353,5 @@ class Resolved:
     artifacts: tuple[Artifact, ...]
     stand_in: bool = False
     via: tuple[str, ...] = ()
+    old_setuptools: bool = False
+    """Whether its source was built with an older setuptools, since the newest has no pkg_resources."""

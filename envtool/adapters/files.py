@@ -21,6 +21,14 @@ TEMPORARY_SUFFIX = ".envtool-tmp"
 _ATTEMPTS = 4
 
 
+def may_write(folder: Path) -> bool:
+    """Whether this user may make files in a folder, or in the one above it where it is not there yet.
+
+    On Windows that is not known before it is tried: True.
+    """
+    return os.access(folder if folder.exists() else folder.parent, os.W_OK | os.X_OK)
+
+
 def write_bytes(path: Path, content: bytes, *, mode: int | None = None, modified: int | None = None) -> None:
     """Write ``path`` atomically and durably: a temporary file beside it, fsync, rename.
 

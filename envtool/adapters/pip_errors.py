@@ -7,9 +7,9 @@ from itertools import accumulate
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
-from envtool.adapters.uv_errors import UNREACHABLE_HINT, last_words
-from envtool.errors import InstallError, ResolutionError, UnsatisfiableError
-from envtool.models import Completed
+from envtool.adapters.uv_errors import PLAIN, last_words, unreachable
+from envtool.errors import ResolutionError, UnsatisfiableError
+from envtool.models import Completed, IndexAccess
 
 _LIMIT = 350
 """How many characters of causes are shown."""
@@ -20,7 +20,7 @@ _UNREACHABLE = r"Connection|Max retries|NewConnectionError|timed out"
 _CAUSE = re.compile(r"Requirement\('(?P<wanted>[^']+)'\), parent=(?:None|\w+\('(?P<parent>[^']*)'\))")
 
 
-def check_compiled(done: Completed, folder: str, stand_ins: tuple[str, ...]) -> None:
+def check_compiled(done: Completed, folder: str, stand_ins: tuple[str, ...], access: IndexAccess = PLAIN) -> None:
     """Raise UnsatisfiableError, InstallError (network) or ResolutionError if pip-compile failed.
 
     ``folder``: the temporary folder, which no message may name. ``stand_ins``: the packages that it was to leave out.
@@ -32,6 +32,9 @@ def check_compiled(done: Completed, folder: str, stand_ins: tuple[str, ...]) -> 
     said = _said(text)
     if re.search(_IMPOSSIBLE, text):
         causes = _causes(text)
+        lost = _lost_connection(text)
+        if lost and "from versions: none" in text:
+            raise unreachable(lost, access)
         if not causes:
             missing = "from versions: none" in text
             hint = "Is its name right?" if missing else "Ask for a version that there is for this Python."
@@ -40,10 +43,20 @@ def check_compiled(done: Completed, folder: str, stand_ins: tuple[str, ...]) -> 
         raise UnsatisfiableError("resolve.unsatisfiable", message, _advice(causes, stand_ins), report="\n".join(causes))
     last = " ".join(said[-3:])
     if re.search(_UNREACHABLE, text):
-        raise InstallError("network.unreachable", f"an index cannot be reached: {last}", UNREACHABLE_HINT)
+        raise unreachable(last, access)
     if re.search(r"^pip\S+\.(FailedToPrepareCandidate|MetadataGenerationFailed): ", text, re.MULTILINE):
         raise _build_failure(text)
     raise ResolutionError("resolve.failed", f"pip-compile could not resolve: {last}", "Try --resolver uv.")
+
+
+def _lost_connection(text: str) -> str:
+    """The page that pip gave up on, and why; pip goes on without it, and then says that there is no such package."""
+    found = re.search(r"Retry\(total=0,.*? after connection broken by ['\"](.+)['\"]: (\S+)$", text, re.MULTILINE)
+    if not found:
+        return ""
+    host = re.search(r"host='([^']+)'", found[1])
+    cause = re.search(r"\[Errno -?\d+\] ([^\"')]+)", found[1]) or re.search(r"(\w+)", found[1])
+    return f"{host[1] if host else ''}{found[2]}{f' ({cause[1]})' if cause else ''}"
 
 
 def _said(text: str) -> list[str]:
@@ -60,13 +73,22 @@ def _said(text: str) -> list[str]:
 
 def _build_failure(text: str) -> ResolutionError:
     """A source distribution that had to be built to learn what it needs, and could not be."""
-    # pip does not always name it; the folder that it builds in does.
-    named = re.search(r"Failed to build '([^']+)'", text) or re.search(r"[/\\]([\w.-]+)_[0-9a-f]{32}[/\\]", text)
-    package = named[1] if named else "a package"
+    package = _built(text) or "a package"
     message = f"{package} has no wheel that fits, and its source cannot be built to read what it needs"
     cause = last_words(text.rpartition("lines of output]\n")[2].partition("[end of output]")[0])
     message += f": {cause}" if cause else ""
     return ResolutionError("resolve.build", message, f"Ask for a version of {package} that has wheels.")
+
+
+def built(done: Completed) -> str:
+    """The package whose build failed; empty where pip does not say."""
+    return _built(f"{done.stdout}\n{done.stderr}")
+
+
+def _built(text: str) -> str:
+    # pip does not always name it; the folder that it builds in does.
+    named = re.search(r"Failed to build '([^']+)'", text) or re.search(r"[/\\]([\w.-]+)_[0-9a-f]{32}[/\\]", text)
+    return named[1] if named else ""
 
 
 def _causes(text: str) -> list[str]:

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import tempfile
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from envtool.adapters.empty_wheel import write_empty_wheel
-from envtool.adapters.pip_errors import check_compiled
+from envtool.adapters.old_setuptools import OLD_SETUPTOOLS, lacks_pkg_resources, mark_built
+from envtool.adapters.pip_errors import built, check_compiled
 from envtool.adapters.process import clean_environment, run
 from envtool.adapters.requirements import parse_requirements
-from envtool.adapters.uv_errors import OLD_SETUPTOOLS, lacks_pkg_resources
 from envtool.errors import UsageError
 from envtool.models import Artifact, IndexAccess, Problem, Resolved
 
@@ -79,9 +80,10 @@ def resolve(problem: Problem) -> tuple[Resolved, ...]:
         if lacks_pkg_resources(done):
             (folder / "build.txt").write_text(f"{OLD_SETUPTOOLS}\n", encoding="utf-8")
             again = run(arguments, env={**environment, "PIP_BUILD_CONSTRAINT": str(folder / "build.txt")}, cwd=folder)
-            done = again if again.returncode == 0 else done  # pip before 25.3 knows no build constraints
-        check_compiled(done, str(folder), tuple(problem.stand_ins))
-        return _read(output.read_text(encoding="utf-8"))
+            if again.returncode == 0:  # pip before 25.3 knows no build constraints
+                done = replace(again, repeated=built(done))
+        check_compiled(done, str(folder), tuple(problem.stand_ins), problem.access)
+        return mark_built(_read(output.read_text(encoding="utf-8")), done.repeated)
 
 
 def _read(text: str) -> tuple[Resolved, ...]:

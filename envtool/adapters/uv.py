@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from packaging.version import Version
 
 from envtool.adapters.empty_wheel import write_empty_wheel
 from envtool.adapters.http import credentials, redact
+from envtool.adapters.old_setuptools import OLD_SETUPTOOLS, lacks_pkg_resources, mark_built
 from envtool.adapters.process import clean_environment, run
-from envtool.adapters.uv_errors import OLD_SETUPTOOLS, check_resolved, lacks_pkg_resources
+from envtool.adapters.uv_errors import built, check_resolved
 from envtool.errors import InstallError
 from envtool.models import Artifact, Completed, IndexAccess, Problem, Resolved
 
@@ -101,7 +103,7 @@ def _with_old_setuptools(
         path.write_text(f"{OLD_SETUPTOOLS}\n", encoding="utf-8")
         done = run([find_uv(), *args, "--build-constraints", path], env=clean_environment(extra), cwd=cwd)
     forbidden = done.returncode != 0 and OLD_SETUPTOOLS in done.stderr
-    return failed if forbidden else done
+    return failed if forbidden else replace(done, repeated=built(failed) or "a package")
 
 
 def _project(problem: Problem) -> dict[str, Any]:
@@ -162,8 +164,8 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
         done = run_uv(
             [*arguments, "--format", "pylock.toml", "-o", output.name, "--no-header"], env=environment, cwd=folder
         )
-        check_resolved(done)
-        packages = _read_pylock(output.read_text(encoding="utf-8"))
+        check_resolved(done, problem.access)
+        packages = mark_built(_read_pylock(output.read_text(encoding="utf-8")), done.repeated)
         if any(package.stand_in or package.name in explain for package in packages):
             listed = run_uv([*arguments, "--annotation-style", "line", "--no-header"], env=environment, cwd=folder)
             packages = _with_via(packages, listed.stdout, explain)
@@ -231,8 +233,6 @@ def _artifact(file: Mapping[str, Any]) -> Artifact:
 
 
 def _with_via(packages: tuple[Resolved, ...], listing: str, explain: tuple[str, ...]) -> tuple[Resolved, ...]:
-    from dataclasses import replace
-
     via: dict[str, tuple[str, ...]] = {}
     for line in listing.splitlines():
         match = re.match(r"^(?P<name>[A-Za-z0-9._-]+)(?: @ |==).*# via (?P<via>.+)$", line)

@@ -4,31 +4,44 @@ from __future__ import annotations
 
 import re
 import textwrap
+from urllib.parse import urlsplit
 
 from envtool.adapters.http import CREDENTIALS_HINT, redact
 from envtool.errors import InstallError, LockError, ResolutionError, UnsatisfiableError, UsageError
-from envtool.models import Completed
+from envtool.models import Completed, IndexAccess
 
-UNREACHABLE_HINT = (
+_NAMED_INDEX = (
     "It is named by UV_DEFAULT_INDEX or PIP_INDEX_URL, in the requirement files, or in the configuration of uv or pip: "
     "mend it there, or try again."
 )
-"""Where an index comes from that is not the PyTorch one."""
+_NO_NETWORK = (
+    "Is there a network? HTTPS_PROXY names a proxy, UV_DEFAULT_INDEX a mirror (torch-index for torch). Without any: "
+    "UV_OFFLINE=1 and --find-links with a folder of all the wheels."
+)
 
-OLD_SETUPTOOLS = "setuptools<82"
-"""The last ones with pkg_resources, which the setup.py of many an older source distribution imports."""
+PLAIN = IndexAccess()
+"""Nobody named an index."""
 
 _LIMIT = 400
 """How many characters of an explanation are shown. What decides stands at its beginning, whom it hits at its end."""
 _BUILD_LINES = 15
 
 
-def lacks_pkg_resources(done: Completed) -> bool:
-    """Whether a command failed because a build found no pkg_resources."""
-    return done.returncode != 0 and "No module named 'pkg_resources'" in done.stderr
+def unreachable(said: str, access: IndexAccess) -> InstallError:
+    """The error for an index that does not answer: its hint says who named it, or what to do without a network."""
+    urls = [access.default_index or "", *(url for _, url in access.routes), *access.find_links]
+    named = any(host and host in said for host in (urlsplit(url).hostname for url in urls))
+    hint = _NAMED_INDEX if named else _NO_NETWORK
+    return InstallError("network.unreachable", f"an index cannot be reached: {said}", hint)
 
 
-def check_resolved(done: Completed) -> None:
+def built(done: Completed) -> str:
+    """The package whose build failed, as ``name==version`` or a name; empty where uv does not say."""
+    found = re.search(r"Failed to (?:download and )?build `([^`]+)`", _clean(done.stderr))
+    return found[1].partition(" @ ")[0] if found else ""
+
+
+def check_resolved(done: Completed, access: IndexAccess = PLAIN) -> None:
     """Raise what a failed ``uv pip compile`` means; return when it succeeded.
 
     Raises UnsatisfiableError, ResolutionError (``resolve.*``), InstallError (``network.*``), UsageError
@@ -38,17 +51,20 @@ def check_resolved(done: Completed) -> None:
         return
     text = _clean(done.stderr)
     _check_credentials(text)
+    _check_offline(text, "resolving")
     denied = re.search(r"(\S+) could not be fetched from the network \(`?(\d+[^`)]*)", text)
     if denied:
         message = f"the index lists {denied[1]} and does not serve its metadata ({denied[2]})"
         raise ResolutionError("resolve.no-metadata", message, "Is it a complete mirror? Ask for another version.")
     if done.returncode == 1 and re.search(r"No solution found|requirements are unsatisfiable", text):
-        raise UnsatisfiableError("resolve.unsatisfiable", _explanation(text), _advice(text), report=text)
+        absent = re.search(r"([\w.-]+)\s+was\s+not\s+found\s+in\s+the\s+package\s+registry", text)
+        name = absent[1] if absent else ""
+        raise UnsatisfiableError("resolve.unsatisfiable", _explanation(text), _advice(text), report=text, absent=name)
     # Before the network: the cause of a failed build may speak of a connection too.
     build = re.search(r"Failed to (?:download and )?build `([^`]+)`", text)
     if build or "build backend returned an error" in text:
         raise _build_failure(build[1] if build else "", text)
-    _check_surroundings(text)
+    _check_surroundings(text, access)
     folder = re.search(r"Failed to read\s+`--find-links`\s+directory:\s+(\S+)", text)  # uv breaks long lines
     if folder:
         message = f"the find-links folder {folder[1]} cannot be read"
@@ -66,7 +82,16 @@ def _check_credentials(text: str) -> None:
         raise InstallError("network.credentials", f"{refused[1]} asks for credentials", CREDENTIALS_HINT)
 
 
-def _check_surroundings(text: str) -> None:
+def _check_offline(text: str, what: str) -> None:
+    if "the network was disabled" not in text:
+        return
+    hint = "Unset UV_OFFLINE, or put the wheel into a find-links folder."
+    missing = re.search(r"Because (\S+) was not found in the cache", text)
+    wheel = missing[1] if missing else "a package"
+    raise InstallError("network.offline", f"{what}: UV_OFFLINE is set, and {wheel} is not in uv's cache", hint)
+
+
+def _check_surroundings(text: str, access: IndexAccess) -> None:
     """Raise InstallError where neither the lock nor a package is the matter, but what uv works with."""
     if "Failed to initialize cache" in text:
         hint = "Set UV_CACHE_DIR to a folder that this user can write to."
@@ -75,7 +100,7 @@ def _check_surroundings(text: str) -> None:
         hint = "Free some space (envtool prune, uv cache prune), or set UV_CACHE_DIR or TMPDIR to another disk."
         raise InstallError("install.disk-full", f"the disk is full: {_explanation(text)}", hint)
     if re.search(r"Failed to (fetch|query)|error sending request|client error|Could not connect|timed out", text):
-        raise InstallError("network.unreachable", f"an index cannot be reached: {_last(text)}", UNREACHABLE_HINT)
+        raise unreachable(_last(text), access)
 
 
 def _build_failure(package: str, text: str) -> ResolutionError:
@@ -208,7 +233,7 @@ def _split(text: str) -> str:
     return f" ({match[1]})" if match else ""
 
 
-def raise_install_failure(done: Completed, what: str) -> None:
+def raise_install_failure(done: Completed, what: str, access: IndexAccess = PLAIN) -> None:
     """Turn a failed uv install into an error: a hash mismatch is the lock's (5), the rest the install's (6).
 
     Raises LockError or EnvtoolError; returns when uv succeeded.
@@ -220,14 +245,10 @@ def raise_install_failure(done: Completed, what: str) -> None:
         hint = "A file was replaced on its index: compare with envtool lock --upgrade --diff before you trust it."
         raise LockError("install.hash-mismatch", f"{what}: {_explanation(text)}", hint)
     _check_credentials(text)
-    if "the network was disabled" in text:
-        hint = "Unset UV_OFFLINE, or put the wheel into a find-links folder."
-        missing = re.search(r"Because (\S+) was not found in the cache", text)
-        wheel = missing[1] if missing else "a package"
-        raise InstallError("network.offline", f"{what}: UV_OFFLINE is set, and {wheel} is not in uv's cache", hint)
+    _check_offline(text, what)
     reason, *printed = re.split(r"^\s*\[std(?:err|out)\]$", text, flags=re.MULTILINE)
     if not printed:
-        _check_surroundings(text)
+        _check_surroundings(text, access)
     # What a build printed, its last lines: it is the user's own project.
     output = textwrap.dedent("\n".join(printed).split("\nhint:")[0]).splitlines()
     shown = [f"  {line}" for line in output if line.strip()][-_BUILD_LINES:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 
 
@@ -39,6 +40,11 @@ def _run(arguments: list[str]) -> None:
     # Not before: the quick way out touches nothing, and what it does not import costs no time.
     raise_when_terminated()
     from envtool.cli.app import app
+
+    if os.environ.get("NO_COLOR"):
+        from typer import rich_utils
+
+        rich_utils.COLOR_SYSTEM = None  # help and usage errors, as our own output
 
     if "--json" not in arguments or "run" in arguments[:1]:
         app(prog_name="envtool")

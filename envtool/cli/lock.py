@@ -68,8 +68,9 @@ def lock(
       envtool lock --target linux-x86_64 --target windows-amd64
       envtool lock --backend cpu --backend cu126
 
-    Exit codes: 2 usage, 3 nothing needs torch, 4 no solution, 5 stale, or no
-    lock to check, 6 an index cannot be reached, 9 another envtool at work.
+    Exit codes: 2 usage, 3 nothing needs torch, 4 no solution, 5 stale, no
+    lock to check, or not to be written, 6 an index cannot be reached, 9
+    another envtool at work.
     """
 
     def stage(reporter: Reporter) -> Outcome:
@@ -99,6 +100,8 @@ def lock(
             upgrade_packages=tuple(upgrade_package or ()),
             resolver=resolver,
             only_resolve=True,
+            widen=True,
+            writes=not diff,
         )
         if check:
             return check_lock(project, wanted)

@@ -22,8 +22,10 @@ def _print_error(code: str, message: str, hint: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from envtool.reports.styles import color_system
+
     # soft_wrap: an error is often pasted into an issue or matched by a script; no break inside a path.
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, color_system=color_system())
     console.print(Text.assemble(("error", "bold red"), (f"[{code}]", "red"), ": ", message))
     if hint:
         console.print(Text.assemble(("  hint: ", "bold cyan"), hint))

@@ -54,9 +54,15 @@ def _dry_text(result: SetupResult) -> str:
         changes = result.plan.changes if result.plan is not None else ()
         return "\n".join([*changes, f"dry run: would switch to {_describe(result)}{there}"])
     lines = list(result.plan.changes) or ["no package changes"]
-    lines += _plan_lines(result.plan)
+    lines += [*_plan_lines(result.plan), *(f"note      {message}" for message in _lasting(result))]
     lines.append("dry run: nothing changed" + ("; the lock would be written" if result.lock_changed else ""))
     return "\n".join(lines)
+
+
+def _lasting(result: SetupResult) -> list[str]:
+    from envtool.env.outcome import REPEATED
+
+    return [note.message for note in result.notes if note.code in REPEATED]
 
 
 def _plan_lines(plan: Plan) -> list[str]:
@@ -95,8 +101,7 @@ def _text(result: SetupResult, layout: Layout) -> str:
     if not result.changed:
         return f"already satisfied: {venv} is {_describe(result)}; nothing changed"
     lines = [f"current  {venv} is {_describe(result)}"]
-    # A passing note would be missed: what they speak of is about to be committed.
-    lines += [f"note     {note.message}" for note in result.notes if note.code in ("lock.narrow", "git.venv")]
+    lines += [f"note     {message}" for message in _lasting(result)]
     plan = result.plan
     backend = place.backend if place is not None else generation.backend if generation is not None else ""
     known = plan is not None and plan.full is not None and not (plan.size.unknown or plan.full.unknown)

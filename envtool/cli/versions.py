@@ -108,12 +108,13 @@ def _requirement(text: str) -> Requirement:
     from packaging.requirements import InvalidRequirement, Requirement
 
     from envtool.errors import UsageError
+    from envtool.lock.requirements_file import why_invalid
 
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError("versions.package", f"{text!r} is no requirement: {reason}", "Such as torch==2.13.*") from None
+        message = f"{text!r} is no requirement: {why_invalid(text, error)}"
+        raise UsageError("versions.package", message, "Such as torch==2.13.*") from None
     if requirement.url is not None:
         message = f"{requirement.name} is given by a link, which is one build and no range of them"
         raise UsageError("versions.package", message, "Such as torch==2.13.*")

@@ -11,9 +11,10 @@ from packaging.markers import Marker
 
 from envtool.adapters import platform, uv
 from envtool.adapters.http import UnreachableError, fetch_page, redact
+from envtool.adapters.old_setuptools import old_setuptools_note
 from envtool.adapters.uv_errors import raise_install_failure
 from envtool.errors import InstallError, LockError
-from envtool.models import IndexAccess, LocalProject, Lock, Pin, Reporter
+from envtool.models import Completed, IndexAccess, LocalProject, Lock, Pin, Reporter
 from envtool.reports.tables import plural
 from envtool.torch.backends import Backend
 from envtool.torch.family import is_family
@@ -98,7 +99,7 @@ def install_into(interpreter: Path, python: str, what: Installation, reporter: R
         reporter.phase(
             "install", f"the project {project.name or project.path}{' (editable)' if project.editable else ''}"
         )
-        _install_project(interpreter, project, what)
+        _install_project(interpreter, project, what, reporter)
     return remarks
 
 
@@ -188,10 +189,12 @@ def _install_pins(
         if offline:
             arguments.append("--no-index")
         done = uv.run_uv(arguments, env=uv.access_environment(access), show_stderr=reporter.passthrough)
-    raise_install_failure(done, f"installing {pins[0].name}{f' and {len(pins) - 1} more' if len(pins) > 1 else ''}")
+    _tell_of_repetition(done, reporter)
+    more = f" and {len(pins) - 1} more" if len(pins) > 1 else ""
+    raise_install_failure(done, f"installing {pins[0].name}{more}", access)
 
 
-def _install_project(interpreter: Path, project: LocalProject, what: Installation) -> None:
+def _install_project(interpreter: Path, project: LocalProject, what: Installation, reporter: Reporter) -> None:
     extras = f"[{','.join(project.extras)}]" if project.extras else ""
     target = f"{(what.root / project.path).resolve()}{extras}"
     arguments: list[str | Path] = ["pip", "install", "--python", interpreter, "--no-deps", "--no-python-downloads"]
@@ -200,4 +203,10 @@ def _install_project(interpreter: Path, project: LocalProject, what: Installatio
         arguments.append("--compile-bytecode")
     # Not drawn on the terminal: a build that fails must not run twice to say why.
     done = uv.run_uv(arguments, env=uv.access_environment(what.access))
-    raise_install_failure(done, f"installing the project {project.name or project.path}")
+    _tell_of_repetition(done, reporter)
+    raise_install_failure(done, f"installing the project {project.name or project.path}", what.access)
+
+
+def _tell_of_repetition(done: Completed, reporter: Reporter) -> None:
+    if done.repeated and done.returncode == 0:
+        reporter.note(old_setuptools_note(done.repeated))

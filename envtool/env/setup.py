@@ -17,7 +17,7 @@ from envtool.env.by_hand import told_by_hand
 from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
 from envtool.env.installed import installed_versions, local_projects, metadata_folders
-from envtool.env.outcome import SetupResult, after_new_lock
+from envtool.env.outcome import LASTING, SetupResult, after_new_lock
 from envtool.env.own import describe_own
 from envtool.env.plan import Plan, Size, check_space, measure
 from envtool.env.proof import counted, raise_failure
@@ -115,6 +115,7 @@ class Steps:
         with self.clock.phase("plan"):
             plan = self.plan(what, interpreter)
         if self.wanted.dry_run:
+            self.look_ahead()
             return self.rehearsed(None if result.changed else self.ready(digest), plan, lock_changed=result.changed)
         with self.written(result):
             ready = self.ready(digest)
@@ -122,6 +123,16 @@ class Steps:
                 return self.switch(ready, request, plan, lock_changed=result.changed)
             check_space(plan)
             return self.build(what, interpreter, digest, request, plan, lock_changed=result.changed)
+
+    def look_ahead(self) -> None:
+        """For a dry run: a note where the real one would fail for want of rights."""
+        layout = self.layout
+        places = (layout.root, self.project.lockfiles, layout.state, layout.generations)
+        refused = [place for place in places if place.is_dir() and not files.may_write(place)]
+        if refused:
+            where = "this folder" if refused[0] == layout.root else f"{refused[0].relative_to(layout.root).as_posix()}/"
+            message = f"{where} cannot be written by this user: envtool setup will fail"
+            self.notes.append(Note(code="env.read-only", message=message))
 
     # --- lock and plan ---
 
@@ -132,7 +143,12 @@ class Steps:
             interpreter = choose_interpreter(self.project)
             return LockResult(lock=lock, changed=False, texts=self.texts()), request_from_lock(lock), interpreter
         request, interpreter = read_request(self.project, self.wanted.inputs)
-        wanted = LockRequest(inputs=self.wanted.inputs, needed=(self.wanted.backend,))
+        wanted = LockRequest(
+            inputs=self.wanted.inputs,
+            needed=(self.wanted.backend,),
+            writes=not self.wanted.dry_run,
+            said_later=LASTING,
+        )
         if not self.wanted.frozen:
             source = "torch alone" if request.source == "default" else request.source
             there = (self.project.lockfiles / LOCK_TOML).is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from envtool.lock.workspace import LOCKFILES
@@ -34,10 +35,20 @@ def project_above(root: Path) -> str:
 def _why(folder: Path) -> str:
     if (folder / LOCKFILES / "lock.toml").is_file():
         return f"{LOCKFILES}/ is there"
-    for name, torch in _SOURCES.items():
+    name = _naming_torch(folder, _SOURCES)
+    return f"{name} there names torch" if name else ""
+
+
+def torch_beside(root: Path, source: str) -> str:
+    """The requirements file in ``root`` that names torch, where ``source`` was read instead; empty where none is."""
+    return _naming_torch(root, [name for name in ("requirements.in", "requirements.txt") if name != source])
+
+
+def _naming_torch(folder: Path, names: Iterable[str]) -> str:
+    for name in names:
         try:
-            if torch.search((folder / name).read_bytes()):
-                return f"{name} there names torch"
+            if _SOURCES[name].search((folder / name).read_bytes()):
+                return name
         except OSError:
             continue
     return ""

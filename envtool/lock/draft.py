@@ -15,6 +15,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from envtool.adapters.files import path_of_url
 from envtool.adapters.http import credentials, redact
+from envtool.errors import UsageError
 from envtool.lock.pyproject import extra_requirements
 from envtool.lock.requirements_file import FileContent, Kind, Line, requested
 from envtool.lock.workspace import read_pyproject
@@ -142,6 +143,10 @@ class Draft:
             self.unlockable.append(f"{text} ({line.origin}: {what})")
             return
         pyproject = read_pyproject(folder)
+        if pyproject is None and not (folder / "setup.py").is_file():
+            message = f"{line.origin}: {text} is no Python project: {'this folder' if shown == '.' else shown} has "
+            hint = "Take the line out, or name the folder of a project."
+            raise UsageError("requirements.project", f"{message}neither pyproject.toml nor setup.py", hint)
         project = (pyproject or {}).get("project") or {}
         name = project.get("name")
         if pyproject is not None and name and "dependencies" not in project.get("dynamic", ()):

@@ -57,9 +57,12 @@ def no_torch(request: Request, backend: str) -> NoInputsError:
     """The error for a request that reaches no torch."""
     message = f"nothing in {request.source} needs torch, directly or through another package"
     if request.source.endswith((".txt", ".in")):
-        hint = f"Name it as well: envtool setup --{backend} torch -r FILE."
+        file = request.source if " and " not in request.source else "FILE"
+        hint = f"Name it as well: envtool setup --{backend} torch -r {file}."
     else:
         hint = f"Add torch to what {request.source} asks for, if it is needed."
+    if request.beside:
+        hint = f"{request.beside} beside it names torch: envtool setup --{backend} -r {request.beside}."
     if request.elsewhere:
         hint = f"It is named apart there: add {' or '.join(request.elsewhere)}."
     return NoInputsError("lock.no-torch", message, hint)
@@ -98,7 +101,7 @@ def _resolve(
     task: Task, lines: Sequence[str], cells: frozenset[Cell], constraints: Sequence[str]
 ) -> tuple[Resolved, ...]:
     problem = plain_problem(task, lines, cells, constraints)
-    return resolve(task.options, replace(problem, access=_without_family_wheels(task.options)))
+    return resolve(task, replace(problem, access=_without_family_wheels(task.options)))
 
 
 def _without_family_wheels(options: LockOptions) -> IndexAccess:

@@ -86,7 +86,7 @@ def _solve_levels(
             if not release.covers(covered)
         ]
         problem = plain_problem(task, lines, pins.cells, [*settled.extra, *constraints])
-        with contextlib.suppress(UnsatisfiableError):
+        with contextlib.suppress(UnsatisfiableError), task.reporter.busy("resolve"):
             return uv.resolve(with_family(problem, task, source, names))
     raise error  # the first explanation: the later ones speak of versions that were excluded here
 

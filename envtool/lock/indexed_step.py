@@ -10,7 +10,7 @@ from envtool.errors import NoInputsError, ResolutionError, UnsatisfiableError
 from envtool.lock import gpu_policy
 from envtool.lock.full_step import no_torch
 from envtool.lock.going_back import forbids, go_back, speaks_of
-from envtool.lock.pins import family_pin, rest_pins, source_note
+from envtool.lock.pins import family_pin, rest_pins, setuptools_notes, source_note
 from envtool.lock.rest_step import resolve, rest_problem
 from envtool.lock.task import BackendPins, Settled, Task
 from envtool.lock.torch_step import FamilySource, digests, family_requests, gap_sentences, pin_family
@@ -45,7 +45,7 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
                 raise
         task.reporter.phase("resolve", f"everything else, beside {_pinned(pins)}" if pins else "everything else")
         try:
-            resolved = resolve(task.options, rest_problem(task, source, direct, pins, settled))
+            resolved = resolve(task, rest_problem(task, source, direct, pins, settled))
         except UnsatisfiableError as error:
             if pins is None and speaks_of(error.report, "torch"):
                 # Somebody asks for torch, and what the default index has of it does not fit: the backend's may.
@@ -95,7 +95,7 @@ def _who_asked(
     blamed = tuple(name for name in names if speaks_of(error.message, name))
     if not blamed:
         return ""
-    resolved = resolve(task.options, rest_problem(task, source, direct, pins, settled), blamed)
+    resolved = resolve(task, rest_problem(task, source, direct, pins, settled), blamed)
     who = {f"{item.name} is needed by {', '.join(item.via)}" for item in resolved if item.via and item.name in blamed}
     return f" ({'; '.join(sorted(who))})" if who else ""
 
@@ -124,6 +124,7 @@ def _collect(
     family = tuple(family_pin(source, pin, pins.cells, task.reporter) for pin in pins.pins)
     kept = [item for item in resolved if not item.stand_in and not is_family(item.name)]
     notes += source_note(kept, pins.cells) if settled.rest is None and task.options.resolver == "uv" else ()
+    notes += setuptools_notes(kept)
     others = rest_pins(kept, pins.cells, task.options.access)
     rest = others if settled.rest is None else settled.rest
     known = {pin.name for pin in rest}
@@ -134,6 +135,7 @@ def _collect(
         public={pin.name: pins.public(pin.name) for pin in pins.pins},
         notes=tuple(notes),
         gaps=gap_sentences(pins),
+        narrowed=source.narrowed,
         seen=tuple(artifact for item in resolved for artifact in item.artifacts),
     )
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from packaging.utils import canonicalize_name
+
 from envtool import __version__
 from envtool.adapters.sizes import remember_sizes
 from envtool.errors import ResolutionError, UnsatisfiableError, UsageError
@@ -43,6 +45,8 @@ def make_lock(request: Request, options: LockOptions, previous: Lock | None, rep
     except ResolutionError as error:
         if request.python_given or error.code not in _NO_SOLUTION or len(pythons) < 2:
             raise
+        if options.resolver == "pip-tools" or _asks_for_nothing_there(request, error):
+            raise  # pip-compile knows one Python anyway; and what there is not, there is for no Python
         wide = error
     here = (options.primary,)
     reporter.phase("resolve", f"no versions for Python {', '.join(pythons)} together: for {here[0]} alone")
@@ -50,6 +54,13 @@ def make_lock(request: Request, options: LockOptions, previous: Lock | None, rep
     message = f"this lock covers Python {here[0]} only: the project has no requires-python, and for Python "
     message += f"{', '.join(pythons)} together there is no solution: {wide.message}"
     return replace(lock, notes=(*lock.notes, Note(code="lock.narrow", message=message)))
+
+
+def _asks_for_nothing_there(request: Request, error: ResolutionError) -> bool:
+    """Whether the cause is a package that no index has and that the project itself asks for everywhere."""
+    absent = canonicalize_name(error.absent) if isinstance(error, UnsatisfiableError) else ""
+    everywhere = (item.requirement for item in request.requirements if item.requirement.marker is None)
+    return absent in {canonicalize_name(requirement.name) for requirement in everywhere}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +97,7 @@ def _lock(task: Task, pythons: tuple[str, ...]) -> Lock:
         routes=request.routes,
         projects=request.projects,
         gaps=tuple(dict.fromkeys(gap for part in locked.parts for gap in part.gaps)),
+        narrowed=any(part.narrowed for part in locked.parts),
         notes=tuple(dict.fromkeys(locked.notes)),
         resolver=options.resolver,
         tools={"envtool": __version__, **resolver_version(options)},

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from envtool.adapters.old_setuptools import old_setuptools_note
 from envtool.errors import LockError
 from envtool.lock.markers import marker_for, shorten
 from envtool.lock.torch_step import FamilySource, digests
@@ -75,6 +76,12 @@ def source_note(resolved: Sequence[Resolved], cells: frozenset[Cell]) -> tuple[N
     if not built:
         return ()
     return (Note(code="lock.source", message=f"no wheel, so built from source when installed: {'; '.join(built)}"),)
+
+
+def setuptools_notes(resolved: Sequence[Resolved]) -> tuple[Note, ...]:
+    """A note on each source that only an older setuptools builds: plain pip has to be told of it (docs/lock.md)."""
+    found = [f"{item.name}=={item.version}" for item in resolved if item.old_setuptools]
+    return tuple(Note(code="lock.old-setuptools", message=old_setuptools_note(package)) for package in found)
 
 
 def _where(missing: set[Cell], holding: frozenset[Cell]) -> str:

@@ -15,7 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from envtool.errors import NoInputsError, ResolutionError, UsageError
-from envtool.lock.above import project_above
+from envtool.lock.above import project_above, torch_beside
 from envtool.lock.draft import Draft, relative
 from envtool.lock.pyproject import extra_requirements, group_requirements, torch_elsewhere
 from envtool.lock.requirements_file import read_requirements_file, requested
@@ -47,7 +47,7 @@ class RequestOptions:
 def build_request(root: Path, options: RequestOptions, settings: Settings, primary: str) -> Request:
     """Read the inputs of the project in ``root``; ``primary`` is the Python in use (``3.11``).
 
-    Raises UsageError for bad input, NoInputsError where a source exists but cannot be used or is in a folder above,
+    Raises UsageError for bad input, NoInputsError where a source exists but cannot be used,
     ResolutionError (``lock.unlockable``) for what no hash can pin.
     """
     draft = Draft(root=root)
@@ -75,6 +75,7 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         notes=tuple(dict.fromkeys(draft.notes)),
         credentials=dict(draft.credentials),
         elsewhere=torch_elsewhere(pyproject) if source == "pyproject.toml" else (),
+        beside="" if options.specifiers or options.files or options.script else torch_beside(root, source),
     )
 
 
@@ -93,6 +94,8 @@ def _read_sources(
     project = (pyproject or {}).get("project") or {}
     python = _requires_python(project.get("requires-python"), "pyproject.toml")
     if options.specifiers or options.files:
+        if not options.files:
+            _note_what_is_left_out(draft, settings, project)
         return python, _read_command_line(draft, options)
     if options.script is not None:
         return _read_script(draft, options.script), options.script.name
@@ -118,16 +121,35 @@ def _read_sources(
         draft.projects.append(LocalProject(path=".", name=None, editable=True, extras=options.extras))
         return python, "setup.py" if (root / "setup.py").is_file() else "pyproject.toml"
     _refuse_poetry(pyproject or {})
-    draft.requirements.append(Requested(requirement=Requirement("torch"), origin="default"))
-    unread = [name for name in _UNREAD if (root / name).is_file()]
-    beside = f" ({', '.join(unread)} is not read)" if unread else ""
-    above = project_above(root)
-    if above:
-        # Gigabytes in the wrong place, and lockfiles/ of its own: whoever wants that says so.
-        hint = f"{above} Run it there. For an environment of its own here, name what belongs in it: torch"
-        raise NoInputsError("request.subfolder", f"no requirements found here{beside}", hint)
-    draft.note("request.default", f"no requirements found here{beside}: setting up torch alone")
+    _add_torch_alone(draft)
     return python, "default"
+
+
+def _add_torch_alone(draft: Draft) -> None:
+    draft.requirements.append(Requested(requirement=Requirement("torch"), origin="default"))
+    unread = [name for name in _UNREAD if (draft.root / name).is_file()]
+    beside = f" ({', '.join(unread)} is not read)" if unread else ""
+    above = project_above(draft.root)
+    message = f"no requirements found here{beside}: setting up torch alone"
+    if above:  # gigabytes in the wrong place, perhaps
+        draft.note("request.subfolder", f"{message}. {above}")
+    else:
+        draft.note("request.default", message)
+
+
+def _note_what_is_left_out(draft: Draft, settings: Settings, project: Mapping[str, Any]) -> None:
+    """pip and uv add what stands on the command line to what is there; here it is all that is asked for."""
+    files = [name for name in ("requirements.in", "requirements.txt") if (draft.root / name).is_file()]
+    if settings.requirements or settings.groups or settings.extras:
+        what, instead = "[tool.envtool]", "add them there to have both"
+    elif project.get("name") and (project.get("dependencies") or "dependencies" in project.get("dynamic", ())):
+        what, instead = "pyproject.toml", "add them there to have both"
+    elif files:
+        what, instead = files[0], f"-r {files[0]} adds it"
+    else:
+        return
+    message = f"{what} is left out: requirements on the command line replace it; {instead}"
+    draft.note("request.replaced", message)
 
 
 def _read_command_line(draft: Draft, options: RequestOptions) -> str:

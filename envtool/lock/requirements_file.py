@@ -79,9 +79,16 @@ def requested(text: str, origin: str) -> Requested:
     try:
         return Requested(requirement=Requirement(text), origin=origin)
     except InvalidRequirement as error:
-        first = str(error).split("\n", maxsplit=1)[0]
+        first = why_invalid(text, error)
         hint = 'A requirement looks like torch, "numpy<3" or "package[extra]>=1.2; python_version < \'3.12\'".'
         raise UsageError("request.invalid", f"{origin}: {text!r} is not a requirement: {first}", hint) from None
+
+
+def why_invalid(text: str, error: InvalidRequirement) -> str:
+    """Why a text is no requirement, in one line."""
+    open_end = re.search(r"(===|[=<>!~]=|[<>])\s*(?:$|[,;])", text)
+    # packaging calls it a missing semicolon.
+    return f"a version is missing behind {open_end[1]}" if open_end else str(error).split("\n", maxsplit=1)[0]
 
 
 def _expand(text: str, environ: Mapping[str, str]) -> str:
@@ -184,6 +191,10 @@ def _salvage(text: str, where: str, content: FileContent, reason: str) -> Line:
     if re.match(r"^(\.{1,2}[\\/]|[\\/]|[A-Za-z]:\\)", text):
         return Line(origin=where, local=text)
     first = " ".join(reason.split("\n", maxsplit=1)[0].split())
+    try:
+        Requirement(words[0])
+    except InvalidRequirement as error:
+        first = why_invalid(words[0], error)  # pip's reader begins with a colon and a text that it has lost
     hint = "Write it as pip reads it: name, extras, version, marker."
     raise UsageError("requirements.invalid", f"{where}: cannot read {text!r}: {first}", hint)
 

@@ -20,9 +20,10 @@ from envtool.torch.select import Cell, TorchPins
 from envtool.torch.targets import TARGETS, host_target
 
 
-def resolve(options: LockOptions, problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, ...]:
+def resolve(task: Task, problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, ...]:
     """Ask the resolver that was chosen. ``explain``: names to say who asked for."""
-    return pip_tools.resolve(problem) if options.resolver == "pip-tools" else uv.resolve(problem, explain)
+    with task.reporter.busy("resolve"):  # where no index answers, it is tried again and again
+        return pip_tools.resolve(problem) if task.options.resolver == "pip-tools" else uv.resolve(problem, explain)
 
 
 def resolver_version(options: LockOptions) -> dict[str, str]:

@@ -36,6 +36,10 @@ def _number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
 def _files(value: Any) -> bool:
     return isinstance(value, dict) and all(
         isinstance(item, dict) and _text(item.get("digest")) and _text(item.get("backend", ""))
@@ -94,6 +98,7 @@ _LOCK: tuple[_Rule, ...] = (
     ("targets", _texts, "a list of strings"),
     ("resolver", _text, "a string"),
     ("gaps", _texts, "a list of strings"),
+    ("narrowed", _truth, "true or false"),
     ("routes", _routes, "a list of tables with name, url and kind"),
     ("projects", _projects, "a list of tables with path"),
     ("files", _files, "a table of tables with digest"),

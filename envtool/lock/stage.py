@@ -12,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from envtool.adapters import files, platform
-from envtool.errors import ExitCode, LockError, ResolutionError
+from envtool.errors import ExitCode, InstallError, LockError, ResolutionError
 from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, requirement_lines
 from envtool.lock.make import make_lock
 from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
@@ -31,7 +31,9 @@ class LockRequest:
 
     ``needed``: backends without which an existing lock counts as stale. ``only_resolve``: nothing is installed
     afterwards, so the Python to lock for need not be on this machine. ``installed``: public versions by name, to stay
-    at where the requirements admit them.
+    at where the requirements admit them. ``widen``: make a lock for all targets and Pythons that was narrowed because
+    the PyTorch index could not be reached. ``writes``: the lock will be written, so that a folder that cannot be is an
+    error before the work. ``said_later``: codes of notes that the caller prints itself, at the end.
     """
 
     inputs: RequestOptions = field(default_factory=RequestOptions)
@@ -42,6 +44,9 @@ class LockRequest:
     resolver: str | None = None
     only_resolve: bool = False
     installed: Mapping[str, str] = field(default_factory=dict)
+    widen: bool = False
+    writes: bool = False
+    said_later: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +146,8 @@ def request_from_lock(lock: Lock) -> Request:
 def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, force: bool = False) -> LockResult:
     """Bring the lock up to date in memory; nothing is written.
 
-    A lock that fits its inputs is given back as it is, without any network, unless an upgrade is asked for.
-    ``force`` resolves again all the same. Raises what make_lock and read_lock raise.
+    A lock that fits its inputs is given back as it is, without any network, unless an upgrade is asked for, or it is to
+    be widened. ``force`` resolves again all the same. Raises what make_lock and read_lock raise.
     """
     request, interpreter = read_request(project, wanted.inputs, only_resolve=wanted.only_resolve)
     try:
@@ -153,8 +158,15 @@ def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, f
         reporter.warn(f"{error.message}; locking from scratch")
         previous = None
     if previous is not None and not force and _is_fresh(previous, request, project, wanted):
-        return LockResult(lock=previous, changed=False, texts=read_texts(project.lockfiles), notes=request.notes)
-    _check_upgrades(wanted.upgrade_packages, previous)
+        kept = LockResult(lock=previous, changed=False, texts=read_texts(project.lockfiles), notes=request.notes)
+        if not (previous.narrowed and wanted.widen):
+            return kept
+        try:
+            return lock_project(project, wanted, reporter, force=True)
+        except InstallError as error:  # the lock fits all the same: without a network there is nothing to complain of
+            reporter.note(f"the lock stays narrow: {error.message}")
+            return kept
+    _check_before(project, wanted, previous)
     for note in request.notes:
         reporter.note(note.message)
     options = _options(
@@ -162,7 +174,8 @@ def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, f
     )
     lock = make_lock(request, options, previous, reporter)
     for note in lock.notes[len(request.notes) :]:
-        reporter.note(note.message)
+        if note.code not in wanted.said_later:
+            reporter.note(note.message)
     for gap in lock.gaps:
         reporter.note(gap)
     texts = render_lock(lock)
@@ -208,11 +221,15 @@ def _options(
     )
 
 
-def _check_upgrades(names: tuple[str, ...], previous: Lock | None) -> None:
+def _check_before(project: Project, wanted: LockRequest, previous: Lock | None) -> None:
+    """What would otherwise be found after the work."""
+    if wanted.writes and not files.may_write(project.lockfiles):
+        there = project.lockfiles.exists() and not project.lockfiles.is_dir()
+        raise _unwritable(project.lockfiles.name, ": it is no folder" if there else " by this user")
     if previous is None:
         return
     locked = {pin.name for file in (previous.rest, *previous.torch.values()) for pin in file.pins}
-    for name in names:
+    for name in wanted.upgrade_packages:
         if canonicalize_name(name) not in locked:
             raise ResolutionError(
                 "lock.upgrade", f"{name} is not in the lock, so it cannot be upgraded", "Is its name right?"
@@ -242,9 +259,12 @@ def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:
                 files.remove_file(path)
                 changed.append(path.name)
     except OSError as error:
-        message = f"{folder.name}/ cannot be written: {error.strerror}"
-        raise LockError("lock.write", message, "Free some space or mend its permissions.") from error
+        raise _unwritable(folder.name, f": {error.strerror}") from error
     return tuple(changed)
+
+
+def _unwritable(name: str, reason: str) -> LockError:
+    return LockError("lock.write", f"{name}/ cannot be written{reason}", "Free some space or mend its permissions.")
 
 
 def pins_by_backend(lock: Lock) -> dict[str, dict[str, list[dict[str, Any]]]]:

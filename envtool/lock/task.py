@@ -86,6 +86,7 @@ class Settled:
 class BackendPins:
     """One backend, locked: its torch file's pins, the pins of the rest, and the cells that these cover.
 
+    ``narrowed``: for this machine only, since its index could not be reached.
     ``seen`` are the files of the resolution, with their sizes where the index says them.
     """
 
@@ -95,4 +96,5 @@ class BackendPins:
     public: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     gaps: tuple[str, ...] = ()
+    narrowed: bool = False
     seen: tuple[Artifact, ...] = ()

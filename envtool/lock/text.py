@@ -76,6 +76,8 @@ def render_lock(lock: Lock) -> dict[str, str]:
         "targets": list(lock.targets),
         "resolver": lock.resolver,
     }
+    if lock.narrowed:
+        table["narrowed"] = True
     if lock.gaps:
         table["gaps"] = list(lock.gaps)
     if lock.routes:
@@ -218,6 +220,7 @@ def parse_lock(texts: Mapping[str, str], where: str) -> Lock:
         routes=tuple(Route(name=r["name"], url=r["url"], kind=r["kind"]) for r in table.get("routes", [])),
         projects=tuple(_project(item) for item in table.get("projects", [])),
         gaps=tuple(table.get("gaps", [])),
+        narrowed=table.get("narrowed", False),
         resolver=str(table.get("resolver", "uv")),
         tools=table.get("tools", {}),
     )

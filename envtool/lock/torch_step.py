@@ -27,7 +27,8 @@ from envtool.torch.targets import TARGETS
 class FamilySource:
     """Where the family comes from: the backend's index, or folders of wheels when it cannot be reached.
 
-    ``grid`` is narrowed to this machine when ``folders`` are used. Pages and metadata are read once.
+    ``grid`` is narrowed to this machine when ``folders`` are used; ``narrowed`` says whether that left anything out.
+    Pages and metadata are read once.
     """
 
     backend: Backend
@@ -35,6 +36,7 @@ class FamilySource:
     folders: tuple[Path, ...]
     grid: Grid
     flat: bool = False
+    narrowed: bool = False
     notes: list[Note] = field(default_factory=list)
     _pages: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
     _requires: dict[tuple[str, Version], SpecifierSet | None] = field(default_factory=dict)
@@ -70,15 +72,20 @@ class FamilySource:
                 f"the {self.backend.name} index cannot be reached ({error.message}), and no find-links folder has a "
             )
             message += f"{self.backend.name} build of torch for Python {self.grid.primary} on {self.grid.host}"
-            hint = f"Tried find-links: {tried}. Set torch-index to a mirror, or find-links to a folder of wheels."
+            hint = f"Tried find-links: {tried}. Set torch-index to a mirror, find-links to a folder of wheels, or "
+            hint += "HTTPS_PROXY to a proxy."
             raise InstallError("torch-index.unreachable", message, hint) from error
         self.flat = True
+        asked = (tuple(target.name for target in self.grid.targets), self.grid.pythons)
+        self.narrowed = asked != ((self.grid.host,), (self.grid.primary,))
         self.grid = replace(self.grid, targets=(TARGETS[self.grid.host],), pythons=(self.grid.primary,))
         names = ", ".join(sorted({candidate.filename for candidate in usable}))
         where = f"{redact(self.index)} cannot be reached: using {names} from find-links"
-        cover = f"this lock covers {self.grid.host} with Python {self.grid.primary} only"
-        cover += "; where the index answers, lock for all: envtool lock --upgrade"
-        self.notes += [Note(code="torch-index.find-links", message=where), Note(code="lock.narrow", message=cover)]
+        self.notes.append(Note(code="torch-index.find-links", message=where))
+        if self.narrowed:
+            cover = f"this lock covers {self.grid.host} with Python {self.grid.primary} only; where the index answers, "
+            cover += "envtool lock makes it for all, with these versions"
+            self.notes.append(Note(code="lock.narrow", message=cover))
 
     def digest(self, file: Candidate, reporter: Reporter) -> str | None:
         """The sha256 of a file that the index lists without one, from its bytes; None if these cannot be had."""

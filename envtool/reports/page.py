@@ -8,6 +8,8 @@ import sys
 from rich.console import Console
 from rich.markdown import Markdown
 
+from envtool.reports.styles import color_system
+
 _WIDTH = 100
 """Longer lines are hard to read, however wide the terminal is."""
 
@@ -18,5 +20,7 @@ def render_page(text: str) -> str:
         return text
     out = io.StringIO()
     width = min(Console().width, _WIDTH)
-    Console(file=out, force_terminal=True, width=width).print(Markdown(text, code_theme="ansi_dark"))
+    Console(file=out, force_terminal=True, width=width, color_system=color_system()).print(
+        Markdown(text, code_theme="ansi_dark")
+    )
     return out.getvalue()

@@ -14,16 +14,17 @@ from rich.text import Text
 
 from envtool.reports.escape import printable
 from envtool.reports.github import annotation
+from envtool.reports.styles import color_system
 
 PULSE = 15.0
 """Seconds between two signs of life where there is no terminal."""
 
 
 class ConsoleReporter:
-    """A Reporter that writes a line per phase; rich obeys NO_COLOR, TERM and whether stderr is a terminal."""
+    """A Reporter that writes a line per phase; rich obeys TERM and whether stderr is a terminal."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True, color_system=color_system())
         self._start = time.monotonic()
         self._github = os.environ.get("GITHUB_ACTIONS") == "true"
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from envtool.models import CheckResult, VerifyReport
+from envtool.reports.styles import color_system
 
 _STYLES = {"pass": "green", "fail": "bold red", "skip": "dim"}
 
@@ -22,13 +23,13 @@ def summary(report: VerifyReport) -> dict[str, int]:
 
 
 def render_text(report: VerifyReport, environment: str, *, seconds: float, quiet: bool = False) -> str:
-    """The report for stdout: with colours on a terminal (rich obeys NO_COLOR and TERM), plain elsewhere.
+    """The report for stdout: with colours on a terminal (but for NO_COLOR and TERM), plain elsewhere.
 
     ``environment`` names what was verified. With ``quiet``: the failing checks.
     """
     terminal = sys.stdout.isatty()
     out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, highlight=False, soft_wrap=True)
+    console = Console(file=out, force_terminal=terminal, highlight=False, soft_wrap=True, color_system=color_system())
     # A pipe gets one line per check, for grep; a terminal gets lines that fit.
     columns = Console().width if terminal else 10_000
     if not quiet:

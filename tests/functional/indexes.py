@@ -65,12 +65,18 @@ def make_wheel(
 
 
 def backend_project(name: str, version: str, requires: Iterable[str] = (), failure: str = "") -> dict[str, str]:
-    """The files of a project that only its build backend, which lies beside it, knows the requirements of."""
+    """The files of a project that only its build backend, which lies beside it, knows the requirements of.
+
+    A ``failure`` for want of pkg_resources is one with setuptools 82 and newer only.
+    """
+    old = "pkg_resources" in failure
+    fails = f"int(version('setuptools').split('.')[0]) >= 82 and {failure!r}" if old else repr(failure)
     info = f"{name.replace('-', '_')}-{version}.dist-info"
     prepare = [
         "import pathlib",
+        "from importlib.metadata import version",
         "def prepare_metadata_for_build_wheel(folder, settings=None):",
-        f"    if {failure!r}: raise OSError({failure!r})",
+        f"    if {fails}: raise OSError({failure!r})",
         f"    info = pathlib.Path(folder, {info!r})",
         "    info.mkdir()",
         f"    info.joinpath('METADATA').write_text({metadata(name, version, requires)!r})",
@@ -78,7 +84,8 @@ def backend_project(name: str, version: str, requires: Iterable[str] = (), failu
         "def build_wheel(folder, settings=None, metadata=None):",
         "    raise NotImplementedError",
     ]
-    system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    needed = ["setuptools"] if old else []
+    system = f'[build-system]\nrequires = {needed}\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     return {"pyproject.toml": system, "backend.py": "\n".join(prepare) + "\n"}
 
 

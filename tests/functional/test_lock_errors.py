@@ -10,6 +10,7 @@ import pytest
 from indexes import DefaultIndex, TorchIndex, make_wheel
 from workspace import Workspace
 
+from envtool.lock import indexed_step
 from envtool.torch.targets import host_target
 
 HOST = host_target()
@@ -108,6 +109,20 @@ def test_a_folder_that_cannot_be_written(workspace: Workspace) -> None:
     done = workspace.lock("torch", "--backend", "cpu")
     assert (done.exit_code, done.error["code"]) == (5, "lock.write")
     assert done.error["message"].startswith("lockfiles/ cannot be written")
+
+
+def test_a_folder_that_may_not_be_written_is_found_before_the_work(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.write("requirements.txt", "torch\n")
+    workspace.locked("--backend", "cpu")
+    monkeypatch.setattr("envtool.adapters.files.may_write", lambda folder: folder != workspace.lockfiles)
+    assert workspace.lock("--backend", "cpu").exit_code == 0  # it is up to date: nothing to write
+    assert workspace.lock("torch<2.14", "--backend", "cpu", "--diff").exit_code == 0
+    monkeypatch.setattr(indexed_step, "resolve", None)
+    done = workspace.lock("torch<2.14", "--backend", "cpu")
+    assert (done.exit_code, done.error["code"]) == (5, "lock.write")
+    assert done.error["message"] == "lockfiles/ cannot be written by this user"
 
 
 def test_an_extra_that_names_torch(workspace: Workspace) -> None:
@@ -232,3 +247,37 @@ def test_a_local_path_that_is_not_there(workspace: Workspace) -> None:
     status, code, message, _ = refused(workspace)
     assert (status, code) == (4, "lock.unlockable")
     assert message.endswith("cannot pin ./nowhere (requirements.txt:2: there is no such folder)")
+
+
+def test_a_requirements_file_beside_the_project_names_torch(workspace: Workspace) -> None:
+    workspace.write("pyproject.toml", '[project]\nname = "app"\nversion = "1"\ndependencies = ["leaf"]\n')
+    workspace.write("requirements.txt", "torch\n")
+    status, code, _, hint = refused(workspace, "--backend", "cpu")
+    assert (status, code) == (3, "lock.no-torch")
+    assert hint == "requirements.txt beside it names torch: envtool setup --cpu -r requirements.txt."
+
+
+@pytest.mark.parametrize(
+    ("text", "pythons"),
+    [("torch\nno-such-name\n", 1), ("torch\nno-such-name ; python_version >= '3.10'\n", 2)],
+    ids=["for every Python", "by a marker"],
+)
+@pytest.mark.skipif(sys.version_info[:2] == (3, 14), reason="no later Python to narrow from")
+def test_a_name_that_no_index_has_is_asked_for_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, text: str, pythons: int
+) -> None:
+    asked = []
+    resolve = indexed_step.resolve
+    monkeypatch.setattr(indexed_step, "resolve", lambda *args: asked.append(args) or resolve(*args))
+    workspace.write("requirements.txt", text)
+    status, code, message, _ = refused(workspace, "--backend", "cpu")
+    assert (status, code, len(asked)) == (4, "resolve.unsatisfiable", pythons)
+    assert "your project depends on no-such-name" in message
+
+
+def test_pip_tools_knows_one_python_and_is_asked_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    resolve = indexed_step.resolve
+    monkeypatch.setattr(indexed_step, "resolve", lambda *args: asked.append(args) or resolve(*args))
+    status, code, *_ = refused(workspace, "torch", "leaf>99", "--backend", "cpu", "--resolver", "pip-tools")
+    assert (status, code, len(asked)) == (4, "resolve.unsatisfiable", 1)

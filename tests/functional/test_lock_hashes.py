@@ -5,12 +5,16 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from indexes import ARM, LINUX, MACOS, WINDOWS, DefaultIndex, TorchIndex, make_wheel, sha256
 from workspace import Workspace
 
+from envtool.lock import rest_step
+from envtool.reports import progress
 from envtool.torch.targets import host_target
 
 HOST = host_target()
@@ -94,6 +98,50 @@ def test_an_unreachable_index_with_a_fitting_wheel(workspace: Workspace, monkeyp
 
 
 @needs_target
+def test_a_lock_from_a_folder_is_widened_where_the_index_answers(
+    workspace: Workspace, default_index: DefaultIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert HOST is not None
+    workspace.write("requirements.txt", "torch\nleaf\n")
+    local_wheel(workspace.root / "wheels")
+    words = ("--backend", "cpu", "--find-links", "wheels", "--python", sys.executable)
+    with monkeypatch.context() as without:
+        without.setenv("ENVTOOL_TORCH_INDEX", f"http://127.0.0.1:{closed_port()}/whl")
+        workspace.locked(*words)
+        narrow = workspace.files()
+        assert b"\nnarrowed = true\n" in narrow["lock.toml"]
+        assert workspace.locked(*words).result["changed"] is False
+        without.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{closed_port()}/simple")
+        kept = workspace.run("lock", *words)
+        assert (kept.exit_code, kept.stdout) == (0, "lockfiles/ is up to date\n")
+        assert "the lock stays narrow: an index cannot be reached" in kept.stderr
+        assert workspace.files() == narrow
+    default_index.add("leaf", "3.0")  # newer ones are there by now
+    assert workspace.lock("--check").exit_code == 0
+    assert workspace.locked(*words).result["changed"] is True
+    assert workspace.text("lock.toml").count("-x86_64") == 1
+    assert '    "macos-arm64",\n' in workspace.text("lock.toml")
+    assert "narrowed" not in workspace.text("lock.toml")
+    assert {pin.partition("==")[2].partition("+")[0].split(" ")[0] for pin in workspace.pins("torch-cpu.txt")} == {
+        "2.13.0"
+    }
+    assert workspace.pins("requirements.txt") == ["leaf==2.0"]
+    assert workspace.locked(*words).result["changed"] is False
+
+
+@needs_target
+def test_a_lock_from_a_folder_that_leaves_nothing_out(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert HOST is not None
+    monkeypatch.setenv("ENVTOOL_TORCH_INDEX", f"http://127.0.0.1:{closed_port()}/whl")
+    workspace.every_python(f"=={sys.version_info[0]}.{sys.version_info[1]}.*")
+    workspace.write("requirements.txt", "torch\n")
+    local_wheel(workspace.root / "wheels")
+    done = workspace.locked("--backend", "cpu", "--find-links", "wheels", "--target", HOST.name)
+    assert [note["code"] for note in done.result["notes"]] == ["torch-index.find-links"]
+    assert "narrowed" not in workspace.text("lock.toml")
+
+
+@needs_target
 @pytest.mark.parametrize("status", [None, 500, 503])
 def test_an_unreachable_index_and_nothing_else(
     workspace: Workspace,
@@ -117,6 +165,18 @@ def test_an_unreachable_index_and_nothing_else(
     assert "torch-index" in done.error["hint"]
     assert not workspace.lockfiles.exists()
     assert not default_index.asked_for("torch")
+
+
+def test_a_slow_resolution_shows_that_it_goes_on(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*args: Any) -> Any:
+        time.sleep(0.3)
+        return resolve(*args)
+
+    resolve = rest_step.uv.resolve
+    monkeypatch.setattr(rest_step.uv, "resolve", slow)
+    monkeypatch.setattr(progress, "PULSE", 0.1)
+    said = workspace.run("lock", "torch", "--backend", "cpu").stderr.splitlines()
+    assert any(line.startswith("  resolve  at work  (") for line in said)
 
 
 def test_the_default_index_cannot_be_reached(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

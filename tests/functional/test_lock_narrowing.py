@@ -127,7 +127,7 @@ def test_nothing_needs_torch(workspace: Workspace) -> None:
     done = workspace.lock("--backend", "cpu")
     assert done.exit_code == 3
     assert done.error["code"] == "lock.no-torch"
-    assert done.error["hint"] == "Name it as well: envtool setup --cpu torch -r FILE."
+    assert done.error["hint"] == "Name it as well: envtool setup --cpu torch -r requirements.txt."
     assert not workspace.lockfiles.exists()
     workspace.write("pyproject.toml", '[project]\nname = "app"\nversion = "1"\ndependencies = ["leaf"]\n')
     done = workspace.lock("--backend", "cpu")

@@ -98,6 +98,20 @@ def test_a_build_that_needs_pkg_resources(workspace: Workspace, default_index: D
     assert workspace.pins("requirements.txt") == ["leaf==2.0"]
 
 
+@pytest.mark.parametrize("resolver", ["uv", "pip-tools"])
+def test_a_build_with_an_older_setuptools_is_told(
+    workspace: Workspace, default_index: DefaultIndex, resolver: str
+) -> None:
+    for release in ("81.0", "82.0"):
+        default_index.add("setuptools", release)
+    default_index.add_sdist("old-thing", "1.0", ["leaf"], built=True, failure="No module named 'pkg_resources'")
+    default_index.add_sdist("plain-thing", "1.0", ["leaf"], built=True)
+    words = ("--backend", "cpu", "--resolver", resolver, "--python", sys.executable)
+    done = workspace.locked("torch", "old-thing", "plain-thing", *words)
+    said = [note["message"] for note in done.result["notes"] if note["code"] == "lock.old-setuptools"]
+    assert said == ["old-thing 1.0 is built with setuptools<82: it needs pkg_resources, which newer ones do not have"]
+
+
 def test_a_build_that_needs_pkg_resources_and_forbids_it(workspace: Workspace, default_index: DefaultIndex) -> None:
     write_old_project(workspace, default_index, "setuptools>=82")
     done = workspace.lock("--backend", "cpu")

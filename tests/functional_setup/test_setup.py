@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -367,7 +366,11 @@ def test_quiet_and_colours(place: Place) -> None:
     assert "\x1b" not in coloured.out
     plain = place.setup("--cpu", "--check", "false", NO_COLOR="1", FORCE_COLOR="1", TERM="xterm-256color")
     assert plain.code == 7
-    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", plain.err)
+    assert "\x1b[" not in plain.err
+    for words in (["--help"], ["setup", "--help"], ["setup", "--no-such"]):
+        shown = place.call(*words, NO_COLOR="1", FORCE_COLOR="1", TERM="xterm-256color")
+        assert "Usage: envtool" in shown.out + shown.err
+        assert "\x1b[" not in shown.out + shown.err
 
 
 def test_a_link_that_git_shows_is_told_of_once(place: Place) -> None:

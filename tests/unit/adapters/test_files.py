@@ -143,3 +143,12 @@ def test_a_file_url_elsewhere(url: str, path: str) -> None:
 def test_a_file_url_of_this_system(tmp_path: Path) -> None:
     path = tmp_path / "a b" / "torch-2.13.0+cpu.whl"
     assert files.path_of_url(path.as_uri()) == path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the bits of a folder mean nothing there")
+def test_who_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(os, "access", lambda path, mode: bool(asked.append((path, mode))))
+    assert not files.may_write(tmp_path)
+    assert not files.may_write(tmp_path / "new")
+    assert asked == [(tmp_path, os.W_OK | os.X_OK)] * 2

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from envtool.adapters.pip_errors import check_compiled
 from envtool.adapters.uv_errors import check_resolved, raise_install_failure
 from envtool.errors import EnvtoolError, InstallError, LockError, ResolutionError, UnsatisfiableError
-from envtool.models import Completed
+from envtool.models import Completed, IndexAccess
 
 BUILD = """error: Failed to build `visdom==0.2.4`
   cause: The build backend returned an error
@@ -133,7 +134,7 @@ def test_an_index_that_does_not_answer() -> None:
     text += "  cause: error sending request for url (https://mirror.example/simple/a/)\n  cause: dns error\n"
     error = failed(text)
     assert error.message == "an index cannot be reached: https://mirror.example/simple/a/ (dns error)"
-    assert "configuration of uv or pip" in error.hint
+    assert error.hint.startswith("Is there a network?")
 
 
 def test_a_headline_over_two_lines() -> None:
@@ -163,3 +164,51 @@ def test_a_name_that_no_index_has() -> None:
     text = "error: No solution found\n  cause: Because a was not found in the package registry and you require a, "
     error = failed(text + "we can conclude that your requirements are unsatisfiable.\n")
     assert error.hint.startswith("Is its name right?")
+
+
+FETCH = "error: Failed to fetch: `https://{}/simple/a/`\n  cause: Connection refused (os error 111)\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "access", "start"),
+    [
+        ("one.example", IndexAccess(), "Is there a network? HTTPS_PROXY names a proxy, UV_DEFAULT_INDEX a mirror"),
+        ("one.example", IndexAccess(default_index="https://u:t0ken@one.example/simple"), "It is named by"),
+        ("one.example", IndexAccess(routes=(("route-1", "https://one.example/simple"),)), "It is named by"),
+        ("two.example", IndexAccess(default_index="https://one.example/simple"), "Is there a network?"),
+    ],
+)
+def test_who_named_an_index_that_does_not_answer(host: str, access: IndexAccess, start: str) -> None:
+    done = Completed(args=("uv",), returncode=2, stdout="", stderr=FETCH.format(host))
+    for check in (check_resolved, lambda done, access: raise_install_failure(done, "installing a", access)):
+        with pytest.raises(InstallError) as caught:
+            check(done, access)
+        said = f"an index cannot be reached: https://{host}/simple/a/ (Connection refused (os error 111))"
+        assert (caught.value.code, caught.value.message) == ("network.unreachable", said)
+        assert caught.value.hint.startswith(start)
+
+
+def test_no_network_by_choice_is_no_conflict() -> None:
+    text = "error: No solution found when resolving dependencies\n  cause: Because leaf was not found in the cache and "
+    text += "your project depends on leaf, we can conclude that your requirements are unsatisfiable.\n"
+    text += "hint: Packages were unavailable because the network was disabled."
+    error = failed(text)
+    assert (error.code, error.exit_code) == ("network.offline", 6)
+    assert error.message == "resolving: UV_OFFLINE is set, and leaf is not in uv's cache"
+
+
+PIP = """  WARNING: Retrying (Retry(total={left}, connect=None, read=None, redirect=None, status=None)) after \
+connection broken by 'NewConnectionError("HTTPSConnection(host='one.example', port=443): Failed to establish a new \
+connection: [Errno 111] Connection refused")': /simple/leaf/
+ERROR: Could not find a version that satisfies the requirement leaf (from versions: none)
+"""
+
+
+@pytest.mark.parametrize(("left", "code", "status"), [(0, "network.unreachable", 6), (3, "resolve.unsatisfiable", 4)])
+def test_pip_goes_on_without_a_network(left: int, code: str, status: int) -> None:
+    done = Completed(args=("pip-compile",), returncode=2, stdout="", stderr=PIP.format(left=left))
+    with pytest.raises(EnvtoolError) as caught:
+        check_compiled(done, "/tmp/x", ())
+    assert (caught.value.code, caught.value.exit_code) == (code, status)
+    if not left:
+        assert caught.value.message == "an index cannot be reached: one.example/simple/leaf/ (Connection refused)"

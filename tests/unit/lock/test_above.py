@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from envtool.cli.app import app
-from envtool.errors import NoInputsError
 from envtool.lock.above import project_above
 from envtool.lock.request import RequestOptions, build_request
 from envtool.settings import Settings
@@ -54,18 +53,18 @@ def test_not_beyond_the_repository_nor_in_the_home_folder(deep: Path) -> None:
     assert project_above(deep) == ""
 
 
-def test_setup_and_lock_refuse_and_ask(deep: Path) -> None:
+def test_setup_and_lock_ask(deep: Path) -> None:
     request = build_request(deep, RequestOptions(), Settings(), "3.11")
-    assert request.notes[0].message == "no requirements found here: setting up torch alone"
+    assert [(note.code, note.message) for note in request.notes] == [
+        ("request.default", "no requirements found here: setting up torch alone")
+    ]
     (deep.parent / "requirements.txt").write_text("torch\n", encoding="utf-8")
-    with pytest.raises(NoInputsError) as caught:
-        build_request(deep, RequestOptions(), Settings(), "3.11")
-    assert (caught.value.code, caught.value.message) == ("request.subfolder", "no requirements found here")
-    assert caught.value.hint == (
-        "Did you mean .. (requirements.txt there names torch)? Run it there. "
-        "For an environment of its own here, name what belongs in it: torch"
+    request = build_request(deep, RequestOptions(), Settings(), "3.11")
+    message = (
+        "no requirements found here: setting up torch alone. Did you mean .. (requirements.txt there names torch)?"
     )
-    assert build_request(deep, RequestOptions(specifiers=("torch",)), Settings(), "3.11").source == "the command line"
+    assert [(note.code, note.message) for note in request.notes] == [("request.subfolder", message)]
+    assert [str(item.requirement) for item in request.requirements] == ["torch"]
 
 
 @pytest.mark.parametrize("command", [["status"], ["verify"], ["migrate"], ["rollback"], ["run", "python"]])

@@ -340,3 +340,42 @@ def test_broken_toml_and_specifiers(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         ask(tmp_path)
     assert caught.value.code == "pyproject.invalid"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("requirements.txt", "torch\n", "requirements.txt is left out: {}; -r requirements.txt adds it"),
+        ("requirements.in", "torch\n", "requirements.in is left out: {}; -r requirements.in adds it"),
+        ("pyproject.toml", PROJECT, "pyproject.toml is left out: {}; add them there to have both"),
+        ("pyproject.toml", '[project]\nname = "app"\nversion = "1"\n', None),
+        ("notes.txt", "torch\n", None),
+    ],
+)
+def test_the_command_line_replaces_what_is_there(tmp_path: Path, name: str, text: str, said: str | None) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    found = [note.message for note in ask(tmp_path, specifiers=("torch<2.14",)).notes]
+    assert found == ([said.format("requirements on the command line replace it")] if said else [])
+    (tmp_path / "own.txt").write_text("numpy\n", encoding="utf-8")
+    assert not ask(tmp_path, specifiers=("torch<2.14",), files=(tmp_path / "own.txt",)).notes
+
+
+def test_the_command_line_replaces_the_settings(tmp_path: Path) -> None:
+    (note,) = ask(tmp_path, Settings(requirements=("torch", "numpy")), specifiers=("torch<2.14",)).notes
+    assert note.code == "request.replaced"
+    assert note.message.startswith("[tool.envtool] is left out: ")
+
+
+@pytest.mark.parametrize(("text", "folder"), [("-e .", "this folder"), ("./lib", "lib")])
+def test_a_folder_that_is_no_project(tmp_path: Path, text: str, folder: str) -> None:
+    (tmp_path / "lib").mkdir()
+    write(tmp_path, requirements__txt=f"torch\n{text}\n")
+    with pytest.raises(UsageError) as caught:
+        ask(tmp_path)
+    assert caught.value.code == "requirements.project"
+    place = text.removeprefix("-e ")
+    said = f"requirements.txt:2: {place} is no Python project: {folder} has neither pyproject.toml nor setup.py"
+    assert caught.value.message == said
+    assert caught.value.hint == "Take the line out, or name the folder of a project."
+    (tmp_path / place / "setup.py").touch()
+    assert len(ask(tmp_path).projects) == 1

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envtool.errors import UsageError
-from envtool.lock.requirements_file import FileContent, decode, read_requirements_file
+from envtool.lock.requirements_file import FileContent, decode, read_requirements_file, requested
 
 
 def read(folder: Path, data: bytes | str, environ: dict[str, str] | None = None) -> FileContent:
@@ -182,3 +182,22 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
     folder = tmp_path_factory.mktemp("any")
     with contextlib.suppress(UsageError):
         read(folder, text.encode("utf-8", "surrogatepass"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("numpy==", "a version is missing behind =="),
+        ("numpy>=1,<", "a version is missing behind <"),
+        ("numpy~= ; python_version > '3'", "a version is missing behind ~="),
+        ("numpy 1.2", "Expected semicolon (after name with no version specifier) or end"),
+    ],
+)
+def test_why_a_line_is_no_requirement(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "requirements.txt").write_text(f"torch\n{text}\n", encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        read_requirements_file(tmp_path / "requirements.txt", tmp_path)
+    assert caught.value.message == f"requirements.txt:2: cannot read {text!r}: {reason}"
+    with pytest.raises(UsageError) as caught:
+        requested(text, "command line")
+    assert caught.value.message == f"command line: {text!r} is not a requirement: {reason}"

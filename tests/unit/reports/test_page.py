@@ -31,3 +31,4 @@ def test_a_terminal_gets_it_rendered(monkeypatch, no_color, coloured):
     ]
     assert max(len(line) for line in plain.splitlines()) <= 60
     assert bool(re.search(r"\x1b\[[0-9;]*3[0-9]", shown)) is coloured
+    assert ("\x1b" in shown) is coloured

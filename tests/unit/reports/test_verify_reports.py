@@ -55,7 +55,9 @@ def test_colours_on_a_terminal_unless_no_color(monkeypatch, no_color, coloured):
     monkeypatch.delenv("NO_COLOR", raising=False)
     if no_color is not None:
         monkeypatch.setenv("NO_COLOR", no_color)
-    assert ("\x1b[1;31mFAIL" in render_text(REPORT, ".venv", seconds=1)) is coloured
+    shown = render_text(REPORT, ".venv", seconds=1)
+    assert ("\x1b[1;31mFAIL" in shown) is coloured
+    assert ("\x1b" in shown) is coloured
 
 
 def test_a_terminal_gets_lines_that_fit(monkeypatch):
