@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def setup_outcome(result: SetupResult, layout: Layout, seconds: float, *, dry_run: bool = False) -> Outcome:
     """The outcome of a setup or rollback. The last lines say what is current, what it saved, and how to go back."""
     generation = result.generation
-    # A dry run tells of what would be there, and that has no number yet.
-    planned = result.plan if dry_run else None
+    # A dry run tells of what would be there: that has no number yet, unless it is there already.
+    planned = result.plan if dry_run and not result.reused else None
     about = planned or generation or result.place
     data: dict[str, Any] = {
         "generation": generation.id if generation is not None and planned is None else None,

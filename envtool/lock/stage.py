@@ -223,6 +223,8 @@ def _options(
 
 def _check_before(project: Project, wanted: LockRequest, previous: Lock | None) -> None:
     """What would otherwise be found after the work."""
+    if wanted.writes:
+        _check_inside(project)
     if wanted.writes and not files.may_write(project.lockfiles):
         there = project.lockfiles.exists() and not project.lockfiles.is_dir()
         raise _unwritable(project.lockfiles.name, ": it is no folder" if there else " by this user")
@@ -236,6 +238,14 @@ def _check_before(project: Project, wanted: LockRequest, previous: Lock | None) 
             )
 
 
+def _check_inside(project: Project) -> None:
+    """A repository from a stranger may hold such a link: requirements.txt of another project would be replaced."""
+    folder = platform.real_path(project.lockfiles)
+    if not folder.is_relative_to(platform.real_path(project.root)):
+        message = f"{project.lockfiles.name}/ is a link that leads out of the project, to {folder}"
+        raise LockError("lock.outside", message, "Nothing was written. Make it a folder of the project.")
+
+
 def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:
     """Write the files that changed, each atomically, lock.toml last; and remove torch files no longer named.
 
@@ -243,10 +253,7 @@ def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:
     """
     folder = project.lockfiles
     changed = []
-    if not platform.real_path(folder).is_relative_to(platform.real_path(project.root)):
-        # A repository from a stranger may hold the link: requirements.txt of another project would be replaced.
-        message = f"{folder.name}/ is a link that leads out of the project, to {platform.real_path(folder)}"
-        raise LockError("lock.outside", message, "Nothing was written. Make it a folder of the project.")
+    _check_inside(project)
     try:
         files.make_folder(folder)
         for name in [*(name for name in result.texts if name != LOCK_TOML), LOCK_TOML]:

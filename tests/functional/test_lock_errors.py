@@ -281,3 +281,15 @@ def test_pip_tools_knows_one_python_and_is_asked_once(workspace: Workspace, monk
     monkeypatch.setattr(indexed_step, "resolve", lambda *args: asked.append(args) or resolve(*args))
     status, code, *_ = refused(workspace, "torch", "leaf>99", "--backend", "cpu", "--resolver", "pip-tools")
     assert (status, code, len(asked)) == (4, "resolve.unsatisfiable", 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs symlinks")
+def test_a_folder_elsewhere_is_refused_before_the_work(
+    workspace: Workspace, torch_index: TorchIndex, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    workspace.lockfiles.symlink_to(tmp_path / "elsewhere")
+    done = workspace.lock("torch")
+    assert (done.exit_code, done.error["code"]) == (5, "lock.outside")
+    assert torch_index.asked == []
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -68,6 +68,8 @@ def test_already_satisfied_writes_nothing(place: Place) -> None:
     assert (done.code, done.out, done.err) == (0, text, "")
     again = place.setup("--cpu", "--json")
     assert (again.result["changed"], again.result["generation"], again.result["venv"]) == (False, 1, ".venv")
+    planned = place.done("--cpu", "--dry-run", "--json").result
+    assert (planned["changed"], planned["generation"], planned["torch"]) == (False, 1, "2.13.0+cpu")
     assert again.err == ""
     assert tree(place.root) == before
 
