@@ -22,6 +22,7 @@ from pathlib import Path
 from envtool.adapters import files, platform
 from envtool.env.occupant import Occupant, current, occupant
 from envtool.env.records import (
+    ignore,
     layout_for,
     list_generations,
     next_id,
@@ -90,6 +91,7 @@ def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> It
     except OSError as error:
         raise unwritable(layout, error) from error
     try:
+        ignore(layout)
         with contextlib.suppress(OSError):
             holder.write_text(f"{os.getpid()}\n", encoding="ascii")
         if not migrating and layout.migration_journal.exists():

@@ -30,15 +30,23 @@ def layout_for(root: Path, venv: str = ".venv") -> Layout:
 
 
 def prepare(layout: Layout) -> None:
-    """Create ``.envtool/`` with a ``.gitignore`` of its own, so that a checkout stays clean.
-
-    Raises InstallError (``env.state``) when it cannot be written.
-    """
+    """Create ``.envtool/``, for the lock in it. Raises InstallError (``env.state``) when it cannot be written."""
     try:
         files.make_folder(layout.generations)
-        ignore = layout.state / ".gitignore"
-        if not ignore.exists():
-            files.write_text(ignore, "*\n")
+    except OSError as error:
+        raise unwritable(layout, error) from error
+
+
+def ignore(layout: Layout) -> None:
+    """Give ``.envtool/`` a ``.gitignore`` of its own, so that a checkout stays clean.
+
+    Call it with the lock held: whoever holds that sweeps the temporary files of others away. Raises InstallError
+    (``env.state``) when it cannot be written.
+    """
+    try:
+        path = layout.state / ".gitignore"
+        if not path.exists():
+            files.write_text(path, "*\n")
     except OSError as error:
         raise unwritable(layout, error) from error
 

@@ -104,6 +104,17 @@ def test_a_record_that_cannot_be_read_is_not_listed_and_its_folder_is_kept(layou
     assert name(layout.generation(1)) == "generation 1"
 
 
+def test_nothing_is_written_before_the_lock_is_held(layout: Layout) -> None:
+    """Its holder sweeps the temporary files of others away, and that of .gitignore was one of them."""
+    with exclusive(layout):
+        (layout.state / ".gitignore").unlink()
+        with pytest.raises(BusyError), exclusive(layout):
+            pass
+        assert not (layout.state / ".gitignore").exists()
+    with exclusive(layout):
+        assert (layout.state / ".gitignore").read_text(encoding="utf-8") == "*\n"
+
+
 def test_what_an_in_place_setup_was_removing_goes(layout: Layout) -> None:
     (layout.state / OVER / "0").mkdir(parents=True)
     assert recover(layout) == ()
