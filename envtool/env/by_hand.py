@@ -15,8 +15,11 @@ _SHOWN = 5
 def changed_by_hand(generation: Generation, home: Path) -> tuple[str, ...]:
     """The names of the packages that were added, removed or changed since it was recorded.
 
-    Neither a setup nor a rollback goes to such an environment: nothing proved what it is now.
+    Neither a setup nor a rollback goes to such an environment: nothing proved what it is now. None for an adopted one:
+    it is the user's own, proven by nobody, and what is changed in it between two setups is part of it.
     """
+    if generation.kind == "adopted":
+        return ()
     try:
         now = installed_versions(locate_site_packages(home))
     except EnvtoolError:
@@ -33,7 +36,7 @@ def listed(names: tuple[str, ...]) -> str:
 
 def told_by_hand(generation: Generation, home: Path, instead: Generation | None) -> str:
     """Why a setup does not keep the current environment, and what to do to keep what was added; empty if it may be."""
-    names = () if generation.kind == "adopted" else changed_by_hand(generation, home)
+    names = changed_by_hand(generation, home)
     if not names:
         return ""
     recorded = dict(generation.installed)

@@ -120,18 +120,27 @@ def test_a_failing_step_puts_everything_back(place: Place, prefix: Path, step: s
     assert not (place.root / ".envtool/in-place").exists()
 
 
+def bad_disk(place: Place, folder: Path, function: str, part: str) -> str:
+    """A PYTHONPATH with which a function of the files adapter fails for paths that have ``part`` as a part."""
+    code = f"""
+import errno, envtool.adapters.files as files
+before = files.{function}
+def failing(*paths):
+    if {part!r} in paths[-1].parts:
+        raise OSError(errno.EIO, "Input/output error", str(paths[0]), None, str(paths[-1]))
+    before(*paths)
+files.{function} = failing
+"""
+    (folder / "hook").mkdir()
+    (folder / "hook/sitecustomize.py").write_text(code)
+    return f"{folder / 'hook'}:{place.environment['PYTHONPATH']}"
+
+
 def test_what_cannot_be_put_back_is_safe(place: Place, prefix: Path, tmp_path: Path) -> None:
     """The disk fails in the middle of the way back: nothing is lost, and the next command ends the work."""
     before = tree(prefix)
-    hook = tmp_path / "hook"
-    hook.mkdir()
-    code = "import errno, envtool.adapters.files as files\nmove = files.move\n"
-    code += "def failing(source, target):\n    if target.name == 'old.py':\n"
-    code += "        raise OSError(errno.EIO, 'Input/output error', str(source), None, str(target))\n"
-    code += "    move(source, target)\nfiles.move = failing\n"
-    (hook / "sitecustomize.py").write_text(code)
     words = in_place(place, prefix, "--check", "python -c 'raise SystemExit(1)'", "--json")
-    done = place.setup(*words, PYTHONPATH=f"{hook}:{place.environment['PYTHONPATH']}")
+    done = place.setup(*words, PYTHONPATH=bad_disk(place, tmp_path, "move", "old.py"))
     assert (done.code, done.error["code"]) == (6, "in-place.undo"), done.out
     assert done.error["message"].startswith("cannot put back what was there: Input/output error: ")
     assert done.error["message"].endswith("/leaf/old.py")
@@ -147,15 +156,8 @@ def test_an_undo_that_is_stopped_while_it_removes(place: Place, prefix: Path, tm
     subprocess.run([sys.executable, "-m", "uv", "pip", "uninstall", "-q", "--python", python, "torch"], check=True)
     before = tree(prefix)
     assert not any("torchgen" in name for name in before)
-    hook = tmp_path / "hook"
-    hook.mkdir()
-    code = "import errno, envtool.adapters.files as files\nremove = files.remove_file\n"
-    code += "def failing(path):\n    if 'torchgen' in str(path) and 'torch-2' not in str(path):\n"
-    code += "        raise OSError(errno.EIO, 'Input/output error', str(path))\n"
-    code += "    remove(path)\nfiles.remove_file = failing\n"
-    (hook / "sitecustomize.py").write_text(code)
     words = in_place(place, prefix, "--check", "python -c 'raise SystemExit(1)'", "--json")
-    done = place.setup(*words, PYTHONPATH=f"{hook}:{place.environment['PYTHONPATH']}")
+    done = place.setup(*words, PYTHONPATH=bad_disk(place, tmp_path, "remove_file", "torchgen"))
     assert (done.code, done.error["code"]) == (6, "in-place.undo"), done.out
     assert "torchgen" in done.error["message"]
     done = place.setup(*words)

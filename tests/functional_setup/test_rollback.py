@@ -44,6 +44,22 @@ def full_wheels() -> list[tuple[str, bytes]]:
     return [torch("2.12.0", tag(), cuda="12.8", honest=False), wheel("leaf", "1.0")]
 
 
+def test_what_was_added_to_the_users_own_environment_is_part_of_it(place: Place, tmp_path: Path) -> None:
+    own_environment(place, *full_wheels())
+    place.done("--cpu")
+    assert place.call("rollback").code == 0
+    name, data = wheel("mine", "1.0")
+    (tmp_path / name).write_bytes(data)
+    python = place.venv / "bin/python"
+    command = [sys.executable, "-m", "uv", "pip", "install", "-q", "--no-deps", "--python", python, tmp_path / name]
+    subprocess.run(command, check=True)
+    assert place.done("--cpu").out.splitlines()[-1].endswith("your own environment of before)")
+    assert place.status()["generations"][0]["changed_by_hand"] == []
+    back = place.call("rollback", "--json")
+    assert (back.code, back.result["torch"]) == (0, "2.12.0"), back.out
+    assert place.installed() == {"leaf": "1.0", "mine": "1.0", "torch": "2.12.0"}
+
+
 def test_the_users_own_environment_comes_back_byte_for_byte(place: Place) -> None:
     own_environment(place, *full_wheels())
     before = tree(place.venv)
