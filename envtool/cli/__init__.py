@@ -32,6 +32,10 @@ def main() -> None:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"error[output]: cannot write the output: {error.strerror}\n")
         raise SystemExit(2) from None
+    finally:
+        # CPython (run_eval_code_obj) keeps in mind that a Ctrl-C left the exec of a string, as in a dataclass, and ends
+        # the process by SIGINT for it, caught or not. The next such exec makes it forget.
+        exec("")  # noqa: S102 - a constant
 
 
 def _run(arguments: list[str]) -> None:
