@@ -15,6 +15,8 @@ TORCH_INDEX = "https://download.pytorch.org/whl"
 """Base of the PyTorch index; the name of a backend is appended."""
 
 GPU_POLICIES = ("default", "drop", "refuse", "keep")
+ALL_TARGETS = ("linux-x86_64", "linux-aarch64", "windows-amd64", "macos-arm64")
+"""What a lock is for where nobody chose."""
 _OTHER_VARIABLES = frozenset({"ENVTOOL_DEBUG"})
 
 
@@ -24,13 +26,14 @@ class Settings:
 
     ``torch_index`` is the base URL of the PyTorch index or a mirror; a backend's name is appended. ``gpu_packages``:
     ``default`` leaves out GPU packages that come in through others and refuses those the project names itself.
+    ``targets`` is empty where nobody chose: all, as far as there are versions for them.
     """
 
     torch_index: str = TORCH_INDEX
     find_links: tuple[str, ...] = ()
     python: str | None = None
     venv: str = ".venv"
-    targets: tuple[str, ...] = ("linux-x86_64", "linux-aarch64", "windows-amd64", "macos-arm64")
+    targets: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -71,14 +74,13 @@ def _policy(value: Any, where: str) -> str:
 
 
 def _targets(value: Any, where: str) -> tuple[str, ...]:
-    known = Settings().targets
     names = _strings(value, where)
     for name in names:
-        if name not in known:
-            raise _unknown("target", name, list(known), where)
+        if name not in ALL_TARGETS:
+            raise _unknown("target", name, list(ALL_TARGETS), where)
     if not names:
-        raise UsageError("settings.value", f"{where} is empty", f"Name at least one of: {', '.join(known)}.")
-    return tuple(name for name in known if name in names)
+        raise UsageError("settings.value", f"{where} is empty", f"Name at least one of: {', '.join(ALL_TARGETS)}.")
+    return tuple(name for name in ALL_TARGETS if name in names)
 
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:

@@ -147,6 +147,8 @@ def last_words(output: str) -> str:
     return last if len(last) <= 200 else last[:200].rsplit(" ", 1)[0] + " …"
 
 
+_ALWAYS = re.compile(r" and platform_python_implementation == 'CPython'")
+"""What the marker of every target says."""
 _URL = re.compile(r"https?://[^\s`'\")]+")
 
 
@@ -168,7 +170,7 @@ def _explanation(text: str) -> str:
             break
         if bare and not re.match(r"(error: |cause: )*(No solution found|Failed to resolve)", bare):
             kept.append(bare.removeprefix("error: ").removeprefix("cause: "))
-    joined = " ".join(kept)
+    joined = _ALWAYS.sub("", " ".join(kept))
     # The headline may go on over several lines, with the markers of the fork.
     joined = joined[joined.find("Because ") :] if "Because " in joined and "No solution found" in text else joined
     return _shorten(joined)
@@ -230,7 +232,7 @@ def _split(text: str) -> str:
     # uv names the fork in its headline, or only behind the name of a package: name{python_full_version >= '3.14'}.
     match = re.search(r"for split \(markers: (.+)\)", text)
     match = match or re.search(r"\{((?:python|sys|platform)_[^}]+)\}", " ".join(text.split()))
-    return f" ({match[1]})" if match else ""
+    return f" ({_ALWAYS.sub('', match[1])})" if match else ""
 
 
 def raise_install_failure(done: Completed, what: str, access: IndexAccess = PLAIN) -> None:

@@ -10,19 +10,25 @@ from packaging.specifiers import SpecifierSet
 
 from envtool.errors import UsageError
 from envtool.models import SUPPORTED_PYTHONS, Request
+from envtool.settings import ALL_TARGETS
 
 
 def inputs_digest(request: Request, targets: Sequence[str], gpu_packages: str) -> str:
-    """One digest over all that decides what a lock holds, whatever index it was made from."""
-    table = {
+    """One digest over all that decides what a lock holds, whatever index it was made from.
+
+    ``targets`` are those that somebody chose; without any, the lock is for as many as there are versions for.
+    """
+    table: dict[str, object] = {
         "requirements": requirement_lines(request),
         "constraints": constraint_lines(request),
         "python": str(request.python),
-        "targets": list(targets),
+        "targets": list(targets or ALL_TARGETS),
         "gpu-packages": gpu_packages,
         "projects": [[project.path, list(project.extras), project.editable] for project in request.projects],
         "routes": [[route.kind, route.url] for route in request.routes],
     }
+    if tuple(targets) == ALL_TARGETS:
+        table["targets-chosen"] = True  # another thing than the same four by default: none may be left out
     if request.dynamic:
         table["dynamic"] = [[project.line.rpartition("/")[2], project.digest] for project in request.dynamic]
     return "sha256:" + hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()

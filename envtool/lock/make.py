@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from packaging.utils import canonicalize_name
-
 from envtool import __version__
 from envtool.adapters.sizes import remember_sizes
 from envtool.errors import ResolutionError, UnsatisfiableError, UsageError
+from envtool.lock.fewer import lock_fewer
 from envtool.lock.full_step import DisagreementError, lock_full, short
 from envtool.lock.indexed_step import lock_indexed
 from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, requirement_lines, unsupported
@@ -26,15 +25,14 @@ from envtool.torch.backends import Backend
 from envtool.torch.select import Grid
 from envtool.torch.targets import TARGETS, host_target
 
-_NO_SOLUTION = ("resolve.unsatisfiable", "resolve.build")
-
 
 def make_lock(request: Request, options: LockOptions, previous: Lock | None, reporter: Reporter) -> Lock:
     """Lock a request for all its backends.
 
     A project that does not say which Pythons it is for gets all from the one in use on, and where these have no
-    solution together, the one in use alone, with a note. A package whose source had to be built, and could not be, has
-    no wheel for one of them: that counts as no solution too.
+    solution together, the one in use alone, with a note; of targets that nobody chose, those without a solution are
+    left out, with a note. A package whose source had to be built, and could not be, has no wheel for one of them: that
+    counts as no solution too.
 
     Raises ResolutionError (4), LockError (5), InstallError (6, an index cannot be reached), NoInputsError (3).
     """
@@ -43,24 +41,7 @@ def make_lock(request: Request, options: LockOptions, previous: Lock | None, rep
     try:
         return _lock(task, pythons)
     except ResolutionError as error:
-        if request.python_given or error.code not in _NO_SOLUTION or len(pythons) < 2:
-            raise
-        if options.resolver == "pip-tools" or _asks_for_nothing_there(request, error):
-            raise  # pip-compile knows one Python anyway; and what there is not, there is for no Python
-        wide = error
-    here = (options.primary,)
-    reporter.phase("resolve", f"no versions for Python {', '.join(pythons)} together: for {here[0]} alone")
-    lock = _lock(task, here)
-    message = f"this lock covers Python {here[0]} only: the project has no requires-python, and for Python "
-    message += f"{', '.join(pythons)} together there is no solution: {wide.message}"
-    return replace(lock, notes=(*lock.notes, Note(code="lock.narrow", message=message)))
-
-
-def _asks_for_nothing_there(request: Request, error: ResolutionError) -> bool:
-    """Whether the cause is a package that no index has and that the project itself asks for everywhere."""
-    absent = canonicalize_name(error.absent) if isinstance(error, UnsatisfiableError) else ""
-    everywhere = (item.requirement for item in request.requirements if item.requirement.marker is None)
-    return absent in {canonicalize_name(requirement.name) for requirement in everywhere}
+        return lock_fewer(task, pythons, error, _lock)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +68,7 @@ def _lock(task: Task, pythons: tuple[str, ...]) -> Lock:
     return Lock(
         torch=locked.files,
         rest=LockFile(filename=REST, backend=None, pins=locked.settled.rest or ()),
-        inputs=inputs_digest(request, options.targets, options.gpu_packages),
+        inputs=inputs_digest(request, options.targets if options.targets_chosen else (), options.gpu_packages),
         requirements=tuple(requirement_lines(request)),
         constraints=tuple(constraint_lines(request)),
         gpu_packages=options.gpu_packages,

@@ -121,7 +121,7 @@ def environments(cells: frozenset[Cell]) -> tuple[str, ...]:
             python = f"python_version >= '{pythons[0]}' and python_version < '{_after(pythons[-1])}'"
         else:
             python = f"({' or '.join(f'python_version == {python!r}' for python in pythons)})"
-        found.append(f"{python} and {TARGETS[target].marker}")
+        found.append(f"{python} and {TARGETS[target].marker} and platform_python_implementation == 'CPython'")
     return tuple(found)
 
 

@@ -22,6 +22,7 @@ from envtool.lock.text import LOCK_TOML, read_lock, read_texts, render_lock
 from envtool.lock.workspace import LOCKFILES, Project
 from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter, Request, Requested
 from envtool.reports.tables import changes
+from envtool.settings import ALL_TARGETS
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
 
 
@@ -209,7 +210,8 @@ def _options(
         torch_index=torch_index(project),
         access=access,
         folders=find_links_folders(project, access),
-        targets=project.settings.targets,
+        targets=project.settings.targets or ALL_TARGETS,
+        targets_chosen=bool(project.settings.targets),
         gpu_packages=project.settings.gpu_packages,
         primary=interpreter.minor,
         interpreter=str(interpreter.path),

@@ -16,6 +16,7 @@ from envtool.torch.select import Cell
 class LockOptions:
     """How to lock. ``primary`` is the Python in use (``3.11``), ``interpreter`` its path.
 
+    ``targets`` are as many of them as there are versions for, unless ``targets_chosen``.
     ``optional``: backends that nobody asked for by name; one that cannot be resolved is left out with a note.
     """
 
@@ -24,6 +25,7 @@ class LockOptions:
     access: IndexAccess
     folders: tuple[Path, ...]
     targets: tuple[str, ...]
+    targets_chosen: bool = False
     gpu_packages: str
     primary: str
     interpreter: str

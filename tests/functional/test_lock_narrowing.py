@@ -11,6 +11,8 @@ from workspace import Workspace
 
 from envtool.errors import InstallError
 from envtool.lock import project
+from envtool.lock.text import read_lock
+from envtool.settings import ALL_TARGETS
 
 PRIMARY = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -56,21 +58,45 @@ def test_what_excludes_itself_everywhere_is_not_the_fault_of_a_target(
     done = workspace.lock("torch", "branch", "twig<2", "--backend", "cpu")
     assert (done.exit_code, done.error["code"]) == (4, "resolve.unsatisfiable")
     assert done.error["hint"] == "Loosen one of these requirements."
-    done = workspace.lock("torch", "branch", "twig<2 ; sys_platform == 'darwin'", "--backend", "cpu")
+    chosen = [f"--target={target}" for target in ALL_TARGETS]
+    done = workspace.lock("torch", "branch", "twig<2 ; sys_platform == 'darwin'", "--backend", "cpu", *chosen)
     assert done.error["hint"].startswith("This is the first target without a solution (")
     assert "sys_platform == 'darwin')" in done.error["hint"]
 
 
 def test_a_package_without_a_wheel_for_one_target(workspace: Workspace, default_index: DefaultIndex) -> None:
-    default_index.add("linux-only", "1.0", tag=f"py3-none-{LINUX}")
-    done = workspace.lock("torch", "linux-only", "--backend", "cpu")
+    default_index.add("no-arm", "1.0", tag=f"py3-none-{LINUX}")
+    default_index.add("no-arm", "1.0", tag="py3-none-win_amd64")
+    default_index.add("no-arm", "1.0", tag="py3-none-macosx_12_0_arm64")
+    workspace.write("requirements.txt", "torch\nno-arm\n")
+    chosen = [f"--target={target}" for target in ALL_TARGETS]
+    done = workspace.lock("--backend", "cpu", *chosen)
     assert done.exit_code == 4
     assert done.error["code"] == "resolve.unsatisfiable"
-    assert "linux-only==1.0 has no" in done.error["message"]
+    assert "no-arm==1.0 has no" in done.error["message"]
     assert "--target" in done.error["hint"]
     assert "tool.uv" not in done.error["hint"]
-    workspace.locked("torch", "linux-only", "--backend", "cpu", "--target", "linux-x86_64")
-    assert workspace.pins("requirements.txt") == ["leaf==2.0", "linux-only==1.0"]
+    assert not workspace.lockfiles.exists()
+    # Nobody chose: what has a solution is locked, for every Python that has one, and what has none is told.
+    done = workspace.locked("--backend", "cpu")
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "no-arm==1.0"]
+    lock = read_lock(workspace.lockfiles)
+    assert lock.targets == ("linux-x86_64", "windows-amd64", "macos-arm64")
+    assert (lock.pythons[0], lock.pythons[-1]) == (PRIMARY, "3.14")
+    (note,) = [note["message"] for note in done.result["notes"] if note["code"] == "lock.narrow"]
+    assert note.startswith("this lock leaves out linux-aarch64, for which there is no solution: no-arm==1.0 has no ")
+    # It is as fresh as any other, until somebody chooses targets, and be it all of them.
+    assert workspace.lock("--check").exit_code == 0
+    assert workspace.lock("--check", *chosen).error["code"] == "lock.stale"
+
+
+def test_a_package_for_another_platform_alone(workspace: Workspace, default_index: DefaultIndex) -> None:
+    other = "win_amd64" if sys.platform != "win32" else LINUX
+    default_index.add("elsewhere", "1.0", tag=f"py3-none-{other}")
+    done = workspace.lock("torch", "elsewhere", "--backend", "cpu")
+    assert done.exit_code == 4
+    assert "elsewhere==1.0 has no" in done.error["message"]
+    assert not workspace.lockfiles.exists()
 
 
 def test_a_member_that_the_index_does_not_have(workspace: Workspace, default_index: DefaultIndex) -> None:

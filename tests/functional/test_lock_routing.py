@@ -306,6 +306,13 @@ def test_the_upper_bound_of_requires_python_holds(
     assert workspace.pins("requirements.txt") == ["forked==1.0", "leaf==2.0"]
 
 
+def test_other_implementations_are_not_asked_for(workspace: Workspace, default_index: DefaultIndex) -> None:
+    # There are builds of torch for CPython only, and a universal resolution would fork for PyPy, and fail there.
+    default_index.add("c-api", "1.0", ["only-pypy ; platform_python_implementation == 'PyPy'"])
+    workspace.locked("torch", "c-api")
+    assert workspace.pins("requirements.txt") == ["c-api==1.0", "leaf==2.0"]
+
+
 def test_targets_narrow_the_markers(workspace: Workspace) -> None:
     workspace.locked("torch", "--target", "linux-x86_64", "--target", "windows-amd64", "--backend", "cpu")
     assert workspace.pins("torch-cpu.txt") == ["torch==2.14.0+cpu"]

@@ -14,7 +14,7 @@ from envtool.settings import TORCH_INDEX, Settings, read_settings
 def test_defaults() -> None:
     assert read_settings({}, {}) == Settings()
     assert Settings().torch_index == TORCH_INDEX == "https://download.pytorch.org/whl"
-    assert Settings().targets == ("linux-x86_64", "linux-aarch64", "windows-amd64", "macos-arm64")
+    assert Settings().targets == ()
 
 
 def test_the_environment_wins() -> None:

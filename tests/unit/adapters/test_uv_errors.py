@@ -137,6 +137,19 @@ def test_an_index_that_does_not_answer() -> None:
     assert error.hint.startswith("Is there a network?")
 
 
+def test_what_every_target_says_is_not_repeated() -> None:
+    marker = (
+        "python_full_version == '3.11.*' and platform_python_implementation == 'CPython' and sys_platform == 'win32'"
+    )
+    text = f"error: No solution found when resolving dependencies for split (markers: {marker})\n  cause: Because all "
+    text += f"versions of a have no `{marker}`-compatible wheels, we can conclude that your requirements are "
+    text += "unsatisfiable.\n\nhint: The resolution failed for an environment that is not the current one, consider "
+    error = failed(text + "limiting the environments with `tool.uv.environments`.\n")
+    short = "python_full_version == '3.11.*' and sys_platform == 'win32'"
+    assert error.message.startswith(f"Because all versions of a have no `{short}`-compatible wheels, ")
+    assert f" ({short}); --target" in error.hint
+
+
 def test_a_headline_over_two_lines() -> None:
     text = "error: No solution found when resolving dependencies for split (markers:\n"
     text += "         python_full_version == '3.11.*')\n  cause: Because your-app depends on a<1 and a>2, "

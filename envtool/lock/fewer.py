@@ -1,0 +1,140 @@
+"""What a lock leaves out where its targets and Pythons have no solution together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from packaging.utils import canonicalize_name
+
+from envtool.errors import ResolutionError, UnsatisfiableError
+from envtool.lock.full_step import short
+from envtool.lock.task import Task
+from envtool.models import Lock, Note, Reporter
+from envtool.torch.targets import host_target
+
+Attempt = Callable[[Task, tuple[str, ...]], Lock]
+
+
+def lock_fewer(task: Task, pythons: tuple[str, ...], error: ResolutionError, lock: Attempt) -> Lock:
+    """Lock for fewer Pythons and targets than those for which ``error`` says that there is no solution.
+
+    Later Pythons go first, when the project has no requires-python; then targets, when nobody chose them. What is left
+    out is told in notes. Raises ResolutionError where that is not allowed, or where this machine has no solution.
+    """
+    # pip-compile knows one target and one Python anyway; and what there is not, there is not for any of them.
+    if not _no_solution(error) or task.options.resolver == "pip-tools" or _asks_for_nothing_there(task, error):
+        raise error
+    if len(pythons) > 1 and not task.request.python_given:
+        primary = task.options.primary
+        task.reporter.phase("resolve", f"no versions for Python {', '.join(pythons)} together: for {primary} alone")
+        found = _if_possible(lock, task, (primary,))
+        if isinstance(found, Lock):
+            return _with_notes(found, _python_note(task, pythons, error))
+        error = found
+    if task.options.targets_chosen:
+        raise error
+    return _leave_targets_out(task, pythons, lock)
+
+
+def _leave_targets_out(task: Task, pythons: tuple[str, ...], lock: Attempt) -> Lock:
+    """For this machine, and then for one target more at a time: which one is to blame, only uv's words would tell."""
+    wanted = task.options.targets
+    host = host_target()
+    kept: tuple[str, ...] = (host.name if host is not None else wanted[0],)
+    fewer = pythons if task.request.python_given else (task.options.primary,)
+    notes = []
+
+    def possible(targets: tuple[str, ...], pythons: tuple[str, ...], what: str) -> ResolutionError | None:
+        task.reporter.phase("resolve", f"try {what}")
+        error = _if_possible(lock, _trial(task, targets), pythons)
+        return None if isinstance(error, Lock) else error
+
+    task.reporter.note(f"no versions for {', '.join(wanted)} together: finding out which to leave out")
+    error = possible(kept, fewer, kept[0])
+    if error is not None:
+        raise error
+    for name in (name for name in wanted if name not in kept):
+        error = possible((*kept, name), fewer, f"{name} as well")
+        if error is None:
+            kept = (*kept, name)
+        else:
+            message = f"this lock leaves out {name}, for which there is no solution: {short(error.message)}"
+            notes.append(Note(code="lock.narrow", message=message))
+    if fewer != pythons:
+        error = possible(kept, pythons, f"Python {', '.join(pythons)}")
+        if error is None:
+            fewer = pythons
+        else:
+            notes.append(_python_note(task, pythons, error))
+    return _with_notes(lock(_only(task, kept), fewer), *notes)
+
+
+def _if_possible(lock: Attempt, task: Task, pythons: tuple[str, ...]) -> Lock | ResolutionError:
+    try:
+        return lock(task, pythons)
+    except ResolutionError as error:
+        if not _no_solution(error):
+            raise
+        return error
+
+
+def _only(task: Task, targets: tuple[str, ...]) -> Task:
+    ordered = tuple(name for name in task.options.targets if name in targets)
+    return replace(task, options=replace(task.options, targets=ordered))
+
+
+def _trial(task: Task, targets: tuple[str, ...]) -> Task:
+    """To see whether there is a solution: without what may be left out anyway, and without a word of its phases."""
+    task = _only(task, targets)
+    needed = tuple(backend for backend in task.options.backends if backend.name not in task.options.optional)
+    options = replace(task.options, backends=needed or task.options.backends)
+    return replace(task, options=options, reporter=_Muted(task.reporter))
+
+
+@dataclass(frozen=True)
+class _Muted:
+    """A reporter that only shows that work goes on."""
+
+    inner: Reporter
+
+    def phase(self, name: str, detail: str = "") -> None:
+        """Say nothing."""
+
+    def note(self, message: str) -> None:
+        """Say nothing."""
+
+    def warn(self, message: str) -> None:
+        """Say nothing: the lock that is made in the end says it."""
+
+    def busy(self, name: str) -> AbstractContextManager[Callable[[str], None]]:
+        """As it is."""
+        return self.inner.busy(name)
+
+    @property
+    def passthrough(self) -> bool:
+        """As it is."""
+        return self.inner.passthrough
+
+
+def _no_solution(error: ResolutionError) -> bool:
+    # A package whose source had to be built, and could not be, has no wheel for one of them.
+    return error.code in ("resolve.unsatisfiable", "resolve.build")
+
+
+def _asks_for_nothing_there(task: Task, error: ResolutionError) -> bool:
+    """Whether the cause is a package that no index has and that the project itself asks for everywhere."""
+    absent = canonicalize_name(error.absent) if isinstance(error, UnsatisfiableError) else ""
+    everywhere = (item.requirement for item in task.request.requirements if item.requirement.marker is None)
+    return absent in {canonicalize_name(requirement.name) for requirement in everywhere}
+
+
+def _python_note(task: Task, pythons: tuple[str, ...], error: ResolutionError) -> Note:
+    message = f"this lock covers Python {task.options.primary} only: the project has no requires-python, and for "
+    message += f"Python {', '.join(pythons)} together there is no solution: {error.message}"
+    return Note(code="lock.narrow", message=message)
+
+
+def _with_notes(lock: Lock, *notes: Note) -> Lock:
+    return replace(lock, notes=(*lock.notes, *notes))
