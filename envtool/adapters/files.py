@@ -98,6 +98,14 @@ def remove_file(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def remove(path: Path) -> None:
+    """Remove whatever is there: a file, a folder with all that is in it, or a link itself. Raises OSError."""
+    if platform.is_folder(path) or platform.is_link(path):
+        remove_tree(path)
+    else:
+        remove_file(path)
+
+
 def remove_tree(path: Path) -> None:
     """Remove a folder with all that is in it, read-only or not; a link is removed, not followed. Raises OSError.
 

@@ -62,6 +62,7 @@ def _alone(files: Iterable[Path]) -> Iterator[None]:
     from envtool.env.generations import exclusive_if_used
     from envtool.env.records import layout_for
 
+    # os.path: pathlib's is_dir raises where a folder above may not be read.
     homes = ((folder for folder in file.parents if os.path.isdir(folder / ".envtool")) for file in files)  # noqa: PTH112
     with ExitStack() as held:
         for root in sorted({home for found in homes if (home := next(found, None)) is not None}):

@@ -116,7 +116,7 @@ def _sweep_siblings(layout: Layout) -> Iterator[str]:
             remember(layout, used=int(rest))
         elif path not in {old, venv.with_name(venv.name + platform.LINK_SUFFIX)}:
             continue
-        _remove(path)
+        files.remove(path)
         yield f"removed {path.name}, left by an interrupted run"
 
 
@@ -134,19 +134,10 @@ def _sweep_generations(layout: Layout) -> Iterator[str]:
         remember(layout, used=number)
         files.remove_file(record)
         if platform.exists(folder):
-            _remove(folder)
+            files.remove(folder)
         yield f"removed generation {number}, which was never finished"
     for folder in (layout.state, layout.generations):
         if folder.is_dir():
             for path in sorted(folder.iterdir()):
                 if path.name.endswith(files.TEMPORARY_SUFFIX):
                     files.remove_file(path)
-
-
-def _remove(path: Path) -> None:
-    if platform.is_folder(path):
-        files.remove_tree(path)
-    elif platform.is_link(path):
-        platform.remove_link(path)
-    else:
-        files.remove_file(path)

@@ -75,7 +75,7 @@ class Transaction:
         placed = next((row for row in self.journal.placed if row.final == names[1]), None)
         try:
             if placed is None:
-                _remove(aside)  # of a migration that is over
+                files.remove(aside)  # of a migration that is over
                 placed = Placed(built=names[0], final=names[1], aside=names[2], had=platform.exists(final))
                 folders = self._folders(final)
                 self._write(replace(self.journal, placed=(*self.journal.placed, placed), folders=folders))
@@ -152,7 +152,7 @@ class Transaction:
         if placed.had and not platform.exists(aside):
             return  # it never left
         if ours:
-            _remove(final)
+            files.remove(final)
         if placed.had and not platform.exists(final):
             platform.rename(aside, final)
 
@@ -241,20 +241,11 @@ def tidy(layout: Layout) -> None:
     try:
         if committed.exists():
             for placed in _read_journal(layout, committed).placed:
-                _remove(layout.root / placed.aside)
+                files.remove(layout.root / placed.aside)
             files.remove_file(committed)
         files.remove_tree(layout.migration)
     except (OSError, ValueError):
         return
-
-
-def _remove(path: Path) -> None:
-    if platform.is_link(path):
-        platform.remove_link(path)
-    elif platform.is_folder(path):
-        files.remove_tree(path)
-    else:
-        files.remove_file(path)
 
 
 def _not_saved(what: str, error: OSError) -> InstallError:

@@ -1,8 +1,8 @@
 """Which torch a family member belongs to, where its metadata does not say. Pure.
 
 Since torch 2.6.0 the index serves core metadata (PEP 658) and the pair is read from ``Requires-Dist: torch==X``. Before
-that the release scheme is the source: torchvision 0.N.P was built for torch 2.(N-15).P, torchaudio 2.N.P for torch
-2.N.P. torchaudio 2.11.0 declares nothing on purpose: it runs on torch 2.11 and later.
+that the release scheme is the source: torchvision 0.N was built for torch 2.(N-15), torchaudio 2.N for torch
+2.N. torchaudio 2.11.0 declares nothing on purpose: it runs on torch 2.11 and later.
 """
 
 from __future__ import annotations
