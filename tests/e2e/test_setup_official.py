@@ -25,6 +25,9 @@ model = torch.jit.load(buffer, map_location="cpu")
 assert model(torch.tensor([21.0])).item() == 42.0
 open("checked", "w").write(torch.__version__)
 """
+# One environment for all of them: they stay in one worker of the runner.
+pytestmark = [pytest.mark.official, pytest.mark.xdist_group("setup")]
+
 VERSION = "import torch; print(torch.__version__, torch.cuda.is_available())"
 
 
@@ -45,7 +48,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     shutil.rmtree(folder, ignore_errors=True)  # gigabytes, with the real CUDA build
 
 
-@pytest.mark.official
 def test_set_up_without_the_index(project: Project) -> None:
     answer = json.loads((project.root / "setup.json").read_text(encoding="utf-8"))
     assert answer["result"]["torch"] == "2.13.0+cpu"
@@ -60,13 +62,11 @@ def test_set_up_without_the_index(project: Project) -> None:
     assert not [text for text in texts if "index-url" in text or "find-links" in text]
 
 
-@pytest.mark.official
 def test_verify_passes(project: Project) -> None:
     result = project.result("verify", "--deep")
     assert (result["torch"], result["backend"], result["expected"]) == ("2.13.0+cpu", "cpu", "cpu")
 
 
-@pytest.mark.official
 def test_again_is_quick_and_does_nothing(project: Project) -> None:
     words = ("setup", "--cpu", "torch==2.13.0", "numpy")
     project.result(*words)  # these words for the first time: the check was among the others
@@ -74,7 +74,6 @@ def test_again_is_quick_and_does_nothing(project: Project) -> None:
     assert (result["changed"], result["generation"], result["seconds"]) == (False, 1, 0.0)
 
 
-@pytest.mark.official
 def test_a_failing_check_of_the_real_thing(project: Project) -> None:
     code = "import torch; torch.zeros(1).cuda()"
     words = ("setup", "--cpu", "torch==2.13.0", "numpy", "--check", f'python -c "{code}"')
@@ -84,7 +83,6 @@ def test_a_failing_check_of_the_real_thing(project: Project) -> None:
     assert project.python(VERSION) == "2.13.0+cpu False"
 
 
-@pytest.mark.official
 @pytest.mark.cuda
 @pytest.mark.network
 def test_back_to_real_cuda_torch_and_forward_again(project: Project) -> None:

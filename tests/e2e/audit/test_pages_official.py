@@ -13,7 +13,8 @@ import pytest
 from envtool.audit.explain import page_of
 from envtool.audit.rules import RULES
 
-pytestmark = pytest.mark.official
+# What they share takes long to make: they stay in one worker of the runner.
+pytestmark = [pytest.mark.official, pytest.mark.xdist_group("pages")]
 
 EXAMPLE = re.compile(r"^```python raises\n(.*?)^```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TORCH = "2.13.0+cpu"

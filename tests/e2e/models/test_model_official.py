@@ -20,7 +20,8 @@ from envtool.torch.archive.rewrite import rewrite_for_cpu
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "torch" / "archive"))
 from test_archive_limits import mutate, mutate_inside
 
-pytestmark = pytest.mark.official
+# What they share takes long to make: they stay in one worker of the runner.
+pytestmark = [pytest.mark.official, pytest.mark.xdist_group("models")]
 
 _COMPARE = """
 import json, sys, warnings
