@@ -57,9 +57,8 @@ def check_resolved(done: Completed, access: IndexAccess = PLAIN) -> None:
         message = f"the index lists {denied[1]} and does not serve its metadata ({denied[2]})"
         raise ResolutionError("resolve.no-metadata", message, "Is it a complete mirror? Ask for another version.")
     if done.returncode == 1 and re.search(r"No solution found|requirements are unsatisfiable", text):
-        absent = re.search(r"([\w.-]+)\s+was\s+not\s+found\s+in\s+the\s+package\s+registry", text)
-        name = absent[1] if absent else ""
-        raise UnsatisfiableError("resolve.unsatisfiable", _explanation(text), _advice(text), report=text, absent=name)
+        told = (_explanation(text), _advice(text))
+        raise UnsatisfiableError("resolve.unsatisfiable", *told, report=text, absent=_absent(text))
     # Before the network: the cause of a failed build may speak of a connection too.
     build = re.search(r"Failed to (?:download and )?build `([^`]+)`", text)
     if build or "build backend returned an error" in text:
@@ -197,6 +196,14 @@ def _last(text: str) -> str:
     return " ".join(lines[:3]) if lines else "no answer"
 
 
+def _absent(text: str) -> str:
+    """The name that no index has, if that is the reason."""
+    # The second is what uv says of one that is asked for under a marker.
+    words = r"([\w.-]+) was not found in the package registry|there are no versions of ([\w.-]+) and"
+    absent = re.search(words, " ".join(text.split()))
+    return (absent[1] or absent[2]) if absent else ""
+
+
 def _advice(text: str) -> str:
     pattern = (
         r"([\w.-]+)(?:\[[^\]]*\])?(?:\{([^}]*)\})?==(\S+) has no wheels with a matching Python (?:version|ABI) tag"
@@ -205,7 +212,7 @@ def _advice(text: str) -> str:
     if old:
         advice = f"Ask for another version of {old[1]}, or for a Python that {old[3]} has wheels for (--python)."
         return f"{advice} It is asked for where {old[2]}: --target leaves targets out." if old[2] else advice
-    if "was not found in the package registry" in text:
+    if _absent(text):
         return "Is its name right? It was looked for on the default index, and on those that the requirements name."
     hints: list[str] = re.findall(r"hint: (.+)", text)
     if not hints:

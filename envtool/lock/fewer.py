@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from envtool.errors import ResolutionError, UnsatisfiableError
 from envtool.lock.full_step import short
+from envtool.lock.markers import cells_of
 from envtool.lock.task import Task
 from envtool.models import Lock, Note, Reporter
 from envtool.torch.targets import host_target
@@ -41,8 +42,7 @@ def lock_fewer(task: Task, pythons: tuple[str, ...], error: ResolutionError, loc
 def _leave_targets_out(task: Task, pythons: tuple[str, ...], lock: Attempt) -> Lock:
     """For this machine, and then for one target more at a time: which one is to blame, only uv's words would tell."""
     wanted = task.options.targets
-    host = host_target()
-    kept: tuple[str, ...] = (host.name if host is not None else wanted[0],)
+    kept: tuple[str, ...] = (_first_target(task),)
     fewer = pythons if task.request.python_given else (task.options.primary,)
     notes = []
 
@@ -124,10 +124,21 @@ def _no_solution(error: ResolutionError) -> bool:
 
 
 def _asks_for_nothing_there(task: Task, error: ResolutionError) -> bool:
-    """Whether the cause is a package that no index has and that the project itself asks for everywhere."""
-    absent = canonicalize_name(error.absent) if isinstance(error, UnsatisfiableError) else ""
-    everywhere = (item.requirement for item in task.request.requirements if item.requirement.marker is None)
-    return absent in {canonicalize_name(requirement.name) for requirement in everywhere}
+    """Whether the cause is a package that no index has and that the project itself asks for on this machine."""
+    if not isinstance(error, UnsatisfiableError) or not error.absent:
+        return False
+    here = [(_first_target(task), task.options.primary)]
+    asked = [
+        item.requirement
+        for item in task.request.requirements
+        if canonicalize_name(item.requirement.name) == canonicalize_name(error.absent)
+    ]
+    return any(cells_of(str(item.marker) if item.marker else None, here)[0] for item in asked)
+
+
+def _first_target(task: Task) -> str:
+    host = host_target()
+    return host.name if host is not None else task.options.targets[0]
 
 
 def _python_note(task: Task, pythons: tuple[str, ...], error: ResolutionError) -> Note:
