@@ -318,7 +318,9 @@ def test_version_py_is_read_and_never_run(site):
     assert not flag.exists()
 
 
-@pytest.mark.parametrize("content", [b"cuda = (", b"\0", b"(" * 5000, b"x = '\xff'"])
+@pytest.mark.parametrize(
+    "content", [b"cuda = (", b"\0", b"(" * 5000, b"x = '\xff'"], ids=["cut", "a NUL", "deep", "no UTF-8"]
+)
 def test_a_damaged_version_py(site, content):
     site.torch()
     (site.path / "torch/version.py").write_bytes(content)

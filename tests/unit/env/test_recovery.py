@@ -95,7 +95,11 @@ def test_recovery_leaves_the_current_one_even_if_its_record_is_lost(layout: Layo
 
 
 @posix
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": 2, "id": 1}', "\x00", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", '{"schema": 2, "id": 1}', "\x00", "[" * 100_000],
+    ids=["empty", "an object", "a list", "another schema", "a NUL", "deep"],
+)
 def test_a_record_that_cannot_be_read_is_not_listed_and_its_folder_is_kept(layout: Layout, add: Add, text: str) -> None:
     add(1)
     record_path(layout, 1).write_text(text, encoding="utf-8")

@@ -136,13 +136,16 @@ def test_time_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         'if x:\n  y = = torch.device("cuda:0")\n',
         '\x00 torch.device("cuda:0")\n',
     ],
+    ids=["brackets", "signs", "sums", "attributes", "negations", "lines", "no syntax", "a NUL"],
 )
 def test_source_that_nests_or_does_not_parse_is_searched(tmp_path: Path, code: str) -> None:
     row = read_model(craft.torchscript(tmp_path / "m.jit", "cpu", code=code))
     assert (row.verdict, row.constants[0].device) == ("never", "cuda:0")
 
 
-@pytest.mark.parametrize("deep", ["(" * 95 + ")" * 95, "-" * 300 + "1", "a" * 300_000])
+@pytest.mark.parametrize(
+    "deep", ["(" * 95 + ")" * 95, "-" * 300 + "1", "a" * 300_000], ids=["brackets", "signs", "long"]
+)
 def test_deep_source_is_not_given_to_the_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deep: str) -> None:
     def parse(text: str) -> None:
         raise AssertionError(len(text))
