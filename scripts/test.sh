@@ -54,8 +54,9 @@ prepare() {
 run() {
     python=.tools-test/$(minor "$1")/bin/python
     shift
-    # loadgroup: tests that share an expensive build (xdist_group) stay in one worker.
-    PYTHONPATH=$PWD "$python" -m pytest -q -n 2 --dist loadgroup "$@"
+    # loadgroup: tests that share an expensive build (xdist_group) stay in one worker. Three workers are more than the
+    # two cores of a small runner: many tests wait, for a download or for a program that they kill.
+    PYTHONPATH=$PWD "$python" -m pytest -q -n 3 --dist loadgroup "$@"
 }
 
 # Every other Python found here, one a minor version: on the PATH, and where pyenv keeps them.

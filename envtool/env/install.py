@@ -64,7 +64,8 @@ def _covered_target(lock: Lock, python: str) -> Target:
     if target is None or target.name not in lock.targets:
         name = target.name if target is not None else "this platform"
         message = f"the lock covers {', '.join(lock.targets)}, not {name}"
-        hint = f"Lock it: envtool lock --target {name}" if target is not None else "envtool has no target for it."
+        hint = f"Lock it: envtool lock --target {name}. To keep it, name it in targets of [tool.envtool]."
+        hint = hint if target is not None else "envtool has no target for it."
         raise LockError("lock.target", message, hint)
     if python not in lock.pythons:
         message = f"the lock covers Python {', '.join(lock.pythons)}, not {python}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from packaging.utils import canonicalize_name
 
@@ -14,6 +15,9 @@ from envtool.lock.markers import cells_of
 from envtool.lock.task import Task
 from envtool.models import Lock, Note, Reporter
 from envtool.torch.targets import host_target
+
+_LEAVE_OUT_FIRST = ("linux-aarch64", "macos-arm64", "windows-amd64", "linux-x86_64")
+"""The fewest wheels first."""
 
 Attempt = Callable[[Task, tuple[str, ...]], Lock]
 
@@ -36,39 +40,39 @@ def lock_fewer(task: Task, pythons: tuple[str, ...], error: ResolutionError, loc
         error = found
     if task.options.targets_chosen:
         raise error
-    return _leave_targets_out(task, pythons, lock)
+    return _leave_targets_out(task, pythons, error, lock)
 
 
-def _leave_targets_out(task: Task, pythons: tuple[str, ...], lock: Attempt) -> Lock:
-    """For this machine, and then for one target more at a time: which one is to blame, only uv's words would tell."""
-    wanted = task.options.targets
-    kept: tuple[str, ...] = (_first_target(task),)
+def _leave_targets_out(task: Task, pythons: tuple[str, ...], error: ResolutionError, lock: Attempt) -> Lock:
+    """Without as few targets as it takes. Which ones are to blame, only uv's words would tell: so try."""
+    here = _first_target(task)
+    others = sorted((name for name in task.options.targets if name != here), key=_LEAVE_OUT_FIRST.index)
     fewer = pythons if task.request.python_given else (task.options.primary,)
-    notes = []
+    muted = replace(task, reporter=_Muted(task.reporter))
 
-    def possible(targets: tuple[str, ...], pythons: tuple[str, ...], what: str) -> ResolutionError | None:
-        task.reporter.phase("resolve", f"try {what}")
-        error = _if_possible(lock, _trial(task, targets), pythons)
-        return None if isinstance(error, Lock) else error
+    def attempt(left_out: tuple[str, ...], pythons: tuple[str, ...], what: str) -> Lock | ResolutionError:
+        task.reporter.phase("resolve", what)
+        return _if_possible(lock, _without(muted, left_out), pythons)
 
-    task.reporter.note(f"no versions for {', '.join(wanted)} together: finding out which to leave out")
-    error = possible(kept, fewer, kept[0])
-    if error is not None:
-        raise error
-    for name in (name for name in wanted if name not in kept):
-        error = possible((*kept, name), fewer, f"{name} as well")
-        if error is None:
-            kept = (*kept, name)
-        else:
-            message = f"this lock leaves out {name}, for which there is no solution: {short(error.message)}"
-            notes.append(Note(code="lock.narrow", message=message))
+    task.reporter.note(f"no versions for {', '.join(task.options.targets)} together: finding out what to leave out")
+    alone = attempt(tuple(others), fewer, f"for {here} alone")
+    if not isinstance(alone, Lock):
+        raise alone
+    left_out, best = tuple(others), alone
+    for some in (some for count in range(1, len(others)) for some in combinations(others, count)):
+        found = attempt(some, fewer, f"without {', '.join(some)}")
+        if isinstance(found, Lock):
+            left_out, best = some, found
+            break
+    message = f"this lock leaves out {', '.join(left_out)}, for which there is no solution: {short(error.message)}"
+    notes = [Note(code="lock.narrow", message=message)]
     if fewer != pythons:
-        error = possible(kept, pythons, f"Python {', '.join(pythons)}")
-        if error is None:
-            fewer = pythons
+        found = attempt(left_out, pythons, f"for Python {', '.join(pythons)}, too")
+        if isinstance(found, Lock):
+            best = found
         else:
-            notes.append(_python_note(task, pythons, error))
-    return _with_notes(lock(_only(task, kept), fewer), *notes)
+            notes.append(_python_note(task, pythons, found))
+    return _with_notes(best, *notes)
 
 
 def _if_possible(lock: Attempt, task: Task, pythons: tuple[str, ...]) -> Lock | ResolutionError:
@@ -80,17 +84,9 @@ def _if_possible(lock: Attempt, task: Task, pythons: tuple[str, ...]) -> Lock | 
         return error
 
 
-def _only(task: Task, targets: tuple[str, ...]) -> Task:
-    ordered = tuple(name for name in task.options.targets if name in targets)
-    return replace(task, options=replace(task.options, targets=ordered))
-
-
-def _trial(task: Task, targets: tuple[str, ...]) -> Task:
-    """To see whether there is a solution: without what may be left out anyway, and without a word of its phases."""
-    task = _only(task, targets)
-    needed = tuple(backend for backend in task.options.backends if backend.name not in task.options.optional)
-    options = replace(task.options, backends=needed or task.options.backends)
-    return replace(task, options=options, reporter=_Muted(task.reporter))
+def _without(task: Task, left_out: tuple[str, ...]) -> Task:
+    kept = tuple(name for name in task.options.targets if name not in left_out)
+    return replace(task, options=replace(task.options, targets=kept))
 
 
 @dataclass(frozen=True)

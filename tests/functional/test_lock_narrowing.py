@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from pathlib import Path
 
@@ -88,6 +89,21 @@ def test_a_package_without_a_wheel_for_one_target(workspace: Workspace, default_
     # It is as fresh as any other, until somebody chooses targets, and be it all of them.
     assert workspace.lock("--check").exit_code == 0
     assert workspace.lock("--check", *chosen).error["code"] == "lock.stale"
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or sys.platform != "linux", reason="the wheel is for another machine"
+)
+def test_a_package_for_this_machine_alone(workspace: Workspace, default_index: DefaultIndex) -> None:
+    default_index.add("linux-only", "1.0", tag=f"py3-none-{LINUX}")
+    workspace.every_python()
+    done = workspace.locked("torch", "linux-only")
+    lock = read_lock(workspace.lockfiles)
+    assert (lock.targets, len(lock.pythons), sorted(lock.torch)) == (("linux-x86_64",), 5, ["cpu", "full"])
+    (note,) = [note["message"] for note in done.result["notes"] if note["code"] == "lock.narrow"]
+    assert note.startswith(
+        "this lock leaves out linux-aarch64, macos-arm64, windows-amd64, for which there is no solution"
+    )
 
 
 def test_a_package_for_another_platform_alone(workspace: Workspace, default_index: DefaultIndex) -> None:
