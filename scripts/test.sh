@@ -38,15 +38,27 @@ minor() {
     "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 }
 
+# The first environment brings uv, which makes the others in a second or two; where it cannot, pip does, or says why.
+by_uv() {
+    uv=.tools-test/$(minor "$main")/bin/uv
+    [ "$1" != "$main" ] && "$uv" venv --quiet --clear --python "$1" "$2" 2>/dev/null &&
+        "$uv" pip install --quiet --python "$2" --no-deps --require-hashes --only-binary :all: \
+            -r lockfiles/envtool-test.txt 2>/dev/null
+}
+
+by_pip() {
+    "$1" -m venv --clear "$2" || fail "cannot create $2: does this Python have venv and ensurepip?"
+    "$2/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+        -r lockfiles/envtool-test.txt || fail "cannot install the test dependencies"
+}
+
 # One environment a Python, from the locked test dependencies; the checkout itself is tested, not an installed copy.
 prepare() {
     folder=.tools-test/$(minor "$1")
     digest=$("$1" -c 'import hashlib; print(hashlib.sha256(open("lockfiles/envtool-test.txt", "rb").read()).hexdigest())')
     if [ "$(cat "$folder/state" 2>/dev/null || true)" != "$digest" ]; then
         printf 'test: environment for Python %s\n' "$(minor "$1")" >&2
-        "$1" -m venv --clear "$folder" || fail "cannot create $folder: does this Python have venv and ensurepip?"
-        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
-            --only-binary :all: -r lockfiles/envtool-test.txt || fail "cannot install the test dependencies"
+        by_uv "$1" "$folder" || by_pip "$1" "$folder"
         printf '%s\n' "$digest" >"$folder/state"
     fi
 }
