@@ -48,7 +48,7 @@ def is_running(process: int) -> bool:
     """Whether a process of this number runs now; another one may have got the number since."""
     if is_windows():
         # os.kill would end it here. It can be opened as long as it runs, or somebody holds it open.
-        kernel = ctypes.windll.kernel32  # type: ignore[attr-defined, unused-ignore]
+        kernel = ctypes.windll.kernel32  # type: ignore[attr-defined, unused-ignore]  # typed on Windows only
         handle = kernel.OpenProcess(_SYNCHRONIZE, False, process)
         if handle:
             kernel.CloseHandle(handle)

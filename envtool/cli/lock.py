@@ -55,7 +55,7 @@ def lock(
 ) -> None:
     """Lock the project: torch from the PyTorch index, the rest as usual.
 
-    Writes lockfiles/: names, versions, markers and hashes for four targets,
+    Writes lockfiles/: names, versions, markers and hashes for up to four targets,
     with the cpu build and the full build of torch at the same version. No URL
     goes into a lock text, so one lock serves the public index, a mirror and a
     folder of wheels.

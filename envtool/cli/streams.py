@@ -5,20 +5,24 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from envtool.cli.envelope import is_gone
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 class _Unread(io.FileIO):
     """A descriptor whose reader may go: what nobody reads is dropped."""
 
-    def write(self, data: object) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         try:
-            return super().write(data)  # type: ignore[arg-type]
+            return super().write(data)
         except OSError as error:
             if not is_gone(error):
                 raise
-            return len(memoryview(data))  # type: ignore[arg-type]
+            return len(memoryview(data))
 
 
 def prepare_streams() -> None:

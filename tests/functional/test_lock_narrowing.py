@@ -92,7 +92,7 @@ def test_a_package_without_a_wheel_for_one_target(workspace: Workspace, default_
 
 
 @pytest.mark.skipif(
-    platform.machine() != "x86_64" or sys.platform != "linux", reason="the wheel is for another machine"
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="no linux-x86_64 here, which its wheel is for"
 )
 def test_a_package_for_this_machine_alone(workspace: Workspace, default_index: DefaultIndex) -> None:
     default_index.add("linux-only", "1.0", tag=f"py3-none-{LINUX}")
