@@ -125,6 +125,8 @@ class Request:
     """Options that would add what the project lists apart and that names torch: ``--extra train``."""
     beside: str = ""
     """A requirements file that is not read and names torch."""
+    overrides: tuple[Requested, ...] = ()
+    """What takes the place of all that other packages ask of the same names (uv's override-dependencies)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,6 +161,7 @@ class Lock:
     python: str
     pythons: tuple[str, ...]
     targets: tuple[str, ...]
+    overrides: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
     projects: tuple[LocalProject, ...] = ()
     gaps: tuple[str, ...] = ()
@@ -313,8 +316,9 @@ class Problem:
 
     ``projects`` are lines of local folders whose build backend says what they need.
     ``family_index`` is a URL, or a folder when ``family_is_flat``. ``environments`` are markers, one a target.
-    ``stand_ins`` are names that an empty wheel stands in for: they stay visible, and bring nothing. ``family_metadata``
-    is (name, version, core metadata) of the pinned builds, for a resolver without an index per package.
+    ``stand_ins`` are names that an empty wheel stands in for: they stay visible, and bring nothing. ``overrides`` are
+    requirement texts that replace what anybody asks of the same names. ``family_metadata`` is (name, version, core
+    metadata) of pinned builds, where the resolver cannot be told to look for them on the family's index.
     """
 
     requirements: tuple[str, ...]
@@ -329,6 +333,7 @@ class Problem:
     family_index: str | None = field(default=None, repr=False)
     family_is_flat: bool = False
     stand_ins: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
     preferences: tuple[tuple[str, str], ...] = ()
     family_metadata: tuple[tuple[str, str, bytes], ...] = ()
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import tomli
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -140,9 +141,7 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
         folder = Path(name)
         (folder / "pyproject.toml").write_bytes(tomli_w.dumps(_project(problem)).encode())
         (folder / "constraints.txt").write_text("\n".join(problem.constraints) + "\n", encoding="utf-8")
-        # An empty wheel keeps the place of what must not come in, so that it can be said who asked for it.
-        stand_ins = [f"{item} @ {write_empty_wheel(folder, item, _STAND_IN).as_uri()}" for item in problem.stand_ins]
-        (folder / "overrides.txt").write_text("\n".join(stand_ins) + "\n", encoding="utf-8")
+        (folder / "overrides.txt").write_text("\n".join(_overrides(problem, folder)) + "\n", encoding="utf-8")
         output = folder / "pylock.result.toml"
         if problem.preferences:
             output.write_bytes(tomli_w.dumps(_preferences(problem.preferences)).encode())
@@ -170,6 +169,22 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
             listed = run_uv([*arguments, "--annotation-style", "line", "--no-header"], env=environment, cwd=folder)
             packages = _with_via(packages, listed.stdout, explain)
         return packages
+
+
+def _overrides(problem: Problem, folder: Path) -> list[str]:
+    # An empty wheel keeps the place of what must not come in, so that it can be said who asked for it.
+    lines = [f"{item} @ {write_empty_wheel(folder, item, _STAND_IN).as_uri()}" for item in problem.stand_ins]
+    # An override cannot say which index it means: a wheel with the build's own metadata stands for it.
+    given = {
+        (name, f"=={version}"): write_empty_wheel(folder, name, version, metadata).as_uri()
+        for name, version, metadata in problem.family_metadata
+    }
+    for text in problem.overrides:
+        item = Requirement(text)
+        url = given.get((canonicalize_name(item.name), str(item.specifier)))
+        marker = f" ; {item.marker}" if item.marker else ""
+        lines.append(f"{item.name} @ {url}{marker}" if url else text)
+    return lines
 
 
 def describe(

@@ -18,6 +18,7 @@ from envtool.adapters.http import credentials, redact
 from envtool.errors import UsageError
 from envtool.lock.pyproject import extra_requirements
 from envtool.lock.requirements_file import FileContent, Kind, Line, requested
+from envtool.lock.uv_table import UvTable
 from envtool.lock.workspace import read_pyproject
 from envtool.models import DynamicProject, LocalProject, Note, Requested, Route
 from envtool.torch.backends import is_gpu_local
@@ -53,6 +54,7 @@ class Draft:
     root: Path
     requirements: list[Requested] = field(default_factory=list)
     constraints: list[Requested] = field(default_factory=list)
+    overrides: list[Requested] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     projects: list[LocalProject] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
@@ -80,6 +82,19 @@ class Draft:
                 marker=str(requirement.marker) if requirement.marker else None,
             )
             self._add_line(line, self.requirements)
+
+    def add_uv_table(self, table: UvTable) -> None:
+        """Add what uv is told of other packages' requirements."""
+        for item in (*table.overrides, *table.constraints):
+            if item.requirement.url is not None:
+                self.unlockable.append(f"{item.requirement.name} @ {redact(item.requirement.url)} ({item.origin})")
+        self.overrides += table.overrides
+        self.constraints += table.constraints
+        if table.overrides:
+            names = ", ".join(sorted({canonicalize_name(item.requirement.name) for item in table.overrides}))
+            where = table.overrides[0].origin.partition(":")[0]
+            message = f"{where}: [tool.uv] decides what is asked of {names}, whatever other packages say"
+            self.note("request.overrides", message)
 
     def add_content(self, content: FileContent) -> None:
         """Add what a requirements file holds."""

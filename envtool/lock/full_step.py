@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from packaging.version import Version
 
@@ -78,17 +79,17 @@ def _solve(task: Task, cells: frozenset[Cell], settled: Settled) -> tuple[tuple[
     """Full torch beside the pins of the rest; see make_lock for what becomes of a disagreement."""
     requested = [str(item.requirement) for item in task.request.requirements]
     # === : == would also match a +cpu wheel that a find-links folder holds.
-    exact = [f"{name}==={versions[0]}" for name, versions in sorted(settled.public.items()) if len(versions) == 1]
+    exact = {name: f"{name}==={versions[0]}" for name, versions in sorted(settled.public.items()) if len(versions) == 1}
     shared = rest_constraints(settled.rest)
     try:
-        return _resolve(task, [*requested, *exact], cells, [*settled.extra, *shared]), ()
+        return _resolve(task, requested, cells, [*settled.extra, *shared], exact), ()
     except UnsatisfiableError as error:
         if not exact:
             raise
         reason = error
     if settled.rest is not None and not settled.final and not settled.extra:
         with contextlib.suppress(UnsatisfiableError):
-            differences = _differences(_resolve(task, [*requested, *exact], cells, []), settled.rest, cells)
+            differences = _differences(_resolve(task, requested, cells, [], exact), settled.rest, cells)
             if differences:
                 raise DisagreementError(differences)
     task.reporter.phase("resolve", "full torch at another version")
@@ -98,9 +99,14 @@ def _solve(task: Task, cells: frozenset[Cell], settled: Settled) -> tuple[tuple[
 
 
 def _resolve(
-    task: Task, lines: Sequence[str], cells: frozenset[Cell], constraints: Sequence[str]
+    task: Task,
+    lines: Sequence[str],
+    cells: frozenset[Cell],
+    constraints: Sequence[str],
+    exact: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Resolved, ...]:
-    problem = plain_problem(task, lines, cells, constraints)
+    given = {name: [text] for name, text in exact.items()}
+    problem = plain_problem(task, [*lines, *exact.values()], cells, constraints, given)
     return resolve(task, replace(problem, access=_without_family_wheels(task.options)))
 
 

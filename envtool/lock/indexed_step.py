@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from packaging.requirements import Requirement
-
 from envtool.errors import NoInputsError, ResolutionError, UnsatisfiableError
 from envtool.lock import gpu_policy
 from envtool.lock.full_step import no_torch
@@ -13,7 +11,14 @@ from envtool.lock.going_back import forbids, go_back, speaks_of
 from envtool.lock.pins import family_pin, rest_pins, setuptools_notes, source_note
 from envtool.lock.rest_step import resolve, rest_problem
 from envtool.lock.task import BackendPins, Settled, Task
-from envtool.lock.torch_step import FamilySource, digests, family_requests, gap_sentences, pin_family
+from envtool.lock.torch_step import (
+    FamilySource,
+    digests,
+    family_requests,
+    gap_sentences,
+    pin_family,
+    transitive_request,
+)
 from envtool.models import Note, Resolved
 from envtool.torch.family import is_family
 from envtool.torch.select import FamilyRequest, TorchPins, describe_cells
@@ -49,7 +54,7 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
         except UnsatisfiableError as error:
             if pins is None and speaks_of(error.report, "torch"):
                 # Somebody asks for torch, and what the default index has of it does not fit: the backend's may.
-                wanted = [FamilyRequest(name="torch", requirements=(Requirement("torch"),))]
+                wanted = [transitive_request(task.request, "torch")]
                 continue
             if pins is None or not forbids(error, pins):
                 raise
@@ -61,7 +66,7 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
         new = sorted(members - {request.name for request in wanted})
         if not new:
             break
-        wanted = [*wanted, *(FamilyRequest(name=name, requirements=(Requirement(name),)) for name in new)]
+        wanted = [*wanted, *(transitive_request(task.request, name) for name in new)]
     else:
         message = f"the torch family and the rest do not settle on one solution in {_ROUNDS} rounds{reason}"
         raise ResolutionError("resolve.unstable", message, "Pin torch: envtool lock 'torch==X.Y.Z' -r FILE.")

@@ -29,6 +29,8 @@ def inputs_digest(request: Request, targets: Sequence[str], gpu_packages: str) -
     }
     if tuple(targets) == ALL_TARGETS:
         table["targets-chosen"] = True  # another thing than the same four by default: none may be left out
+    if request.overrides:
+        table["overrides"] = override_lines(request)
     if request.dynamic:
         table["dynamic"] = [[project.line.rpartition("/")[2], project.digest] for project in request.dynamic]
     return "sha256:" + hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
@@ -42,6 +44,11 @@ def requirement_lines(request: Request) -> list[str]:
 def constraint_lines(request: Request) -> list[str]:
     """The constraints as sorted texts."""
     return sorted({str(item.requirement) for item in request.constraints})
+
+
+def override_lines(request: Request) -> list[str]:
+    """The overrides as sorted texts."""
+    return sorted({str(item.requirement) for item in request.overrides})
 
 
 def minor_versions(python: SpecifierSet) -> tuple[str, ...]:

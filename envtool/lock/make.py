@@ -15,7 +15,14 @@ from envtool.errors import ResolutionError, UnsatisfiableError, UsageError
 from envtool.lock.fewer import lock_fewer
 from envtool.lock.full_step import DisagreementError, lock_full, short
 from envtool.lock.indexed_step import lock_indexed
-from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, requirement_lines, unsupported
+from envtool.lock.inputs import (
+    constraint_lines,
+    inputs_digest,
+    minor_versions,
+    override_lines,
+    requirement_lines,
+    unsupported,
+)
 from envtool.lock.rest_step import narrow_for_pip_tools, resolver_version
 from envtool.lock.task import BackendPins, LockOptions, Settled, Task
 from envtool.lock.text import REST, torch_filename
@@ -61,7 +68,7 @@ def _lock(task: Task, pythons: tuple[str, ...]) -> Lock:
     _check_python(task, pythons)
     start = _Locked(targets=options.targets, pythons=pythons, settled=Settled(), notes=request.notes)
     if options.resolver == "pip-tools":
-        target, notes = narrow_for_pip_tools(options)
+        target, notes = narrow_for_pip_tools(task)
         start = replace(start, targets=(target,), pythons=(options.primary,), notes=(*request.notes, *notes))
     locked = _lock_agreeing(task, start)
     remember_sizes(artifact for part in locked.parts for artifact in part.seen)
@@ -71,6 +78,7 @@ def _lock(task: Task, pythons: tuple[str, ...]) -> Lock:
         inputs=inputs_digest(request, options.targets if options.targets_chosen else (), options.gpu_packages),
         requirements=tuple(requirement_lines(request)),
         constraints=tuple(constraint_lines(request)),
+        overrides=tuple(override_lines(request)),
         gpu_packages=options.gpu_packages,
         python=str(request.python),
         pythons=locked.pythons,

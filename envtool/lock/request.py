@@ -20,6 +20,7 @@ from envtool.lock.draft import Draft, relative
 from envtool.lock.pyproject import extra_requirements, group_requirements, torch_elsewhere
 from envtool.lock.requirements_file import read_requirements_file, requested
 from envtool.lock.shape import check_script
+from envtool.lock.uv_table import overridden, read_uv_table
 from envtool.lock.workspace import read_pyproject
 from envtool.models import LocalProject, Request, Requested
 from envtool.settings import Settings
@@ -53,6 +54,8 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
     draft = Draft(root=root)
     pyproject = read_pyproject(root)
     python, source = _read_sources(draft, options, settings, pyproject)
+    if options.script is None and (options.files or not options.specifiers):
+        draft.add_uv_table(read_uv_table(pyproject or {}, "pyproject.toml"))
     for path in options.constraints:
         draft.add_content(read_requirements_file(path, root, constraint=True))
     if draft.unlockable:
@@ -62,9 +65,11 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         hint = "Name a release from an index instead (name==version); or build or download its wheel into a folder "
         hint += "(pip wheel --no-deps URL -w wheels), name that version, and lock with --find-links wheels."
         raise ResolutionError("lock.unlockable", message, hint)
+    overrides = tuple(draft.public(item) for item in draft.overrides)
     return Request(
-        requirements=tuple(draft.public(item) for item in draft.requirements),
+        requirements=overridden((draft.public(item) for item in draft.requirements), overrides),
         constraints=tuple(draft.public(item) for item in draft.constraints),
+        overrides=overrides,
         python=python if python is not None else SpecifierSet(f">={primary}"),
         python_given=python is not None,
         source=source,
@@ -197,6 +202,7 @@ def _read_script(draft: Draft, path: Path) -> SpecifierSet | None:
     check_script(table, path.name)
     draft.files.append(path)
     draft.requirements += [requested(str(item), path.name) for item in table.get("dependencies", [])]
+    draft.add_uv_table(read_uv_table(table, path.name))
     return _requires_python(table.get("requires-python"), path.name)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from envtool.adapters import pip_tools, uv
 from envtool.errors import ResolutionError, UsageError
@@ -16,7 +19,7 @@ from envtool.lock.torch_step import FamilySource
 from envtool.models import SUPPORTED_PYTHONS, Note, Pin, Problem, Resolved
 from envtool.torch.family import GPU_STAND_INS
 from envtool.torch.offers import path_of, read_metadata
-from envtool.torch.select import Cell, TorchPins
+from envtool.torch.select import Cell, FamilyPin, TorchPins
 from envtool.torch.targets import TARGETS, host_target
 
 
@@ -33,11 +36,15 @@ def resolver_version(options: LockOptions) -> dict[str, str]:
     return {"uv": str(uv.uv_version())}
 
 
-def narrow_for_pip_tools(options: LockOptions) -> tuple[str, tuple[Note, ...]]:
+def narrow_for_pip_tools(task: Task) -> tuple[str, tuple[Note, ...]]:
     """The one target that pip-compile can lock for, with a note where others were asked for.
 
-    Raises UsageError (``usage.resolver-python``, ``usage.resolver-target``).
+    Raises UsageError (``usage.resolver-python``, ``usage.resolver-target``, ``usage.resolver-overrides``).
     """
+    options = task.options
+    if task.request.overrides:
+        message = f"--resolver pip-tools knows no overrides, and [tool.uv] has some: {task.request.overrides[0].origin}"
+        raise UsageError("usage.resolver-overrides", message, "Use --resolver uv.")
     pip_tools.check_python(options.primary)
     host = host_target()
     if host is None or host.name not in options.targets:
@@ -55,33 +62,45 @@ def rest_problem(
 ) -> Problem:
     """Everything else on the default index, with the family given at the versions of ``pins``."""
     cells = pins.cells if pins is not None else frozenset(source.grid.cells)
-    lines = list(direct)
-    members: tuple[str, ...] = ()
-    if pins is not None:
-        members = tuple(sorted({pin.name for pin in pins.pins}))
-        lines += [line(pin.name, f"=={pin.version}", marker_for(pin.cells, cells)) for pin in pins.pins]
-    problem = plain_problem(task, lines, cells, [*settled.extra, *rest_constraints(settled.rest)])
-    problem = with_family(problem, task, source, members)
-    if pins is not None and task.options.resolver == "pip-tools":
-        problem = replace(problem, family_metadata=_metadata(source, pins))
-    return problem
+    given: dict[str, list[str]] = {}
+    for pin in pins.pins if pins is not None else ():
+        exact = line(pin.name, f"=={pin.version}", marker_for(pin.cells, cells))
+        given.setdefault(pin.name, []).append(exact)
+    overridden = {_name(str(item.requirement)) for item in task.request.overrides}
+    lines = [*direct, *(exact for name in sorted(given) for exact in given[name])]
+    problem = plain_problem(task, lines, cells, [*settled.extra, *rest_constraints(settled.rest)], given)
+    problem = with_family(problem, task, source, tuple(sorted(given)))
+    if pins is None:
+        return problem
+    if task.options.resolver == "pip-tools":
+        return replace(problem, family_metadata=_metadata(source, pins.pins))
+    return replace(problem, family_metadata=_metadata(source, [pin for pin in pins.pins if pin.name in overridden]))
 
 
 def with_family(problem: Problem, task: Task, source: FamilySource, members: tuple[str, ...]) -> Problem:
     """The problem with ``members`` from the backend's own index, and nothing else from there."""
     flat = source.flat and bool(members)
     keep_gpu = task.options.gpu_packages == "keep" or not source.backend.is_cpu
+    stand_ins = () if keep_gpu else GPU_STAND_INS
     return replace(
         problem,
         family=members,
         family_index=(_flat_folder(source) if flat else source.index) if members else None,
         family_is_flat=flat,
-        stand_ins=() if keep_gpu else GPU_STAND_INS,
+        stand_ins=stand_ins,
+        # What a stand-in keeps out, no override brings in.
+        overrides=tuple(text for text in problem.overrides if _name(text) not in stand_ins),
     )
 
 
-def plain_problem(task: Task, lines: Sequence[str], cells: frozenset[Cell], constraints: Iterable[str]) -> Problem:
-    """A problem over the default index alone."""
+def plain_problem(
+    task: Task,
+    lines: Sequence[str],
+    cells: frozenset[Cell],
+    constraints: Iterable[str],
+    given: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Problem:
+    """A problem over the default index alone. ``given``: the lines by name that are settled, whatever overrides say."""
     pythons = sorted({python for _, python in cells}, key=SUPPORTED_PYTHONS.index)
     bounds = SpecifierSet(f">={pythons[0]}") & SpecifierSet(f"<{_after(pythons[-1])}") & task.request.python
     return Problem(
@@ -91,10 +110,22 @@ def plain_problem(task: Task, lines: Sequence[str], cells: frozenset[Cell], cons
         python_version=pythons[0],
         projects=tuple(project.line for project in task.request.dynamic),
         environments=environments(cells),
+        overrides=_overrides(task, given),
         access=task.options.access,
         interpreter=task.options.interpreter,
         preferences=task.preferred_rest(),
     )
+
+
+def _overrides(task: Task, given: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    # An override takes the place of the project's own lines, too: for what is settled, it has to say the same.
+    names = {str(item.requirement): canonicalize_name(item.requirement.name) for item in task.request.overrides}
+    found = [given.get(name) or [text] for text, name in sorted(names.items())]
+    return tuple(dict.fromkeys(text for texts in found for text in texts))
+
+
+def _name(text: str) -> str:
+    return canonicalize_name(Requirement(text).name)
 
 
 def line(name: str, specifier: str, marker: str | None) -> str:
@@ -135,13 +166,15 @@ def _flat_folder(source: FamilySource) -> str:
     return str(path_of(source.offers("torch")[0]).parent)
 
 
-def _metadata(source: FamilySource, pins: TorchPins) -> tuple[tuple[str, str, bytes], ...]:
+def _metadata(source: FamilySource, pins: Iterable[FamilyPin]) -> tuple[tuple[str, str, bytes], ...]:
     """Core metadata of the pinned builds. Raises ResolutionError (``resolve.no-metadata``)."""
     found = []
-    for pin in pins.pins:
+    for pin in pins:
         metadata = next((data for file in pin.files if (data := read_metadata(file)) is not None), None)
         if metadata is None:
-            message = f"the index serves no metadata for {pin.name} {pin.version}, which --resolver pip-tools needs"
-            raise ResolutionError("resolve.no-metadata", message, "Use --resolver uv, or torch 2.6 or newer.")
+            why = "which --resolver pip-tools and an override of it need"
+            message = f"the index serves no metadata for {pin.name} {pin.version}, {why}"
+            hint = "Take torch 2.6 or newer, or --resolver uv without an override of it."
+            raise ResolutionError("resolve.no-metadata", message, hint)
         found.append((pin.name, str(pin.version), metadata))
     return tuple(found)

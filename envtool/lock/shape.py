@@ -69,6 +69,12 @@ def _strings(value: Any) -> bool:
 
 _Rule = tuple[str, Callable[[Any], bool], str]
 
+_UV: tuple[_Rule, ...] = (
+    ("tool.uv", _table, "a table"),
+    ("tool.uv.override-dependencies", _texts, "a list of strings"),
+    ("tool.uv.constraint-dependencies", _texts, "a list of strings"),
+    ("tool.uv.exclude-dependencies", _texts, "a list of strings"),
+)
 _PYPROJECT: tuple[_Rule, ...] = (
     ("project", _table, "a table"),
     ("project.name", _text, "a string"),
@@ -82,16 +88,20 @@ _PYPROJECT: tuple[_Rule, ...] = (
     ("tool.setuptools", _table, "a table"),
     ("tool.setuptools.dynamic", _table, "a table"),
     ("tool.setuptools.dynamic.dependencies", _file, "a table with file, a string or a list of strings"),
+    *_UV,
 )
 _SCRIPT: tuple[_Rule, ...] = (
     ("dependencies", _texts, "a list of strings"),
     ("requires-python", _text, "a string"),
+    ("tool", _table, "a table"),
+    *_UV,
 )
 _LOCK: tuple[_Rule, ...] = (
     ("version", _number, "a number"),
     ("inputs", _text, "a string"),
     ("requirements", _texts, "a list of strings"),
     ("constraints", _texts, "a list of strings"),
+    ("overrides", _texts, "a list of strings"),
     ("gpu-packages", _text, "a string"),
     ("python", _text, "a string"),
     ("pythons", _texts, "a list of strings"),

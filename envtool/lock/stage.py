@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from envtool.adapters import files, platform
 from envtool.errors import ExitCode, InstallError, LockError, ResolutionError
-from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, requirement_lines
+from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, override_lines, requirement_lines
 from envtool.lock.make import make_lock
 from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
 from envtool.lock.request import RequestOptions, build_request
@@ -81,7 +81,8 @@ def staleness(lock: Lock, request: Request, project: Project, backends: Iterable
         return tuple(reasons)
     requirements = (lock.requirements, requirement_lines(request), "requirement")
     constraints = (lock.constraints, constraint_lines(request), "constraint")
-    for before, now, kind in (requirements, constraints):
+    overrides = (lock.overrides, override_lines(request), "override")
+    for before, now, kind in (requirements, constraints, overrides):
         reasons += [f"{kind} {line} is new" for line in now if line not in before]
         reasons += [f"{kind} {line} is gone" for line in before if line not in now]
     if lock.python != str(request.python):
@@ -137,6 +138,7 @@ def request_from_lock(lock: Lock) -> Request:
     return Request(
         requirements=listed(lock.requirements),
         constraints=listed(lock.constraints),
+        overrides=listed(lock.overrides),
         python=SpecifierSet(lock.python),
         source=f"{LOCKFILES}/{LOCK_TOML}",
         routes=lock.routes,

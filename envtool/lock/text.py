@@ -76,6 +76,8 @@ def render_lock(lock: Lock) -> dict[str, str]:
         "targets": list(lock.targets),
         "resolver": lock.resolver,
     }
+    if lock.overrides:
+        table["overrides"] = list(lock.overrides)
     if lock.narrowed:
         table["narrowed"] = True
     if lock.gaps:
@@ -213,6 +215,7 @@ def parse_lock(texts: Mapping[str, str], where: str) -> Lock:
         inputs=table["inputs"],
         requirements=tuple(table.get("requirements", ())),
         constraints=tuple(table.get("constraints", ())),
+        overrides=tuple(table.get("overrides", ())),
         gpu_packages=str(table.get("gpu-packages", "default")),
         python=str(table.get("python", "")),
         pythons=tuple(table["pythons"]),

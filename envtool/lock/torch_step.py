@@ -154,6 +154,12 @@ def family_requests(request: Request) -> list[FamilyRequest]:
     return [FamilyRequest(name=name, requirements=tuple(items)) for name, items in sorted(named.items())]
 
 
+def transitive_request(request: Request, name: str) -> FamilyRequest:
+    """What is asked of a member that comes in through another package: its overrides, if there are any."""
+    instead = tuple(item.requirement for item in request.overrides if canonicalize_name(item.requirement.name) == name)
+    return FamilyRequest(name=name, requirements=instead or (Requirement(name),))
+
+
 def _preferring(request: FamilyRequest, prefer: Mapping[str, Sequence[str]]) -> FamilyRequest:
     versions = prefer.get(request.name, ())
     if len(versions) != 1:

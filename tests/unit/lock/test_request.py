@@ -379,3 +379,42 @@ def test_a_folder_that_is_no_project(tmp_path: Path, text: str, folder: str) -> 
     assert caught.value.hint == "Take the line out, or name the folder of a project."
     (tmp_path / place / "setup.py").touch()
     assert len(ask(tmp_path).projects) == 1
+
+
+UV = '[tool.uv]\noverride-dependencies = ["leaf==2", "torch==2.7.1+cu128"]\nexclude-dependencies = ["heavy"]\n'
+
+
+def test_overrides_take_the_place_of_the_projects_own_lines(tmp_path: Path) -> None:
+    head = '[project]\nname = "app"\nversion = "1"\ndependencies = ["torch>=2.8", "leaf[x]<2", "leaf<1", "heavy"]\n'
+    write(tmp_path, pyproject__toml=head + UV)
+    request = ask(tmp_path)
+    never = 'heavy; python_version < "0"'
+    assert listed(request) == ["torch==2.7.1", "leaf==2", never]
+    assert [str(item.requirement) for item in request.overrides] == ["leaf==2", "torch==2.7.1", never]
+    assert codes(request) == ["request.overrides", "request.cuda-pin"]
+
+
+def test_overrides_belong_to_the_projects_files_not_to_the_command_line(tmp_path: Path) -> None:
+    write(tmp_path, pyproject__toml=UV, requirements__txt="torch\nleaf\n")
+    assert listed(ask(tmp_path)) == ["torch==2.7.1", "leaf==2"]
+    assert listed(ask(tmp_path, files=(tmp_path / "requirements.txt",))) == ["torch==2.7.1", "leaf==2"]
+    alone = ask(tmp_path, specifiers=("torch", "leaf"))
+    assert (listed(alone), alone.overrides) == (["torch", "leaf"], ())
+
+
+def test_an_override_by_a_link_cannot_be_locked(tmp_path: Path) -> None:
+    link = '[tool.uv]\noverride-dependencies = ["leaf @ git+https://user:secret@git.example/leaf"]\n'
+    write(tmp_path, pyproject__toml=link, requirements__txt="torch\n")
+    with pytest.raises(ResolutionError) as caught:
+        ask(tmp_path)
+    assert "cannot pin leaf @ git+https://" in caught.value.message
+    assert "pyproject.toml: tool.uv.override-dependencies" in caught.value.message
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("key", ["override-dependencies", "constraint-dependencies", "exclude-dependencies"])
+def test_uv_keys_of_another_shape(tmp_path: Path, key: str) -> None:
+    write(tmp_path, pyproject__toml=f'[tool.uv]\n{key} = "leaf"\n', requirements__txt="torch\n")
+    with pytest.raises(UsageError) as caught:
+        ask(tmp_path)
+    assert caught.value.message == f"pyproject.toml: tool.uv.{key} must be a list of strings"
