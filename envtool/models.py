@@ -336,6 +336,8 @@ class Problem:
     overrides: tuple[str, ...] = ()
     preferences: tuple[tuple[str, str], ...] = ()
     family_metadata: tuple[tuple[str, str, bytes], ...] = ()
+    old_setuptools: str = ""
+    """A package that an earlier resolution had to build with an older setuptools (``name==version``)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

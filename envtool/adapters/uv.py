@@ -73,10 +73,12 @@ def run_uv(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     show_stderr: bool = False,
+    old_setuptools: str = "",
 ) -> Completed:
     """Run uv with a clean environment plus ``env``. No user or project configuration of uv's is read.
 
     With ``show_stderr`` uv draws on the terminal; a failure's words are given back all the same.
+    ``old_setuptools``: a package that is known to be built with :data:`OLD_SETUPTOOLS`; it is not found out once more.
     """
     uv_version()
     extra = dict(env or {})
@@ -85,26 +87,28 @@ def run_uv(
         extra["UV_NO_CONFIG"] = "1"
     if not show_stderr:
         extra["UV_NO_PROGRESS"] = "1"
+    if old_setuptools and (known := _with_old_setuptools(args, extra, cwd, old_setuptools)) is not None:
+        return known
     done = run([find_uv(), *args], env=clean_environment(extra), cwd=cwd, show_stderr=show_stderr)
     if show_stderr and done.returncode != 0:
         # uv told the person at the terminal and not us: a second run says what kind of failure it is. What was fetched
         # is in uv's cache, and a failure of the moment is mended on the way.
         return run_uv(args, env=env, cwd=cwd)
     if lacks_pkg_resources(done):
-        return _with_old_setuptools(args, extra, cwd, done)
+        return _with_old_setuptools(args, extra, cwd, built(done) or "a package") or done
     return done
 
 
 def _with_old_setuptools(
-    args: list[str | Path], extra: Mapping[str, str], cwd: Path | None, failed: Completed
-) -> Completed:
-    """The same once more, for builds with :data:`OLD_SETUPTOOLS`; the first failure where this does not help."""
+    args: list[str | Path], extra: Mapping[str, str], cwd: Path | None, package: str
+) -> Completed | None:
+    """The same with :data:`OLD_SETUPTOOLS` for builds, which ``package`` needs; None where another one forbids that."""
     with tempfile.TemporaryDirectory(prefix="envtool-") as name:
         path = Path(name) / "build.txt"
         path.write_text(f"{OLD_SETUPTOOLS}\n", encoding="utf-8")
         done = run([find_uv(), *args, "--build-constraints", path], env=clean_environment(extra), cwd=cwd)
     forbidden = done.returncode != 0 and OLD_SETUPTOOLS in done.stderr
-    return failed if forbidden else replace(done, repeated=built(failed) or "a package")
+    return None if forbidden else replace(done, repeated=package)
 
 
 def _project(problem: Problem) -> dict[str, Any]:
@@ -161,14 +165,29 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
             environment["UV_INDEX_TORCH_FAMILY_USERNAME"] = user
             environment["UV_INDEX_TORCH_FAMILY_PASSWORD"] = password
         done = run_uv(
-            [*arguments, "--format", "pylock.toml", "-o", output.name, "--no-header"], env=environment, cwd=folder
+            [*arguments, "--format", "pylock.toml", "-o", output.name, "--no-header"],
+            env=environment,
+            cwd=folder,
+            old_setuptools=problem.old_setuptools,
         )
         check_resolved(done, problem.access)
         packages = mark_built(_read_pylock(output.read_text(encoding="utf-8")), done.repeated)
         if any(package.stand_in or package.name in explain for package in packages):
-            listed = run_uv([*arguments, "--annotation-style", "line", "--no-header"], env=environment, cwd=folder)
-            packages = _with_via(packages, listed.stdout, explain)
+            listing = folder / "listing.txt"
+            # uv prefers the versions of an existing output file, so that the same solution is found at once.
+            listing.write_text("".join(_lines_of(packages)), encoding="utf-8")
+            arguments += ["--annotation-style", "line", "--no-header", "-o", listing.name]
+            run_uv(arguments, env=environment, cwd=folder, old_setuptools=done.repeated)
+            packages = _with_via(packages, listing.read_text(encoding="utf-8"), explain)
         return packages
+
+
+def _lines_of(packages: Sequence[Resolved]) -> list[str]:
+    return [
+        f"{item.name}=={item.version}{f' ; {item.marker}' if item.marker else ''}\n"
+        for item in packages
+        if not item.stand_in
+    ]
 
 
 def _overrides(problem: Problem, folder: Path) -> list[str]:

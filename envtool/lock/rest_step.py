@@ -26,7 +26,12 @@ from envtool.torch.targets import TARGETS, host_target
 def resolve(task: Task, problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, ...]:
     """Ask the resolver that was chosen. ``explain``: names to say who asked for."""
     with task.reporter.busy("resolve"):  # where no index answers, it is tried again and again
-        return pip_tools.resolve(problem) if task.options.resolver == "pip-tools" else uv.resolve(problem, explain)
+        if task.options.resolver == "pip-tools":
+            return pip_tools.resolve(problem)
+        found = uv.resolve(replace(problem, old_setuptools=task.learned.old_setuptools), explain)
+    built = next((f"{item.name}=={item.version}" for item in found if item.old_setuptools), "")
+    task.learned.old_setuptools = built or task.learned.old_setuptools
+    return found
 
 
 def resolver_version(options: LockOptions) -> dict[str, str]:
@@ -73,8 +78,11 @@ def rest_problem(
     if pins is None:
         return problem
     if task.options.resolver == "pip-tools":
-        return replace(problem, family_metadata=_metadata(source, pins.pins))
-    return replace(problem, family_metadata=_metadata(source, [pin for pin in pins.pins if pin.name in overridden]))
+        metadata = _metadata(source, pins.pins, ("--resolver pip-tools", "Use --resolver uv"))
+    else:
+        chosen = [pin for pin in pins.pins if pin.name in overridden]
+        metadata = _metadata(source, chosen, ("an override of it", "Take the override away"))
+    return replace(problem, family_metadata=metadata)
 
 
 def with_family(problem: Problem, task: Task, source: FamilySource, members: tuple[str, ...]) -> Problem:
@@ -166,15 +174,19 @@ def _flat_folder(source: FamilySource) -> str:
     return str(path_of(source.offers("torch")[0]).parent)
 
 
-def _metadata(source: FamilySource, pins: Iterable[FamilyPin]) -> tuple[tuple[str, str, bytes], ...]:
-    """Core metadata of the pinned builds. Raises ResolutionError (``resolve.no-metadata``)."""
+def _metadata(
+    source: FamilySource, pins: Iterable[FamilyPin], wanted: tuple[str, str]
+) -> tuple[tuple[str, str, bytes], ...]:
+    """Core metadata of pinned builds. ``wanted``: who needs it, and what to do without it.
+
+    Raises ResolutionError (``resolve.no-metadata``).
+    """
+    who, instead = wanted
     found = []
     for pin in pins:
         metadata = next((data for file in pin.files if (data := read_metadata(file)) is not None), None)
         if metadata is None:
-            why = "which --resolver pip-tools and an override of it need"
-            message = f"the index serves no metadata for {pin.name} {pin.version}, {why}"
-            hint = "Take torch 2.6 or newer, or --resolver uv without an override of it."
-            raise ResolutionError("resolve.no-metadata", message, hint)
+            message = f"the index serves no metadata for {pin.name} {pin.version}, which {who} needs"
+            raise ResolutionError("resolve.no-metadata", message, f"{instead}, or take torch 2.6 or newer.")
         found.append((pin.name, str(pin.version), metadata))
     return tuple(found)

@@ -36,6 +36,13 @@ class LockOptions:
     installed: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass
+class Learned:
+    """What one resolution of a lock found out and the next one need not: only time depends on it."""
+
+    old_setuptools: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """One lock to make: what is asked for, how, and the lock before it."""
@@ -44,6 +51,7 @@ class Task:
     options: LockOptions
     previous: Lock | None
     reporter: Reporter
+    learned: Learned = field(default_factory=Learned)
 
     def preferred_family(self) -> Mapping[str, Sequence[str]]:
         """Public versions of the family to keep where they still fit: what is installed, else of the earlier lock."""

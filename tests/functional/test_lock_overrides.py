@@ -59,7 +59,7 @@ def test_an_override_of_a_build_without_metadata_says_so(workspace: Workspace, t
     done = workspace.lock("--backend", "cpu")
     assert done.exit_code == 4
     assert done.error["code"] == "resolve.no-metadata"
-    assert done.error["hint"] == "Take torch 2.6 or newer, or --resolver uv without an override of it."
+    assert done.error["hint"] == "Take the override away, or take torch 2.6 or newer."
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from indexes import LINUX, MACOS, PLATFORMS, WINDOWS, DefaultIndex, TorchIndex, backend_project
 from packaging.markers import Marker
 from workspace import Workspace
 
+from envtool.adapters import process, uv
+from envtool.models import Completed
 from envtool.torch.targets import TARGETS
 
 PRIMARY = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -110,6 +113,30 @@ def test_a_build_with_an_older_setuptools_is_told(
     done = workspace.locked("torch", "old-thing", "plain-thing", *words)
     said = [note["message"] for note in done.result["notes"] if note["code"] == "lock.old-setuptools"]
     assert said == ["old-thing 1.0 is built with setuptools<82: it needs pkg_resources, which newer ones do not have"]
+
+
+def test_that_a_build_needs_an_older_setuptools_is_found_out_once(
+    workspace: Workspace, default_index: DefaultIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for release in ("81.0", "82.0"):
+        default_index.add("setuptools", release)
+    default_index.add_sdist(
+        "old-thing", "1.0", ["torch", "triton"], built=True, failure="No module named 'pkg_resources'"
+    )
+    codes: list[int] = []
+
+    def watched(*args: Any, **how: Any) -> Completed:
+        done = process.run(*args, **how)
+        if "compile" in args[0]:
+            codes.append(done.returncode)
+        return done
+
+    monkeypatch.setattr(uv, "run", watched)
+    done = workspace.locked("old-thing", "--python", sys.executable)
+    assert "old-thing 1.0 is built with setuptools<82" in done.messages
+    assert "triton left out of the cpu lock: old-thing asked for it" in done.messages
+    # The first one fails; then the rest without torch and beside it, each with a listing, and full torch.
+    assert codes == [1, 0, 0, 0, 0, 0]
 
 
 def test_a_build_that_needs_pkg_resources_and_forbids_it(workspace: Workspace, default_index: DefaultIndex) -> None:
