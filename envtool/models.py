@@ -82,6 +82,8 @@ class Route:
     name: str
     url: str
     kind: Literal["index", "default-index", "find-links"] = "index"
+    packages: tuple[str, ...] = ()
+    """The packages that come from this index alone, and nothing else from it; empty: it is for all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -299,15 +301,24 @@ class Completed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NamedIndex:
+    """A further index, for all packages or for those named. The URL may hold credentials."""
+
+    name: str
+    url: str = field(repr=False)
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class IndexAccess:
     """Where everything but the torch family comes from. URLs may hold credentials: never print, never write them.
 
-    ``default_index`` None means the default index of the installer. ``routes`` are (name, URL) of further indexes.
+    ``default_index`` None means the default index of the installer. ``routes`` are further indexes.
     """
 
     default_index: str | None = field(default=None, repr=False)
     find_links: tuple[str, ...] = field(default=(), repr=False)
-    routes: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    routes: tuple[NamedIndex, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

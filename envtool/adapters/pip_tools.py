@@ -50,7 +50,7 @@ def _environment(access: IndexAccess, folder: Path) -> dict[str, str]:
     if access.default_index:
         extra["PIP_INDEX_URL"] = access.default_index
     if access.routes:
-        extra["PIP_EXTRA_INDEX_URL"] = " ".join(url for _, url in access.routes)
+        extra["PIP_EXTRA_INDEX_URL"] = " ".join(route.url for route in access.routes)
     return clean_environment(extra)
 
 

@@ -28,6 +28,9 @@ MINIMUM = Version("0.9.0")
 """The oldest uv whose ``pip compile --format pylock.toml`` and ``[[tool.uv.index]]`` are used as written here."""
 
 
+_FAMILY = "torch-family"
+"""The name under which uv knows the backend's index."""
+
 _STAND_IN = "0+envtool.left.out"
 """The version of an empty wheel that stands in for a package which must not come in."""
 
@@ -54,16 +57,24 @@ def uv_version() -> Version:
     return found
 
 
-def access_environment(access: IndexAccess) -> dict[str, str]:
-    """Indexes as variables for a child: never on a command line, where other users could read credentials."""
+def access_environment(access: IndexAccess, *, pinned: bool = False) -> dict[str, str]:
+    """Indexes as variables for a child: never on a command line, where other users could read credentials.
+
+    ``pinned``: to install exact versions by their hashes. Then the indexes of single packages are there for all, since
+    a requirements file cannot say which is for which; by the hash it is the right file wherever it comes from.
+    """
     extra: dict[str, str] = {}
     if access.default_index:
         extra["UV_DEFAULT_INDEX"] = access.default_index
     if access.find_links:
         # uv splits UV_FIND_LINKS at commas.
         extra["UV_FIND_LINKS"] = ",".join(access.find_links)
-    if access.routes:
-        extra["UV_INDEX"] = " ".join(f"{name}={url}" for name, url in access.routes)
+    routes = [route for route in access.routes if pinned or not route.packages]
+    if routes:
+        extra["UV_INDEX"] = " ".join(f"{route.name}={route.url}" for route in routes)
+    if any(route.packages for route in routes):
+        # Otherwise uv looks for a package on the first index only that has its name.
+        extra["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return extra
 
 
@@ -118,17 +129,32 @@ def _project(problem: Problem) -> dict[str, Any]:
         "requires-python": problem.python,
         "dependencies": list(problem.requirements),
     }
-    uv: dict[str, Any] = {"environments": list(problem.environments)}
+    own = [route for route in problem.access.routes if route.packages]
+    uv: dict[str, Any] = {
+        "environments": list(problem.environments),
+        "index": [{"name": route.name, "url": redact(route.url), "explicit": True} for route in own],
+        "sources": {name: {"index": route.name} for route in own for name in route.packages},
+    }
     if problem.family_index is not None:
-        index: dict[str, Any] = {"name": "torch-family", "url": redact(problem.family_index), "explicit": True}
+        index: dict[str, Any] = {"name": _FAMILY, "url": redact(problem.family_index), "explicit": True}
         if problem.family_is_flat:
             index["format"] = "flat"
         else:
             # The PyTorch index answers 403 for what it does not have; uv forgives that for its own host name only.
             index["ignore-error-codes"] = [403]
-        uv["index"] = [index]
-        uv["sources"] = {name: {"index": "torch-family"} for name in problem.family}
+        uv["index"].append(index)
+        uv["sources"] |= {name: {"index": index["name"]} for name in problem.family}
     return {"project": project, "tool": {"uv": uv}}
+
+
+def _secret_environment(index: str, url: str) -> dict[str, str]:
+    secret = credentials(url)
+    if secret is None:
+        return {}
+    # In a URL they are percent-encoded; in a variable they are not.
+    user, password = (unquote(part) for part in secret)
+    name = index.upper().replace("-", "_")
+    return {f"UV_INDEX_{name}_USERNAME": user, f"UV_INDEX_{name}_PASSWORD": password}
 
 
 def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, ...]:
@@ -158,12 +184,9 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
         # Targets are read from [tool.uv] only where uv looks for configuration at all: so hide the user's instead.
         hidden = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "APPDATA", "PROGRAMDATA"), str(folder / "no"))
         environment = {**access_environment(problem.access), **hidden}
-        secret = credentials(problem.family_index or "")
-        if secret is not None:
-            # In a URL they are percent-encoded; in a variable they are not.
-            user, password = (unquote(part) for part in secret)
-            environment["UV_INDEX_TORCH_FAMILY_USERNAME"] = user
-            environment["UV_INDEX_TORCH_FAMILY_PASSWORD"] = password
+        own = [(route.name, route.url) for route in problem.access.routes if route.packages]
+        for index, url in [*own, (_FAMILY, problem.family_index or "")]:
+            environment |= _secret_environment(index, url)
         done = run_uv(
             [*arguments, "--format", "pylock.toml", "-o", output.name, "--no-header"],
             env=environment,
@@ -218,7 +241,7 @@ def describe(
         arguments: list[str | Path] = ["pip", "compile", "pins.in", "--no-deps", "--quiet", "--no-header"]
         arguments += ["--format", "pylock.toml", "-o", output.name, "--no-python-downloads"]
         arguments += ["--python", interpreter, "--python-version", python]
-        done = run_uv(arguments, env=access_environment(access), cwd=folder)
+        done = run_uv(arguments, env=access_environment(access, pinned=True), cwd=folder)
         return _read_pylock(output.read_text(encoding="utf-8")) if done.returncode == 0 else ()
 
 

@@ -29,7 +29,7 @@ _BUILD_LINES = 15
 
 def unreachable(said: str, access: IndexAccess) -> InstallError:
     """The error for an index that does not answer: its hint says who named it, or what to do without a network."""
-    urls = [access.default_index or "", *(url for _, url in access.routes), *access.find_links]
+    urls = [access.default_index or "", *(route.url for route in access.routes), *access.find_links]
     named = any(host and host in said for host in (urlsplit(url).hostname for url in urls))
     hint = _NAMED_INDEX if named else _NO_NETWORK
     return InstallError("network.unreachable", f"an index cannot be reached: {said}", hint)

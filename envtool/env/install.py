@@ -189,7 +189,7 @@ def _install_pins(
             arguments.append("--compile-bytecode")
         if offline:
             arguments.append("--no-index")
-        done = uv.run_uv(arguments, env=uv.access_environment(access), show_stderr=reporter.passthrough)
+        done = uv.run_uv(arguments, env=uv.access_environment(access, pinned=True), show_stderr=reporter.passthrough)
     _tell_of_repetition(done, reporter)
     more = f" and {len(pins) - 1} more" if len(pins) > 1 else ""
     raise_install_failure(done, f"installing {pins[0].name}{more}", access)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -19,7 +21,7 @@ from envtool.errors import UsageError
 from envtool.lock.pyproject import extra_requirements
 from envtool.lock.requirements_file import FileContent, Kind, Line, requested
 from envtool.lock.uv_table import UvTable
-from envtool.lock.workspace import read_pyproject
+from envtool.lock.workspace import read_pyproject, workspace_member
 from envtool.models import DynamicProject, LocalProject, Note, Requested, Route
 from envtool.torch.backends import is_gpu_local
 from envtool.torch.family import is_family
@@ -47,11 +49,38 @@ def relative(path: Path, root: Path) -> str:
         return path.resolve().as_posix()
 
 
+def _route_name(url: str) -> str:
+    # A name that stays the same wherever the lock is used, because credentials are looked up by it.
+    return "route-" + hashlib.sha256(url.encode()).hexdigest()[:8]
+
+
+def _is_virtual(pyproject: Mapping[str, Any]) -> bool:
+    # uv installs a member's requirements and not the member, where it has no build system or says so.
+    package = ((pyproject.get("tool") or {}).get("uv") or {}).get("package")
+    return package is False or (package is None and "build-system" not in pyproject)
+
+
+def _line(item: Requested, *, url: str | None = None, local: str | None = None, editable: bool = False) -> Line:
+    """A requirement as a line that says where the package lies."""
+    marker = item.requirement.marker
+    return Line(
+        origin=item.origin,
+        name=item.requirement.name,
+        url=url,
+        local=local,
+        editable=editable,
+        extras=tuple(sorted(item.requirement.extras)),
+        marker=str(marker) if marker else None,
+    )
+
+
 @dataclass
 class Draft:
     """What was read so far. ``unlockable``: what no hash can pin, as words; it is an error once all is read."""
 
     root: Path
+    uv: UvTable = field(default_factory=UvTable)
+    seen: list[LocalProject] = field(default_factory=list)
     requirements: list[Requested] = field(default_factory=list)
     constraints: list[Requested] = field(default_factory=list)
     overrides: list[Requested] = field(default_factory=list)
@@ -70,24 +99,39 @@ class Draft:
     def add(self, items: Iterable[Requested]) -> None:
         """Add requirements of the project itself; direct references are normalised like lines of a file."""
         for item in items:
-            requirement = item.requirement
-            if requirement.url is None:
-                self.requirements.append(item)
+            lines = [_line(item, url=item.requirement.url)] if item.requirement.url else self._sourced(item)
+            for line in lines:
+                self._add_line(line, self.requirements)
+
+    def _sourced(self, item: Requested) -> list[Line]:
+        """A requirement as the lines that ``[tool.uv.sources]`` makes of it."""
+        name = canonicalize_name(item.requirement.name)
+        lines = []
+        for source in self.uv.sources.get(name, ()):
+            named = item.origin.replace(",", "").replace("[", " ").replace("]", " ").split()
+            if (source.extra or source.group) and not {source.extra, source.group} & set(named):
                 continue
-            line = Line(
-                origin=item.origin,
-                name=requirement.name,
-                url=requirement.url,
-                extras=tuple(sorted(requirement.extras)),
-                marker=str(requirement.marker) if requirement.marker else None,
-            )
-            self._add_line(line, self.requirements)
+            if source.link:
+                lines.append(_line(item, url=source.link))
+            elif source.path or source.workspace:
+                folder = self.root / source.path if source.path else self._member(name)
+                line = _line(item, local=str(folder), editable=source.editable or source.workspace)
+                lines.append(replace(line, member=source.workspace))
+        return lines or [Line(origin=item.origin, requirement=item.requirement)]
+
+    def _member(self, name: str) -> Path:
+        found = workspace_member(self.root, name)
+        if found is None:
+            message = f"tool.uv.sources says that {name} is a member of the workspace, and no member has that name"
+            raise UsageError("request.workspace", message, "Mend tool.uv.workspace.members, or that source.")
+        return found
 
     def add_uv_table(self, table: UvTable) -> None:
         """Add what uv is told of other packages' requirements."""
         for item in (*table.overrides, *table.constraints):
             if item.requirement.url is not None:
                 self.unlockable.append(f"{item.requirement.name} @ {redact(item.requirement.url)} ({item.origin})")
+        self.uv = table
         self.overrides += table.overrides
         self.constraints += table.constraints
         if table.overrides:
@@ -95,6 +139,16 @@ class Draft:
             where = table.overrides[0].origin.partition(":")[0]
             message = f"{where}: [tool.uv] decides what is asked of {names}, whatever other packages say"
             self.note("request.overrides", message)
+        for index in table.indexes:
+            self._add_option(index.kind, index.url, "[tool.uv]", index.packages)
+            self._read_secret(index.name, index.url)
+
+    def _read_secret(self, index: str, url: str) -> None:
+        # uv's own variables for an index with a name; here it has another name.
+        stem = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", index.upper())
+        user, password = (os.environ.get(f"{stem}_{what}", "") for what in ("USERNAME", "PASSWORD"))
+        if index and (user or password):
+            self.credentials[_route_name(redact(url))] = (quote(user, safe=""), quote(password, safe=""))
 
     def add_content(self, content: FileContent) -> None:
         """Add what a requirements file holds."""
@@ -110,19 +164,19 @@ class Draft:
         if any(line.hashed for line in content.lines):
             self.note("request.hashes", "hashes in the requirements are replaced by the lock's own")
 
-    def _add_option(self, kind: Kind, value: str, where: str) -> None:
+    def _add_option(self, kind: Kind, value: str, where: str, packages: tuple[str, ...] = ()) -> None:
         if is_pytorch_index(value):
             message = f"{where}: index line {redact(value)} dropped: envtool routes the torch family itself"
             self.note("request.index-dropped", message)
             return
         secret = credentials(value)
         url = redact(value)
-        # A name that stays the same wherever the lock is used, because credentials are looked up by it.
-        name = "route-" + hashlib.sha256(url.encode()).hexdigest()[:8]
-        route = Route(name=name, url=url, kind=kind)
+        name = _route_name(url)
+        route = Route(name=name, url=url, kind=kind, packages=packages)
         if route not in self.routes:
             self.routes.append(route)
-            self.note("request.route", f"{where}: {url} is kept as routing in lock.toml, for all but the torch family")
+            whom = ", ".join(packages) if packages else "all but the torch family"
+            self.note("request.route", f"{where}: {url} is kept as routing in lock.toml, for {whom}")
         if secret is not None:
             self.credentials[name] = secret
 
@@ -158,12 +212,23 @@ class Draft:
             self.unlockable.append(f"{text} ({line.origin}: {what})")
             return
         pyproject = read_pyproject(folder)
+        project = (pyproject or {}).get("project") or {}
+        name = project.get("name")
         if pyproject is None and not (folder / "setup.py").is_file():
             message = f"{line.origin}: {text} is no Python project: {'this folder' if shown == '.' else shown} has "
             hint = "Take the line out, or name the folder of a project."
             raise UsageError("requirements.project", f"{message}neither pyproject.toml nor setup.py", hint)
-        project = (pyproject or {}).get("project") or {}
-        name = project.get("name")
+        local = LocalProject(
+            path=shown or ".",
+            name=canonicalize_name(name) if name else None,
+            editable=line.editable,
+            extras=line.extras,
+        )
+        if local in self.seen:
+            return  # members of a workspace can need each other
+        self.seen.append(local)
+        if not (line.member and _is_virtual(pyproject or {})):
+            self.projects.append(local)
         if pyproject is not None and name and "dependencies" not in project.get("dynamic", ()):
             origin = f"{line.origin} ({shown})"
             self.add(requested(str(item), origin) for item in project.get("dependencies", []))
@@ -171,13 +236,6 @@ class Draft:
             self.files.append(folder / "pyproject.toml")
         else:
             self.add_dynamic(folder, line.extras)
-        local = LocalProject(
-            path=shown or ".",
-            name=canonicalize_name(name) if name else None,
-            editable=line.editable,
-            extras=line.extras,
-        )
-        self.projects.append(local)
 
     def add_dynamic(self, folder: Path, extras: tuple[str, ...] = ()) -> None:
         """Add a project whose build backend says what it needs.

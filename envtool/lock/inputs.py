@@ -25,7 +25,7 @@ def inputs_digest(request: Request, targets: Sequence[str], gpu_packages: str) -
         "targets": list(targets or ALL_TARGETS),
         "gpu-packages": gpu_packages,
         "projects": [[project.path, list(project.extras), project.editable] for project in request.projects],
-        "routes": [[route.kind, route.url] for route in request.routes],
+        "routes": [[route.kind, route.url, *route.packages] for route in request.routes],
     }
     if tuple(targets) == ALL_TARGETS:
         table["targets-chosen"] = True  # another thing than the same four by default: none may be left out

@@ -105,7 +105,7 @@ def _bytes_digest(artifact: Artifact, access: IndexAccess) -> str:
     """The sha256 of a file that its index lists without one. Raises LockError (``lock.no-hash``)."""
     digest = None
     if artifact.url.startswith(("http://", "https://")):
-        indexes = [url for url in (access.default_index, *(url for _, url in access.routes)) if url]
+        indexes = [url for url in (access.default_index, *(route.url for route in access.routes)) if url]
         digest = hash_url(artifact.url, indexes)
     elif Path(artifact.url).is_file():
         digest = hash_file(Path(artifact.url))

@@ -17,7 +17,7 @@ from envtool.adapters.pythons import find_python
 from envtool.errors import InstallError, UsageError
 from envtool.lock.inputs import minor_versions, unsupported
 from envtool.lock.workspace import Project
-from envtool.models import SUPPORTED_PYTHONS, IndexAccess, Route
+from envtool.models import SUPPORTED_PYTHONS, IndexAccess, NamedIndex, Route
 from envtool.torch.offers import local_folders, with_credentials
 
 
@@ -116,15 +116,18 @@ def index_access(project: Project, routes: tuple[Route, ...], secrets: Mapping[s
     ambient = read_ambient()
     default = ambient.default_index
     links = [*project.settings.find_links, *ambient.find_links]
-    named: list[tuple[str, str]] = []
+    named: list[NamedIndex] = []
     for route in routes:
-        url = with_credentials(route.url, secrets.get(route.name)) if "://" in route.url else route.url
+        remote = "://" in route.url
+        url = (
+            with_credentials(route.url, secrets.get(route.name)) if remote else str(_absolute(project.root, route.url))
+        )
         if route.kind == "find-links":
             links.append(url)
         elif route.kind == "default-index":
             default = url
         else:
-            named.append((route.name, url))
+            named.append(NamedIndex(name=route.name, url=url, packages=route.packages))
     absolute = [str(_absolute(project.root, link)) for link in links]
     return IndexAccess(default_index=default, find_links=tuple(dict.fromkeys(absolute)), routes=tuple(named))
 

@@ -44,9 +44,14 @@ def resolver_version(options: LockOptions) -> dict[str, str]:
 def narrow_for_pip_tools(task: Task) -> tuple[str, tuple[Note, ...]]:
     """The one target that pip-compile can lock for, with a note where others were asked for.
 
-    Raises UsageError (``usage.resolver-python``, ``usage.resolver-target``, ``usage.resolver-overrides``).
+    Raises UsageError (``usage.resolver-python``, ``usage.resolver-target``, ``usage.resolver-overrides``,
+    ``usage.resolver-index``).
     """
     options = task.options
+    own = [route for route in task.request.routes if route.packages]
+    if own:
+        message = f"--resolver pip-tools knows no index for single packages, and [tool.uv] has {own[0].url} for "
+        raise UsageError("usage.resolver-index", f"{message}{', '.join(own[0].packages)}", "Use --resolver uv.")
     if task.request.overrides:
         message = f"--resolver pip-tools knows no overrides, and [tool.uv] has some: {task.request.overrides[0].origin}"
         raise UsageError("usage.resolver-overrides", message, "Use --resolver uv.")

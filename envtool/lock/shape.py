@@ -49,8 +49,23 @@ def _files(value: Any) -> bool:
 
 def _routes(value: Any) -> bool:
     return isinstance(value, list) and all(
-        isinstance(item, dict) and all(_text(item.get(key)) for key in ("name", "url", "kind")) for item in value
+        isinstance(item, dict)
+        and all(_text(item.get(key)) for key in ("name", "url", "kind"))
+        and _texts(item.get("packages", []))
+        for item in value
     )
+
+
+def _tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _sources(value: Any) -> bool:
+    return isinstance(value, dict) and all(_table(item) or _tables(item) for item in value.values())
+
+
+def _indexes(value: Any) -> bool:
+    return _tables(value) and all(_text(item.get("url")) and _text(item.get("name", "")) for item in value)
 
 
 def _projects(value: Any) -> bool:
@@ -74,6 +89,17 @@ _UV: tuple[_Rule, ...] = (
     ("tool.uv.override-dependencies", _texts, "a list of strings"),
     ("tool.uv.constraint-dependencies", _texts, "a list of strings"),
     ("tool.uv.exclude-dependencies", _texts, "a list of strings"),
+    ("tool.uv.sources", _sources, "a table of tables"),
+    ("tool.uv.index", _indexes, "a list of tables with url"),
+    ("tool.uv.index-url", _text, "a string"),
+    ("tool.uv.extra-index-url", _texts, "a list of strings"),
+    ("tool.uv.find-links", _texts, "a list of strings"),
+    ("tool.uv.pip", _table, "a table"),
+    ("tool.uv.pip.index-url", _text, "a string"),
+    ("tool.uv.pip.extra-index-url", _texts, "a list of strings"),
+    ("tool.uv.pip.find-links", _texts, "a list of strings"),
+    ("tool.uv.workspace", _table, "a table"),
+    ("tool.uv.workspace.members", _texts, "a list of strings"),
 )
 _PYPROJECT: tuple[_Rule, ...] = (
     ("project", _table, "a table"),

@@ -83,7 +83,7 @@ def render_lock(lock: Lock) -> dict[str, str]:
     if lock.gaps:
         table["gaps"] = list(lock.gaps)
     if lock.routes:
-        table["routes"] = [{"name": route.name, "kind": route.kind, "url": route.url} for route in lock.routes]
+        table["routes"] = [_route_table(route) for route in lock.routes]
     if lock.projects:
         table["projects"] = [_project_table(project) for project in lock.projects]
     table["files"] = {
@@ -93,6 +93,13 @@ def render_lock(lock: Lock) -> dict[str, str]:
     table["tools"] = dict(sorted(lock.tools.items()))
     texts[LOCK_TOML] = "# Written by envtool lock; do not edit.\n" + tomli_w.dumps(table)
     return texts
+
+
+def _route_table(route: Route) -> dict[str, Any]:
+    table: dict[str, Any] = {"name": route.name, "kind": route.kind, "url": route.url}
+    if route.packages:
+        table["packages"] = list(route.packages)
+    return table
 
 
 def _project_table(project: LocalProject) -> dict[str, Any]:
@@ -220,13 +227,18 @@ def parse_lock(texts: Mapping[str, str], where: str) -> Lock:
         python=str(table.get("python", "")),
         pythons=tuple(table["pythons"]),
         targets=tuple(table["targets"]),
-        routes=tuple(Route(name=r["name"], url=r["url"], kind=r["kind"]) for r in table.get("routes", [])),
+        routes=tuple(_route(item) for item in table.get("routes", [])),
         projects=tuple(_project(item) for item in table.get("projects", [])),
         gaps=tuple(table.get("gaps", [])),
         narrowed=table.get("narrowed", False),
         resolver=str(table.get("resolver", "uv")),
         tools=table.get("tools", {}),
     )
+
+
+def _route(table: Mapping[str, Any]) -> Route:
+    packages = tuple(table.get("packages", ()))
+    return Route(name=table["name"], url=table["url"], kind=table["kind"], packages=packages)
 
 
 def _project(table: Mapping[str, Any]) -> LocalProject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli
+from packaging.utils import canonicalize_name
 
 from envtool.errors import UsageError
 from envtool.lock.shape import check_pyproject
@@ -59,6 +61,24 @@ def read_pyproject(root: Path) -> dict[str, Any] | None:
         raise UsageError("pyproject.invalid", f"pyproject.toml is not valid TOML: {error}", "Mend that line.") from None
     check_pyproject(table)
     return table
+
+
+def workspace_member(root: Path, name: str) -> Path | None:
+    """The folder of a member of the uv workspace that ``root`` is in; None where no member has that name."""
+    for top in (root, *root.resolve().parents):
+        with contextlib.suppress(UsageError):
+            workspace = (((read_pyproject(top) or {}).get("tool") or {}).get("uv") or {}).get("workspace")
+            if workspace is not None:
+                folders = [folder for pattern in workspace.get("members") or () for folder in sorted(top.glob(pattern))]
+                return next((folder for folder in (top, *folders) if _project_name(folder) == name), None)
+    return None
+
+
+def _project_name(folder: Path) -> str | None:
+    with contextlib.suppress(UsageError):
+        found = ((read_pyproject(folder) or {}).get("project") or {}).get("name")
+        return canonicalize_name(found) if found else None
+    return None
 
 
 def settings_table(pyproject: Mapping[str, Any] | None) -> Mapping[str, Any]:

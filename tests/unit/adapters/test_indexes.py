@@ -10,7 +10,7 @@ import pytest
 from envtool.adapters.http import credentials, redact
 from envtool.adapters.indexes import read_ambient
 from envtool.adapters.uv import access_environment
-from envtool.models import IndexAccess
+from envtool.models import IndexAccess, NamedIndex
 
 
 def ambient(tmp_path: Path, **variables: str) -> IndexAccess:
@@ -72,7 +72,10 @@ def test_redaction(url: str, plain: str, secret: tuple[str, str] | None) -> None
 
 
 def test_secrets_do_not_show_in_a_repr() -> None:
-    access = IndexAccess(default_index="https://u:s3cret@host.example/s", routes=(("a", "https://u:s3cret@b.example"),))
+    access = IndexAccess(
+        default_index="https://u:s3cret@host.example/s",
+        routes=(NamedIndex(name="a", url="https://u:s3cret@b.example"),),
+    )
     assert "s3cret" not in repr(access)
     assert access_environment(access) == {
         "UV_DEFAULT_INDEX": "https://u:s3cret@host.example/s",

@@ -7,7 +7,7 @@ import pytest
 from envtool.adapters.pip_errors import check_compiled
 from envtool.adapters.uv_errors import check_resolved, raise_install_failure
 from envtool.errors import EnvtoolError, InstallError, LockError, ResolutionError, UnsatisfiableError
-from envtool.models import Completed, IndexAccess
+from envtool.models import Completed, IndexAccess, NamedIndex
 
 BUILD = """error: Failed to build `visdom==0.2.4`
   cause: The build backend returned an error
@@ -187,7 +187,11 @@ FETCH = "error: Failed to fetch: `https://{}/simple/a/`\n  cause: Connection ref
     [
         ("one.example", IndexAccess(), "Is there a network? HTTPS_PROXY names a proxy, UV_DEFAULT_INDEX a mirror"),
         ("one.example", IndexAccess(default_index="https://u:t0ken@one.example/simple"), "It is named by"),
-        ("one.example", IndexAccess(routes=(("route-1", "https://one.example/simple"),)), "It is named by"),
+        (
+            "one.example",
+            IndexAccess(routes=(NamedIndex(name="r", url="https://one.example/simple"),)),
+            "It is named by",
+        ),
         ("two.example", IndexAccess(default_index="https://one.example/simple"), "Is there a network?"),
     ],
 )

@@ -1,0 +1,167 @@
+"""Where [tool.uv] says that packages come from: indexes, folders, members of a workspace, links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import tomli
+from indexes import DefaultIndex
+from workspace import Workspace
+
+_PROJECT = '[project]\nname = "{}"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = {}\n'
+
+
+@pytest.fixture
+def private() -> Iterator[DefaultIndex]:
+    """A second index: a package of its own, and a newer leaf."""
+    index = DefaultIndex()
+    index.add("private-app", "1.0", ["leaf"])
+    index.add("leaf", "9.0")
+    yield index
+    index.stop()
+
+
+def project(workspace: Workspace, dependencies: list[str], settings: str, folder: str = ".", name: str = "app") -> None:
+    workspace.write(f"{folder}/pyproject.toml", _PROJECT.format(name, dependencies) + settings)
+
+
+def test_an_explicit_index_serves_its_package_and_nothing_else(workspace: Workspace, private: DefaultIndex) -> None:
+    settings = f'[[tool.uv.index]]\nname = "own"\nurl = "{private.url}"\nexplicit = true\n'
+    settings += '[tool.uv.sources]\nprivate_app = { index = "own" }\n'
+    project(workspace, ["torch", "private-app"], settings)
+    done = workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "private-app==1.0"]
+    assert not private.asked_for("leaf")
+    assert f"[tool.uv]: {private.url} is kept as routing in lock.toml, for private-app" in done.messages
+    assert 'packages = [\n    "private-app",\n]' in workspace.text("lock.toml")
+    assert workspace.lock("--check").exit_code == 0
+
+
+def test_pip_compile_knows_no_index_for_one_package(workspace: Workspace, private: DefaultIndex) -> None:
+    settings = f'[[tool.uv.index]]\nname = "own"\nurl = "{private.url}"\nexplicit = true\n'
+    project(workspace, ["torch", "private-app"], settings + '[tool.uv.sources]\nprivate-app = { index = "own" }\n')
+    done = workspace.lock("--resolver", "pip-tools")
+    assert (done.exit_code, done.error["code"]) == (2, "usage.resolver-index")
+    assert done.error["message"].endswith(f"{private.url} for private-app")
+
+
+def test_without_its_source_the_package_is_not_there(workspace: Workspace, private: DefaultIndex) -> None:
+    project(workspace, ["torch", "private-app"], f'[[tool.uv.index]]\nurl = "{private.url}"\nexplicit = true\n')
+    done = workspace.lock()
+    assert done.exit_code == 4
+    assert "private-app was not found" in done.error["message"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ['[[tool.uv.index]]\nname = "own"\nurl = "{}"\n', '[tool.uv]\nextra-index-url = ["{}"]\n'],
+    ids=["index", "extra-index-url"],
+)
+def test_an_index_for_all(workspace: Workspace, private: DefaultIndex, settings: str) -> None:
+    project(workspace, ["torch", "private-app"], settings.format(private.url))
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==9.0", "private-app==1.0"]
+
+
+def test_a_default_index(workspace: Workspace, private: DefaultIndex, default_index: DefaultIndex) -> None:
+    project(workspace, ["torch", "private-app"], f'[[tool.uv.index]]\nurl = "{private.url}"\ndefault = true\n')
+    workspace.locked("--backend", "cpu")
+    assert workspace.pins("requirements.txt") == ["leaf==9.0", "private-app==1.0"]
+    assert not default_index.asked
+
+
+@pytest.mark.parametrize("explicit", ["true", "false"])
+def test_a_pytorch_index_is_envtools_own_business(workspace: Workspace, explicit: str) -> None:
+    url = "https://download.pytorch.org/whl/cu128"
+    settings = f'[[tool.uv.index]]\nname = "cuda"\nurl = "{url}"\nexplicit = {explicit}\n'
+    project(workspace, ["torch"], settings + '[tool.uv.sources]\ntorch = [{ index = "cuda" }]\n')
+    workspace.locked()
+    assert [pin.partition(" ")[0] for pin in workspace.pins("torch-cpu.txt")] == ["torch==2.14.0", "torch==2.14.0+cpu"]
+    assert "routes" not in workspace.text("lock.toml")
+
+
+def test_credentials_come_from_uvs_own_variables(
+    workspace: Workspace, private: DefaultIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = private.url
+    private.secret = ("reader", "p@ss:w/rd")
+    settings = f'[[tool.uv.index]]\nname = "our-own"\nurl = "{plain}"\nexplicit = true\n'
+    project(workspace, ["torch", "private-app"], settings + '[tool.uv.sources]\nprivate-app = { index = "our-own" }\n')
+    assert workspace.lock().exit_code == 6
+    monkeypatch.setenv("UV_INDEX_OUR_OWN_USERNAME", "reader")
+    monkeypatch.setenv("UV_INDEX_OUR_OWN_PASSWORD", "p@ss:w/rd")
+    done = workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "private-app==1.0"]
+    assert not [name for name, text in workspace.files().items() if b"p@ss" in text or b"p%40ss" in text]
+    assert "p@ss" not in done.stdout + done.stderr
+
+
+def test_a_member_of_the_workspace_is_a_local_project(workspace: Workspace, default_index: DefaultIndex) -> None:
+    default_index.add("helper", "6.6.6", ["poison"])  # somebody else's, by the same name
+    default_index.add("deep", "1.0")
+    settings = '[tool.uv.workspace]\nmembers = ["packages/*"]\n'
+    settings += "[tool.uv.sources]\nhelper = { workspace = true }\nsibling = { workspace = true }\n"
+    settings += "virtual = { workspace = true }\n"
+    project(workspace, ["torch", "helper"], settings)
+    build = '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+    # Members that need each other are no endless chase.
+    project(workspace, ["leaf<2", "sibling"], build, "packages/one", "Helper")
+    project(workspace, ["helper", "virtual"], build, "packages/two", "sibling")
+    project(workspace, ["deep"], "", "packages/three", "virtual")
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["deep==1.0", "leaf==1.1"]
+    assert not default_index.asked_for("helper")
+    # Without a build system a member brings its requirements, and is not installed itself.
+    assert tomli.loads(workspace.text("lock.toml"))["projects"] == [
+        {"path": "packages/one", "editable": True, "name": "helper"},
+        {"path": "packages/two", "editable": True, "name": "sibling"},
+    ]
+
+
+def test_a_member_that_there_is_not(workspace: Workspace) -> None:
+    project(workspace, ["torch", "helper"], "[tool.uv.sources]\nhelper = { workspace = true }\n")
+    done = workspace.lock()
+    assert (done.exit_code, done.error["code"]) == (2, "request.workspace")
+    assert "helper is a member of the workspace, and no member has that name" in done.error["message"]
+
+
+def test_a_folder(workspace: Workspace) -> None:
+    project(workspace, ["torch", "helper[fast]"], '[tool.uv.sources]\nhelper = { path = "libs/helper" }\n')
+    extra = '[project.optional-dependencies]\nfast = ["leaf<2"]\n'
+    project(workspace, [], extra, "libs/helper", "helper")
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==1.1"]
+    assert 'path = "libs/helper"\neditable = false' in workspace.text("lock.toml")
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ('git = "https://git.example/helper", rev = "abc"', "helper @ git+https://git.example/helper@abc"),
+        ('url = "https://files.example/helper-1-py3-none-any.whl"', "https://files.example/helper-1-py3-none-any.whl"),
+    ],
+)
+def test_a_link_cannot_be_locked(workspace: Workspace, default_index: DefaultIndex, source: str, shown: str) -> None:
+    default_index.add("helper", "6.6.6")
+    project(workspace, ["torch", "helper"], f"[tool.uv.sources]\nhelper = {{ {source} }}\n")
+    done = workspace.lock()
+    assert (done.exit_code, done.error["code"]) == (4, "lock.unlockable")
+    assert f"cannot pin {shown} (pyproject.toml)" in done.error["message"]
+
+
+def test_a_link_to_a_cuda_wheel_becomes_the_version(workspace: Workspace) -> None:
+    link = "https://download.pytorch.org/whl/cu128/torch-2.13.0%2Bcu128-cp311-cp311-manylinux_2_28_x86_64.whl"
+    project(workspace, ["torch"], f'[tool.uv.sources]\ntorch = {{ url = "{link}" }}\n')
+    workspace.locked()
+    assert workspace.pins("torch-cpu.txt")[0].startswith("torch==2.13.0 ")
+
+
+def test_a_source_for_an_extra_holds_for_that_extra(workspace: Workspace, default_index: DefaultIndex) -> None:
+    default_index.add("helper", "1.0")
+    settings = '[project.optional-dependencies]\ndev = ["helper"]\n[tool.uv.sources]\n'
+    settings += 'helper = { git = "https://git.example/helper", extra = "dev" }\n'
+    project(workspace, ["torch", "helper"], settings)
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["helper==1.0", "leaf==2.0"]
+    assert workspace.lock("--extra", "dev").error["code"] == "lock.unlockable"
