@@ -76,10 +76,14 @@ def _line(item: Requested, *, url: str | None = None, local: str | None = None, 
 
 @dataclass
 class Draft:
-    """What was read so far. ``unlockable``: what no hash can pin, as words; it is an error once all is read."""
+    """What was read so far. ``unlockable``: what no hash can pin, as words; it is an error once all is read.
+
+    ``uv`` is what uv is told, by a file in ``uv_folder``. ``seen`` are the local projects that were read.
+    """
 
     root: Path
     uv: UvTable = field(default_factory=UvTable)
+    uv_folder: Path | None = None
     seen: list[LocalProject] = field(default_factory=list)
     requirements: list[Requested] = field(default_factory=list)
     constraints: list[Requested] = field(default_factory=list)
@@ -114,24 +118,24 @@ class Draft:
             if source.link:
                 lines.append(_line(item, url=source.link))
             elif source.path or source.workspace:
-                folder = self.root / source.path if source.path else self._member(name)
+                folder = (self.uv_folder or self.root) / source.path if source.path else self._member(name)
                 line = _line(item, local=str(folder), editable=source.editable or source.workspace)
                 lines.append(replace(line, member=source.workspace))
         return lines or [Line(origin=item.origin, requirement=item.requirement)]
 
     def _member(self, name: str) -> Path:
-        found = workspace_member(self.root, name)
+        found = workspace_member(self.uv_folder or self.root, name)
         if found is None:
             message = f"tool.uv.sources says that {name} is a member of the workspace, and no member has that name"
             raise UsageError("request.workspace", message, "Mend tool.uv.workspace.members, or that source.")
         return found
 
-    def add_uv_table(self, table: UvTable) -> None:
-        """Add what uv is told of other packages' requirements."""
+    def add_uv_table(self, table: UvTable, folder: Path) -> None:
+        """Add what uv is told by a file in ``folder``."""
         for item in (*table.overrides, *table.constraints):
             if item.requirement.url is not None:
                 self.unlockable.append(f"{item.requirement.name} @ {redact(item.requirement.url)} ({item.origin})")
-        self.uv = table
+        self.uv, self.uv_folder = table, folder
         self.overrides += table.overrides
         self.constraints += table.constraints
         if table.overrides:

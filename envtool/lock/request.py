@@ -54,7 +54,7 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
     draft = Draft(root=root)
     pyproject = read_pyproject(root)
     if options.script is None and (options.files or not options.specifiers):
-        draft.add_uv_table(read_uv_table(pyproject or {}, "pyproject.toml"))
+        draft.add_uv_table(read_uv_table(pyproject or {}, "pyproject.toml"), root)
     python, source = _read_sources(draft, options, settings, pyproject)
     for path in options.constraints:
         draft.add_content(read_requirements_file(path, root, constraint=True))
@@ -201,7 +201,7 @@ def _read_script(draft: Draft, path: Path) -> SpecifierSet | None:
         raise UsageError("script.metadata", f"{path.name}: its script block is not valid TOML: {error}") from None
     check_script(table, path.name)
     draft.files.append(path)
-    draft.add_uv_table(read_uv_table(table, path.name))
+    draft.add_uv_table(read_uv_table(table, path.name), path.parent)
     draft.add(requested(str(item), path.name) for item in table.get("dependencies", []))
     return _requires_python(table.get("requires-python"), path.name)
 

@@ -135,6 +135,16 @@ def test_a_folder(workspace: Workspace) -> None:
     assert 'path = "libs/helper"\neditable = false' in workspace.text("lock.toml")
 
 
+def test_a_folder_beside_a_script(workspace: Workspace) -> None:
+    block = '# /// script\n# dependencies = ["torch", "helper"]\n'
+    block += '# [tool.uv.sources]\n# helper = { path = "helper" }\n# ///\n'
+    workspace.write("jobs/job.py", block)
+    project(workspace, ["leaf<2"], "", "jobs/helper", "helper")
+    workspace.locked("--script", "jobs/job.py")
+    assert workspace.pins("requirements.txt") == ["leaf==1.1"]
+    assert tomli.loads(workspace.text("lock.toml"))["projects"][0]["path"] == "jobs/helper"
+
+
 @pytest.mark.parametrize(
     ("source", "shown"),
     [
