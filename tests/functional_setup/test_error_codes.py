@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 
 import pytest
 from place import Place
@@ -59,3 +60,15 @@ def test_a_way_back_that_was_never_locked(place: Place) -> None:
     assert not place.venv.exists()
     assert place.call("lock", "--backend", "full").code == 0
     assert place.call("rollback", "--dry-run").code == 0
+
+
+def test_a_model_for_an_interpreter_without_torch(place: Place) -> None:
+    with zipfile.ZipFile(place.root / "model.pt", "w") as archive:
+        archive.writestr("model/data.pkl", b"\x80\x02}.")
+        archive.writestr("model/constants.pkl", b"\x80\x02).")
+        archive.writestr("model/version", "3\n")
+        archive.writestr("model/code/__torch__.py", "")
+    done = place.call("model", "model.pt", "--load", "--python", sys.executable, "--json")
+    assert (done.code, done.error["code"]) == (2, "model.no-torch")
+    assert done.error["message"] == f"{sys.executable} has no torch"
+    assert done.error["hint"].startswith("Name an interpreter that has torch")
