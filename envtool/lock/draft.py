@@ -111,9 +111,10 @@ class Draft:
         """A requirement as the lines that ``[tool.uv.sources]`` makes of it."""
         name = canonicalize_name(item.requirement.name)
         lines = []
+        # The origin of what an extra or a group lists ends in its name: pyproject.toml[dev], pyproject.toml group dev.
+        listed_by = {canonicalize_name(word) for word in re.split(r"[\s,\[\]]+", item.origin) if word}
         for source in self.uv.sources.get(name, ()):
-            named = item.origin.replace(",", "").replace("[", " ").replace("]", " ").split()
-            if (source.extra or source.group) and not {source.extra, source.group} & set(named):
+            if source.only_for and source.only_for not in listed_by:
                 continue
             if source.link:
                 lines.append(_line(item, url=source.link))

@@ -23,7 +23,7 @@ NEVER = "python_version < '0'"
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Where ``[tool.uv.sources]`` says that a package comes from: one of ``link`` (PEP 508), ``path``, ``workspace``
-    and ``index`` (a name) is set; ``extra`` and ``group`` say for whose requirements only.
+    and ``index`` (a name) is set; ``only_for`` is the extra or group to whose requirements it is limited.
     """
 
     link: str = ""
@@ -31,8 +31,7 @@ class Source:
     workspace: bool = False
     index: str = ""
     editable: bool = False
-    extra: str = ""
-    group: str = ""
+    only_for: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +88,7 @@ def _source(item: Mapping[str, Any]) -> Source:
         workspace=item.get("workspace") is True,
         index=str(item.get("index", "")),
         editable=item.get("editable") is True,
-        extra=str(item.get("extra", "")),
-        group=str(item.get("group", "")),
+        only_for=canonicalize_name(str(item.get("extra") or item.get("group") or "")),
     )
 
 
