@@ -93,6 +93,7 @@ def _noting(what: str, notes: list[str]) -> Iterator[None]:
 
 
 def _lock(project: Project, lock: Lock, notes: list[str]) -> LockFacts:
+    from envtool.lock.coverage import has_way_back
     from envtool.lock.request import RequestOptions, build_request
     from envtool.lock.stage import has_sources, request_from_lock, staleness
     from envtool.lock.workspace import LOCKFILES
@@ -113,7 +114,7 @@ def _lock(project: Project, lock: Lock, notes: list[str]) -> LockFacts:
             else request_from_lock(lock)
         )
         stale = staleness(lock, request, project, (CPU,))
-    return LockFacts(path=LOCKFILES, torch=torch, stale=stale)
+    return LockFacts(path=LOCKFILES, torch=torch, stale=stale, way_back=has_way_back(lock))
 
 
 def _environment(row: Row) -> EnvironmentFacts:

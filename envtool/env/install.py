@@ -14,9 +14,10 @@ from envtool.adapters.http import UnreachableError, fetch_page, redact
 from envtool.adapters.old_setuptools import old_setuptools_note
 from envtool.adapters.uv_errors import raise_install_failure
 from envtool.errors import InstallError, LockError
+from envtool.lock.coverage import lock_command, uncovered
 from envtool.models import Completed, IndexAccess, LocalProject, Lock, Pin, Reporter
 from envtool.reports.tables import plural
-from envtool.torch.backends import Backend
+from envtool.torch.backends import FULL, Backend
 from envtool.torch.family import is_family
 from envtool.torch.index import ACCEPT
 from envtool.torch.offers import read_folders
@@ -53,10 +54,18 @@ def pins_here(lock: Lock, backend: str, python: str) -> tuple[tuple[Pin, ...], t
 
     torch = applying(lock.torch[backend].pins)
     if not any(pin.name == "torch" for pin in torch):
-        gaps = "; ".join(gap for gap in lock.gaps if gap.startswith("torch "))
-        message = f"the lock has no {backend} torch for Python {python} on {target.name}{f': {gaps}' if gaps else ''}"
-        raise LockError("lock.python", message, f"Use Python {', '.join(lock.pythons)}, or lock another torch.")
+        raise _no_torch(lock, backend, python, target)
     return torch, applying(lock.rest.pins)
+
+
+def _no_torch(lock: Lock, backend: str, python: str, target: Target) -> LockError:
+    if backend == FULL.name and target.name in uncovered(lock, backend):
+        message = f"the lock has no full torch for {target.name}: when it was made, there was no solution for it"
+        hint = f"See the cause: {lock_command(lock, (FULL,))} --diff. CPU-only torch is there: envtool setup --cpu"
+        return LockError("lock.target", message, hint)
+    gaps = "; ".join(gap for gap in lock.gaps if gap.startswith("torch "))
+    message = f"the lock has no {backend} torch for Python {python} on {target.name}{f': {gaps}' if gaps else ''}"
+    return LockError("lock.python", message, f"Use Python {', '.join(lock.pythons)}, or lock another torch.")
 
 
 def _covered_target(lock: Lock, python: str) -> Target:

@@ -15,7 +15,7 @@ from envtool.models import CheckResult, Generation, Note
 if TYPE_CHECKING:
     from envtool.env.plan import Plan
 
-LASTING = ("lock.narrow", "git.venv", "env.read-only")
+LASTING = ("lock.narrow", "lock.backend-narrow", "git.venv", "env.read-only")
 """Codes of notes that are said at the end, where they are not missed: what they speak of is about to be committed."""
 REPEATED = (*LASTING, "request.subfolder")
 """Codes of notes in the last lines; the one behind is said at the beginning too, before gigabytes are fetched."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TypeVar
 
 from packaging.utils import canonicalize_name
 
@@ -21,6 +22,8 @@ _LEAVE_OUT_FIRST = ("linux-aarch64", "macos-arm64", "windows-amd64", "linux-x86_
 
 Attempt = Callable[[Task, tuple[str, ...]], Lock]
 
+Found = TypeVar("Found")
+
 
 def lock_fewer(task: Task, pythons: tuple[str, ...], error: ResolutionError, lock: Attempt) -> Lock:
     """Lock for fewer Pythons and targets than those for which ``error`` says that there is no solution.
@@ -34,7 +37,7 @@ def lock_fewer(task: Task, pythons: tuple[str, ...], error: ResolutionError, loc
     if len(pythons) > 1 and not task.request.python_given:
         primary = task.options.primary
         task.reporter.phase("resolve", f"no versions for Python {', '.join(pythons)} together: for {primary} alone")
-        found = _if_possible(lock, task, (primary,))
+        found = if_possible(lambda: lock(task, (primary,)))
         if isinstance(found, Lock):
             return _with_notes(found, _python_note(task, pythons, error))
         error = found
@@ -44,26 +47,21 @@ def lock_fewer(task: Task, pythons: tuple[str, ...], error: ResolutionError, loc
 
 
 def _leave_targets_out(task: Task, pythons: tuple[str, ...], error: ResolutionError, lock: Attempt) -> Lock:
-    """Without as few targets as it takes. Which ones are to blame, only uv's words would tell: so try."""
-    here = _first_target(task)
-    others = sorted((name for name in task.options.targets if name != here), key=_LEAVE_OUT_FIRST.index)
+    """Without as few targets as it takes, and with this machine's."""
     fewer = pythons if task.request.python_given else (task.options.primary,)
-    muted = replace(task, reporter=_Muted(task.reporter))
+    quiet = muted(task)
 
     def attempt(left_out: tuple[str, ...], pythons: tuple[str, ...], what: str) -> Lock | ResolutionError:
         task.reporter.phase("resolve", what)
-        return _if_possible(lock, _without(muted, left_out), pythons)
+        return if_possible(lambda: lock(_without(quiet, left_out), pythons))
 
     task.reporter.note(f"no versions for {', '.join(task.options.targets)} together: finding out what to leave out")
-    alone = attempt(tuple(others), fewer, f"for {here} alone")
-    if not isinstance(alone, Lock):
-        raise alone
-    left_out, best = tuple(others), alone
-    for some in (some for count in range(1, len(others)) for some in combinations(others, count)):
-        found = attempt(some, fewer, f"without {', '.join(some)}")
-        if isinstance(found, Lock):
-            left_out, best = some, found
-            break
+    kept = with_most_targets(
+        task.options.targets, _first_target(task), lambda left_out, what: attempt(left_out, fewer, what)
+    )
+    if isinstance(kept, ResolutionError):
+        raise kept
+    left_out, best = kept
     message = f"this lock leaves out {', '.join(left_out)}, for which there is no solution: {short(error.message)}"
     notes = [Note(code="lock.narrow", message=message)]
     if fewer != pythons:
@@ -75,13 +73,49 @@ def _leave_targets_out(task: Task, pythons: tuple[str, ...], error: ResolutionEr
     return _with_notes(best, *notes)
 
 
-def _if_possible(lock: Attempt, task: Task, pythons: tuple[str, ...]) -> Lock | ResolutionError:
+def with_most_targets(
+    targets: Iterable[str],
+    here: str,
+    attempt: Callable[[tuple[str, ...], str], Found | ResolutionError],
+    gone: tuple[str, ...] = (),
+) -> tuple[tuple[str, ...], Found] | ResolutionError:
+    """What ``attempt`` finds with as few targets left out as it takes, ``here`` kept; and those that are left out.
+
+    Which ones are to blame, only uv's words would tell: so try. An attempt is given what to leave out, and that in
+    words. ``gone`` is left out in any case; without it, all targets together were tried before. Gives the error where
+    there is no solution for ``here`` alone.
+    """
+    others = [name for name in leave_out_first(targets) if name not in (here, *gone)]
+    alone = attempt((*gone, *others), f"for {here} alone")
+    if isinstance(alone, ResolutionError):
+        return alone
+    for count in range(0 if gone else 1, len(others)):
+        for some in combinations(others, count):
+            left_out = (*gone, *some)
+            found = attempt(left_out, f"without {', '.join(left_out)}")
+            if not isinstance(found, ResolutionError):
+                return left_out, found
+    return (*gone, *others), alone
+
+
+def leave_out_first(targets: Iterable[str]) -> list[str]:
+    """Targets in the order in which they are left out: the one with the fewest wheels first."""
+    return sorted(targets, key=_LEAVE_OUT_FIRST.index)
+
+
+def if_possible(attempt: Callable[[], Found]) -> Found | ResolutionError:
+    """What an attempt gives, or the error which says that there is no solution. Raises any other ResolutionError."""
     try:
-        return lock(task, pythons)
+        return attempt()
     except ResolutionError as error:
         if not _no_solution(error):
             raise
         return error
+
+
+def muted(task: Task) -> Task:
+    """The task, with attempts at it that only show that work goes on."""
+    return replace(task, reporter=_Muted(task.reporter))
 
 
 def _without(task: Task, left_out: tuple[str, ...]) -> Task:

@@ -29,7 +29,10 @@ class DisagreementError(Exception):
 
 
 def lock_full(task: Task, cells: frozenset[Cell], settled: Settled) -> BackendPins:
-    """Lock full torch. Raises DisagreementError, NoInputsError, ResolutionError (``full.local``, …)."""
+    """Lock full torch for ``cells``, which may be fewer than those that earlier backends settled.
+
+    Raises DisagreementError, NoInputsError, ResolutionError (``full.local``, …).
+    """
     task.reporter.phase("resolve", "full torch from the default index, with the same pins for the rest")
     resolved, notes = _solve(task, cells, settled)
     if not any(item.name == "torch" for item in resolved):
@@ -38,7 +41,7 @@ def lock_full(task: Task, cells: frozenset[Cell], settled: Settled) -> BackendPi
     if local:
         message = f"full torch resolved to {', '.join(local)}, which is no build of the default index"
         raise ResolutionError("full.local", message, "Take the folder with that wheel out of find-links.")
-    pins = full_pins(resolved, cells, task.options.access)
+    pins = full_pins(resolved, cells, settled.cells or cells, task.options.access)
     if settled.rest is None:
         closure = {pin.name for pin in pins if is_family(pin.name) or is_gpu_payload(pin.name)}
         rest = tuple(pin for pin in pins if pin.name not in closure)

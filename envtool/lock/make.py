@@ -7,12 +7,14 @@ the torch step is repeated with the version that came out.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 
 from envtool import __version__
 from envtool.adapters.sizes import remember_sizes
 from envtool.errors import ResolutionError, UnsatisfiableError, UsageError
 from envtool.lock.fewer import lock_fewer
+from envtool.lock.full_fewer import lock_full_fewer
 from envtool.lock.full_step import DisagreementError, lock_full, short
 from envtool.lock.indexed_step import lock_indexed
 from envtool.lock.inputs import (
@@ -110,11 +112,12 @@ def _lock_agreeing(task: Task, start: _Locked) -> _Locked:
         task.reporter.phase("resolve", "again, with what full torch needs")
         # Full torch asks for other versions of the rest than the cpu build does: lock both to what full needs.
         extra = disagreement.constraints
-    try:
-        return _lock_backends(task, replace(start, settled=Settled(extra=extra)))
-    except ResolutionError:
-        # No version suits both: the first backend keeps its own, and the other one says what became of it.
-        return _lock_backends(task, replace(start, settled=Settled(final=True)))
+    with contextlib.suppress(ResolutionError):
+        found = _lock_backends(task, replace(start, settled=Settled(extra=extra)))
+        if found.files.keys() == {backend.name for backend in task.options.backends}:
+            return found
+    # No version suits both: the first backend keeps its own, and the other one says what became of it.
+    return _lock_backends(task, replace(start, settled=Settled(final=True)))
 
 
 def _lock_backends(task: Task, locked: _Locked) -> _Locked:
@@ -125,9 +128,12 @@ def _lock_backends(task: Task, locked: _Locked) -> _Locked:
         except UnsatisfiableError as error:
             if locked.settled.rest is None or backend.name not in task.options.optional:
                 raise
-            message = f"{backend.name} torch is not locked: {short(error.message)}"
-            locked = replace(locked, notes=(*locked.notes, Note(code="lock.backend-left-out", message=message)))
-            continue
+            fewer = lock_full_fewer(task, locked.settled.cells or frozenset(), locked.settled, error)
+            if isinstance(fewer, ResolutionError):
+                message = f"{backend.name} torch is not locked: {short(fewer.message)}"
+                locked = replace(locked, notes=(*locked.notes, Note(code="lock.backend-left-out", message=message)))
+                continue
+            part = fewer
         locked = _with(locked, backend, part)
     return locked
 

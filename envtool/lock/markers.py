@@ -32,12 +32,19 @@ def cells_of(marker: str | None, cells: Iterable[Cell]) -> tuple[frozenset[Cell]
     return frozenset(holding), exact
 
 
-def shorten(marker: str | None, cells: frozenset[Cell]) -> tuple[str | None, frozenset[Cell]]:
-    """A marker fit for a lock over ``cells``: None where it always holds; and the cells it holds in."""
+def shorten(
+    marker: str | None, cells: frozenset[Cell], universe: frozenset[Cell] | None = None
+) -> tuple[str | None, frozenset[Cell]]:
+    """A marker fit for a lock over ``cells``: None where it always holds; and the cells it holds in.
+
+    Where the lock covers a ``universe`` of more cells, the marker holds in none of the others.
+    """
+    universe = universe or cells
     holding, exact = cells_of(marker, cells)
-    if not exact:
-        return marker, holding
-    return marker_for(holding, cells), holding
+    if exact:
+        return marker_for(holding, universe), holding
+    bound = marker_for(cells, universe)
+    return f"({marker}) and ({bound})" if bound else marker, holding
 
 
 def marker_for(wanted: frozenset[Cell], universe: frozenset[Cell]) -> str | None:

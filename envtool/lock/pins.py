@@ -31,13 +31,19 @@ def rest_pins(resolved: Sequence[Resolved], cells: frozenset[Cell], access: Inde
     return tuple(pin for pin, _ in _pins(resolved, cells, access))
 
 
-def full_pins(resolved: Sequence[Resolved], cells: frozenset[Cell], access: IndexAccess) -> tuple[Pin, ...]:
-    """The same, with the family kept out of the gaps that another backend left, as in :func:`family_pin`."""
-    found = _pins(resolved, cells, access)
-    if cells == _grid(cells):
+def full_pins(
+    resolved: Sequence[Resolved], cells: frozenset[Cell], universe: frozenset[Cell], access: IndexAccess
+) -> tuple[Pin, ...]:
+    """The same for full torch, which may cover fewer ``cells`` than the ``universe`` that the lock does.
+
+    The family is kept out of the gaps that another backend left, too, as in :func:`family_pin`.
+    """
+    found = _pins(resolved, cells, access, universe)
+    grid = _grid(universe)
+    if cells == grid:
         return tuple(pin for pin, _ in found)
     return tuple(
-        replace(pin, marker=marker_for(holding, _grid(cells))) if is_family(pin.name) else pin for pin, holding in found
+        replace(pin, marker=marker_for(holding, grid)) if is_family(pin.name) else pin for pin, holding in found
     )
 
 
@@ -46,11 +52,11 @@ def _grid(cells: frozenset[Cell]) -> frozenset[Cell]:
 
 
 def _pins(
-    resolved: Sequence[Resolved], cells: frozenset[Cell], access: IndexAccess
+    resolved: Sequence[Resolved], cells: frozenset[Cell], access: IndexAccess, universe: frozenset[Cell] | None = None
 ) -> list[tuple[Pin, frozenset[Cell]]]:
     found = []
     for item in resolved:
-        marker, holding = shorten(item.marker, cells)
+        marker, holding = shorten(item.marker, cells, universe)
         if holding:
             pin = Pin(name=item.name, version=item.version, marker=marker, hashes=_hashes(item, access))
             found.append((pin, holding))

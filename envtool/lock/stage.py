@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from envtool.adapters import files, platform
 from envtool.errors import ExitCode, InstallError, LockError, ResolutionError
+from envtool.lock.coverage import full_left_out, lock_command, uncovered
 from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, override_lines, requirement_lines
 from envtool.lock.make import make_lock
 from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
@@ -176,11 +177,7 @@ def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, f
         project, wanted, index_access(project, request.routes, request.credentials), interpreter, previous
     )
     lock = make_lock(request, options, previous, reporter)
-    for note in lock.notes[len(request.notes) :]:
-        if note.code not in wanted.said_later:
-            reporter.note(note.message)
-    for gap in lock.gaps:
-        reporter.note(gap)
+    _say(lock, lock.notes[len(request.notes) :], wanted.said_later, reporter)
     texts = render_lock(lock)
     before = read_texts(project.lockfiles) if previous is not None else {}
     diff = diff_locks(previous, lock)
@@ -194,8 +191,21 @@ def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, f
     )
 
 
+def _say(lock: Lock, notes: Iterable[Note], later: tuple[str, ...], reporter: Reporter) -> None:
+    """What the user should know of a new lock; a gap that a note tells the cause of is said once."""
+    for note in notes:
+        if note.code not in later:
+            reporter.note(note.message)
+    for gap in lock.gaps:
+        if not any(note.message.startswith(gap) for note in lock.notes):
+            reporter.note(gap)
+
+
 def _is_fresh(previous: Lock, request: Request, project: Project, wanted: LockRequest) -> bool:
     if wanted.upgrade or wanted.upgrade_packages or wanted.resolver not in (None, previous.resolver):
+        return False
+    # Who names full torch wants it for all targets, or to learn why not. A setup needs it for this machine alone.
+    if full_left_out(previous, wanted.backends):
         return False
     return not staleness(previous, request, project, (*wanted.needed, *wanted.backends))
 
@@ -316,11 +326,14 @@ def check_lock(project: Project, wanted: LockRequest) -> Outcome:
     request, _ = read_request(project, wanted.inputs, only_resolve=wanted.only_resolve)
     lock = read_lock(project.lockfiles)
     reasons = staleness(lock, request, project, (*wanted.needed, *wanted.backends))
+    left_out = full_left_out(lock, wanted.backends)
+    if left_out:
+        reasons = (*reasons, f"full torch is not locked for {', '.join(left_out)}")
     result = {"changed": bool(reasons), "files": _file_names(lock), "pins": pins_by_backend(lock), "notes": []}
     if not reasons:
         return Outcome(result=result, text=f"{LOCKFILES}/ is up to date", brief="")
     message = f"{LOCKFILES}/ is stale: {'; '.join(reasons)}"
-    error = ("lock.stale", message, "Bring it up to date: envtool lock")
+    error = ("lock.stale", message, f"Bring it up to date: {lock_command(lock, wanted.backends)}")
     return Outcome(result=result, exit_code=int(ExitCode.LOCK), error=error)
 
 
@@ -347,7 +360,9 @@ def lock_outcome(project: Project, result: LockResult, changed: tuple[str, ...],
         return Outcome(result=data, text=f"{LOCKFILES}/ is up to date", brief="")
     for backend, file in sorted(lock.torch.items()):
         versions = sorted({str(pin.version) for pin in file.pins if pin.name == "torch"})
-        lines.append(f"{file.filename}: torch {' and '.join(versions)}, {len(file.pins)} pins ({backend})")
+        left_out = uncovered(lock, backend)
+        what = f"{backend}, not for {', '.join(left_out)}" if left_out else backend
+        lines.append(f"{file.filename}: torch {' and '.join(versions)}, {len(file.pins)} pins ({what})")
     lines.append(f"{lock.rest.filename}: {len(lock.rest.pins)} pins")
     lines.append(f"locked for {', '.join(lock.targets)}; Python {', '.join(lock.pythons)}")
     return Outcome(result=data, text="\n".join(lines), brief="")

@@ -12,9 +12,9 @@ from envtool.env.plan import human
 from envtool.env.records import Flip, remember_flip
 from envtool.env.rollback import choose
 from envtool.env.setup import SetupRequest, Steps
+from envtool.lock.coverage import has_way_back
 from envtool.lock.request import RequestOptions
 from envtool.lock.stage import existing_lock, read_request
-from envtool.lock.workspace import LOCKFILES
 from envtool.migrate.models import Gate, Migration
 from envtool.reports.tables import plural
 from envtool.torch.backends import CPU
@@ -42,7 +42,7 @@ def setup(migration: Migration) -> Gate:
     back = rehearse(migration)
     if back is not None:
         evidence.append(f"way back: generation {back['generation']}, torch {back['torch']}, in {back['seconds']:.2f} s")
-    elif (migration.root / LOCKFILES / "torch-full.txt").is_file():
+    elif (lock := existing_lock(steps.project)) is not None and has_way_back(lock):
         evidence.append("way back: built from lockfiles/torch-full.txt, no full torch is here")
     size = platform.disk_usage([migration.layout.generation(generation.id)]).apparent
     facts: dict[str, Any] = {"generation": generation.id, "environment_size": size, "way_back": back}

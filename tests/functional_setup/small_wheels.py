@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 PYTHONS = ("310", "311", "312", "313", "314")
 LINUX = "manylinux_2_28_x86_64"
+TWO_TARGETS = '[tool.envtool]\ntargets = ["linux-x86_64", "linux-aarch64"]\n'
 
 VERSION = """__all__ = ['__version__', 'debug', 'cuda', 'git_version', 'hip']
 __version__ = {version!r}
@@ -122,6 +123,16 @@ class Indexes:
         self.add("simple", *wheel("leaf", "1.0", scripts={"leaf-tool": "leaf:main"}))
         self.add("simple", *wheel("leaf", "2.0", scripts={"leaf-tool": "leaf:main"}))
         self.add("simple", *wheel("other", "1.0"))
+
+    def add_aarch64(self, *, full: bool) -> None:
+        """A second target, with torch for the CPU; ``full``: full torch moves there, and is not there for this one."""
+        for python in PYTHONS:
+            name, data = torch("2.13.0+cpu", python)
+            self.add("whl/cpu", name.replace("x86_64", "aarch64"), data)
+            if full:
+                name, data = torch("2.13.0", python, cuda="13.0")
+                (self.folder / "simple/torch" / name).unlink()
+                self.add("simple", name.replace("x86_64", "aarch64"), data)
 
     def stop(self) -> None:
         self.server.shutdown()

@@ -236,6 +236,23 @@ def test_without_an_environment_and_a_lock_there_is_none_afterwards(moving: Movi
     assert "torch-full.txt" in "\n".join(moving.row(done.result, "setup")["evidence"])
 
 
+def test_full_torch_that_is_locked_for_another_machine_is_no_way_back(
+    moving: MovingPlace, tmp_path: Path, surroundings: dict[str, str]
+) -> None:
+    subprocess.run(["rm", "-rf", moving.venv, moving.root / "dist"], check=True)
+    indexes = Indexes(tmp_path / "others")
+    indexes.fill()
+    indexes.add_aarch64(full=True)
+    surroundings |= {"ENVTOOL_TORCH_INDEX": indexes.torch_index, "UV_DEFAULT_INDEX": indexes.default_index}
+    settings = (moving.root / "pyproject.toml").read_text(encoding="utf-8")
+    moving.write("pyproject.toml", settings.replace('["linux-x86_64"]', '["linux-x86_64", "linux-aarch64"]'))
+    done = moving.call(*MIGRATION, "--json")
+    assert moving.statuses(done.result) == ALL_PASS
+    assert (moving.root / "lockfiles/torch-full.txt").is_file()
+    assert "way back" not in "\n".join(moving.row(done.result, "setup")["evidence"])
+    indexes.stop()
+
+
 def test_a_bug_puts_everything_back_too(moving: MovingPlace) -> None:
     moving.write("fake-bundle", "raise")
     before = picture(moving.root)

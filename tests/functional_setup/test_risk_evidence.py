@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from place import Place, tree
+from small_wheels import TWO_TARGETS, Indexes
 from test_rollback import full_wheels, own_environment
 
 from envtool.audit.risk.evidence import Mention
@@ -79,6 +80,20 @@ def test_a_stale_lock_ticks_nothing(place: Place) -> None:
     text = report(place)
     assert boxes(text)["the lock is there and fits its inputs"][0] is False
     assert "The lock could not be read: " in text
+
+
+def test_full_torch_that_is_locked_for_another_machine_is_no_way_back(place: Place, tmp_path: Path) -> None:
+    indexes = Indexes(tmp_path / "indexes")
+    indexes.fill()
+    indexes.add_aarch64(full=True)
+    place.environment |= {"ENVTOOL_TORCH_INDEX": indexes.torch_index, "UV_DEFAULT_INDEX": indexes.default_index}
+    place.write("pyproject.toml", TWO_TARGETS)
+    assert place.call("lock").code == 0
+    text = report(place)
+    assert boxes(text)["the lock is there and fits its inputs"][1].endswith("torch 2.13.0 (full)")
+    assert "the lock has no full torch for this machine" in text
+    assert "builds one from the lock" not in text
+    indexes.stop()
 
 
 def test_sizes_that_a_plan_learned_are_recalled(place: Place) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from place import Place, tree
-from small_wheels import torch, wheel
+from small_wheels import TWO_TARGETS, Indexes, torch, wheel
 
 
 def own_environment(place: Place, *wheels: tuple[str, bytes]) -> None:
@@ -134,6 +134,23 @@ def test_a_stale_lock_does_not_stop_a_rollback(place: Place, tmp_path: Path) -> 
     assert tree(place.root / "lockfiles") == lock
     done = place.call("setup", "--json")
     assert (done.code, done.error["code"]) == (2, "usage.backend"), "no setup was asked for before"
+
+
+def test_another_target_without_full_torch_does_not_cost_the_way_back(place: Place, tmp_path: Path) -> None:
+    indexes = Indexes(tmp_path / "indexes")
+    indexes.fill()
+    indexes.add_aarch64(full=False)
+    place.environment |= {"ENVTOOL_TORCH_INDEX": indexes.torch_index, "UV_DEFAULT_INDEX": indexes.default_index}
+    place.write("pyproject.toml", TWO_TARGETS)
+    done = place.done("--cpu")
+    said = "full torch is not locked for linux-aarch64, for which there is no solution: "
+    assert next(line for line in done.out.splitlines() if said in line).startswith("note ")
+    assert (done.out + done.err).count("full torch is not locked for") == 1
+    assert done.out.splitlines()[-1].startswith("back     envtool rollback  (builds full torch")
+    back = place.call("rollback", PYTHONPATH=without_probe(place, tmp_path))
+    assert back.code == 0, back.err
+    assert place.installed() == {"leaf": "2.0", "nvidia_cublas": "13.0", "torch": "2.13.0", "triton": "3.7"}
+    indexes.stop()
 
 
 def without_probe(place: Place, tmp_path: Path) -> str:

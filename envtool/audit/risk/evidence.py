@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockFacts:
-    """A lock: the torch versions of each backend, and why it is stale (empty: fresh; None: not compared)."""
+    """A lock: the torch versions of each backend, and why it is stale (empty: fresh; None: not compared).
+
+    ``way_back``: whether full torch can be built from it on this machine; else it may be locked for others.
+    """
 
     path: str
     torch: tuple[tuple[str, str], ...] = ()
     stale: tuple[str, ...] | None = ()
+    way_back: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

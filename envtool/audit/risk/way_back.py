@@ -14,10 +14,17 @@ def way_back(evidence: Evidence) -> WayBack:
     if back is not None:
         flip = f": it makes generation {back.number} (torch {back.torch}) current again, by one rename."
         steps.append((Code("envtool rollback"), flip))
-    elif evidence.lock is not None and "full" in dict(evidence.lock.torch):
+    elif evidence.lock is not None and "full" in dict(evidence.lock.torch) and evidence.lock.way_back:
         version = dict(evidence.lock.torch)["full"]
         text = f": no generation has full torch, so it builds one from the lock (torch {version}) and then switches."
         steps.append((Code("envtool rollback"), text))
+    elif evidence.lock is not None and "full" in dict(evidence.lock.torch):
+        steps.append(
+            words(
+                "`envtool rollback` has nothing to go back to yet, and the lock has no full torch for this machine: "
+                "`envtool setup --cpu` keeps the present `.venv` as a generation."
+            )
+        )
     else:
         steps.append(
             words(
@@ -31,7 +38,7 @@ def way_back(evidence: Evidence) -> WayBack:
 
 
 def _time(evidence: Evidence, back: EnvironmentFacts | None) -> Words:
-    flip, builds = evidence.flip, back is None and evidence.lock is not None
+    flip, builds = evidence.flip, back is None and evidence.lock is not None and evidence.lock.way_back
     build = ""
     if builds:
         download = f": it downloads {size(evidence.plan.full)}" if evidence.plan is not None else ""

@@ -255,6 +255,10 @@ def test_the_way_back_says_what_was_measured_and_what_was_not(tmp_path):
     steps, time = back(environments=(CPU,), way_back=None, plan=PlanFacts(cpu=200_000_000, full=2_800_000_000))
     assert "builds one from the lock (torch 2.13.0)" in steps
     assert time.endswith("Full torch is built first; how long that takes was not measured: it downloads 2.8 GB.")
+    elsewhere = replace(EVERYTHING.lock, way_back=False)
+    steps, time = back(environments=(CPU,), way_back=None, lock=elsewhere)
+    assert "and the lock has no full torch for this machine: envtool setup --cpu keeps" in steps
+    assert "Full torch is built first" not in time
     steps, time = back(environments=(), way_back=None, lock=None, flip=None)
     assert "has nothing to go back to yet" in steps
     assert time == "Not measured: envtool has not set this project up yet."

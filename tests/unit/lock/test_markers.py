@@ -63,6 +63,17 @@ def test_a_shortened_marker_means_the_same(marker: str, cells: frozenset[Cell]) 
                 assert holds(short, cell, patch) == holds(marker, cell, patch), (short, cell, patch)
 
 
+@settings(deadline=None, max_examples=150)
+@given(markers, some_cells, some_cells)
+def test_in_a_lock_of_more_cells_it_holds_in_none_of_the_others(
+    marker: str, cells: frozenset[Cell], others: frozenset[Cell]
+) -> None:
+    short, holding = shorten(marker, cells, cells | others)
+    for cell in cells | others if holding else ():
+        for patch in (0, 99):
+            assert holds(short, cell, patch) == (cell in cells and holds(marker, cell, patch)), (short, cell, patch)
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
