@@ -10,6 +10,7 @@ from envtool.lock.fewer import if_possible, leave_out_first, muted, with_most_ta
 from envtool.lock.full_step import lock_full, short
 from envtool.lock.task import BackendPins, Settled, Task
 from envtool.models import Note
+from envtool.torch.backends import FULL
 from envtool.torch.select import Cell
 from envtool.torch.targets import host_target
 
@@ -20,8 +21,8 @@ def lock_full_fewer(
     """Lock full torch for as many targets of ``cells`` as have a solution, after ``error`` said that not all have.
 
     This machine's comes first, since it is where somebody goes back; it is left out only where it has no solution by
-    itself. Where no target has one, that is what is given back: why there is none, for this machine if it is among
-    them. Raises what lock_full raises, but for want of a solution.
+    itself, and not where the backend is needed here. Where no target has one, that is what is given back: why there is
+    none, for this machine if it is among them. Raises what lock_full raises, but for want of a solution.
     """
     targets = leave_out_first({target for target, _ in cells})
     quiet = muted(task)
@@ -35,7 +36,8 @@ def lock_full_fewer(
         return error
     gone: tuple[str, ...] = ()
     reasons: list[ResolutionError] = []
-    for here in _most_wanted_first(targets):
+    wanted = _most_wanted_first(targets)
+    for here in wanted[:1] if FULL.name in task.options.needed else wanted:
         found = with_most_targets(targets, here, attempt, gone)
         if not isinstance(found, ResolutionError):
             left_out, pins = found

@@ -130,6 +130,8 @@ def _lock_backends(task: Task, locked: _Locked) -> _Locked:
                 raise
             fewer = lock_full_fewer(task, locked.settled.cells or frozenset(), locked.settled, error)
             if isinstance(fewer, ResolutionError):
+                if backend.name in task.options.needed:
+                    raise fewer from error
                 message = f"{backend.name} torch is not locked: {short(fewer.message)}"
                 locked = replace(locked, notes=(*locked.notes, Note(code="lock.backend-left-out", message=message)))
                 continue

@@ -17,7 +17,8 @@ class LockOptions:
     """How to lock. ``primary`` is the Python in use (``3.11``), ``interpreter`` its path.
 
     ``targets`` are as many of them as there are versions for, unless ``targets_chosen``.
-    ``optional``: backends that nobody asked for by name; one that cannot be resolved is left out with a note.
+    ``optional``: backends that nobody asked for by name; one that cannot be resolved is left out with a note, and is
+    locked for fewer targets where it can be. ``needed``: those that this machine is set up with; for it they must be.
     """
 
     backends: tuple[Backend, ...]
@@ -33,6 +34,7 @@ class LockOptions:
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
     optional: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
     installed: Mapping[str, str] = field(default_factory=dict)
 
 

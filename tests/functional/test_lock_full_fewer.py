@@ -135,6 +135,17 @@ def test_on_a_target_that_is_left_out(asking: Workspace, default_index: DefaultI
     assert asking.files() == before
 
 
+@pytest.mark.skipif(HOST is None, reason="envtool has no target for this machine")
+def test_a_setup_of_full_torch_where_this_machine_has_none(asking: Workspace, default_index: DefaultIndex) -> None:
+    assert HOST is not None
+    platforms = {"linux-x86_64": LINUX, "linux-aarch64": ARM, "windows-amd64": WINDOWS, "macos-arm64": MACOS}
+    gpu_package(default_index, [name for target, name in platforms.items() if target != HOST.name])
+    done = asking.run("setup", "--full", "--json")
+    assert (done.exit_code, done.error["code"]) == (4, "resolve.unsatisfiable")
+    assert "bitsandbytes==1.0 has no" in done.error["message"]
+    assert not asking.lockfiles.exists()
+
+
 @X86_ONLY
 def test_what_full_torch_needs_is_locked_for_both_here_too(
     workspace: Workspace, torch_index: TorchIndex, default_index: DefaultIndex

@@ -153,6 +153,18 @@ def test_another_target_without_full_torch_does_not_cost_the_way_back(place: Pla
     indexes.stop()
 
 
+def test_setup_of_full_torch_needs_it_for_this_machine_alone(place: Place, tmp_path: Path) -> None:
+    indexes = Indexes(tmp_path / "indexes")
+    indexes.fill()
+    indexes.add_aarch64(full=False)
+    place.environment |= {"ENVTOOL_TORCH_INDEX": indexes.torch_index, "UV_DEFAULT_INDEX": indexes.default_index}
+    place.write("pyproject.toml", TWO_TARGETS)
+    done = place.done("--full")
+    assert "full torch is not locked for linux-aarch64, for which there is no solution: " in done.out
+    assert place.installed() == {"leaf": "2.0", "nvidia_cublas": "13.0", "torch": "2.13.0", "triton": "3.7"}
+    indexes.stop()
+
+
 def without_probe(place: Place, tmp_path: Path) -> str:
     """PYTHONPATH with a hook that leaves the probe out of rollback, which has no option for it."""
     hook = tmp_path / "hook"

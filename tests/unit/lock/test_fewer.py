@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -13,8 +14,8 @@ from envtool.errors import ResolutionError, UnsatisfiableError
 from envtool.lock import full_fewer
 from envtool.lock.fewer import with_most_targets
 from envtool.lock.full_step import DisagreementError
-from envtool.lock.task import BackendPins, Settled, Task
-from envtool.models import Reporter
+from envtool.lock.task import BackendPins, LockOptions, Settled, Task
+from envtool.models import Reporter, Request
 from envtool.torch.select import Cell
 from envtool.torch.targets import TARGETS
 
@@ -71,7 +72,12 @@ class Host:
 def task(monkeypatch: pytest.MonkeyPatch) -> Task:
     """A task on a machine whose target has the fewest wheels."""
     monkeypatch.setattr(full_fewer, "host_target", Host)
-    return Task(request=None, options=None, previous=None, reporter=cast("Reporter", Silent()))  # type: ignore[arg-type]
+    return make_task()
+
+
+def make_task(*needed: str) -> Task:
+    options = cast("LockOptions", SimpleNamespace(needed=frozenset(needed)))
+    return Task(request=cast("Request", None), options=options, previous=None, reporter=cast("Reporter", Silent()))
 
 
 def full(monkeypatch: pytest.MonkeyPatch, task: Task, *sets: set[str]) -> BackendPins | ResolutionError:
@@ -119,6 +125,12 @@ def test_where_no_target_has_a_solution_the_cause_is_that_of_this_machine(
     monkeypatch: pytest.MonkeyPatch, task: Task
 ) -> None:
     found = full(monkeypatch, task)
+    assert isinstance(found, UnsatisfiableError)
+    assert found.message == "nothing for linux-aarch64"
+
+
+def test_where_it_is_needed_here_no_other_target_is_enough(monkeypatch: pytest.MonkeyPatch, task: Task) -> None:
+    found = full(monkeypatch, make_task("full"), {"linux-x86_64", "windows-amd64", "macos-arm64"})
     assert isinstance(found, UnsatisfiableError)
     assert found.message == "nothing for linux-aarch64"
 
