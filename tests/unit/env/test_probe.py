@@ -217,6 +217,31 @@ def test_bytecode_without_a_hash_may_go(site):
     assert find(static_evidence(site.path), "app")["record"]["missing"] == []
 
 
+@pytest.mark.parametrize("slash", ["/", "\\"])
+def test_bytecode_that_python_makes_anew_may_differ(site, slash):
+    # numpy 1.26.4 lists numpy/distutils/__pycache__/conv_template.cpython-311.pyc with a hash; an installer that
+    # compiles writes it again, and so does Python.
+    info = site.add("app", "1.0", {"app.py": ""})
+    cache = site.path / "__pycache__"
+    cache.mkdir()
+    (cache / "app.cpython-311.pyc").write_bytes(b"made here")
+    with (info / "RECORD").open("a") as stream:
+        stream.write(f"__pycache__{slash}app.cpython-311.pyc,sha256=AAAA,3\n")
+    record = find(static_evidence(site.path, deep=True), "app")["record"]
+    assert (record["changed"], record["missing"]) == ([], [])
+    (cache / "app.cpython-311.pyc").unlink()
+    assert find(static_evidence(site.path), "app")["record"]["missing"] == []
+
+
+def test_bytecode_without_a_source_is_a_file_like_others(site):
+    info = site.add("app", "1.0")
+    (site.path / "app.pyc").write_bytes(b"another")
+    with (info / "RECORD").open("a") as stream:
+        stream.write("app.pyc,sha256=AAAA,3\n")
+    changed = find(static_evidence(site.path), "app")["record"]["changed"]
+    assert changed == [{"path": "app.pyc", "what": "has 7 bytes, RECORD says 3"}]
+
+
 @pytest.mark.parametrize("path", ["../../../../outside.txt", "/etc/hostname", "a/../../../../../../etc/hostname"])
 def test_a_record_cannot_send_us_outside(site, path):
     info = site.add("hostile", "1.0")
