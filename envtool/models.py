@@ -84,6 +84,8 @@ class Route:
     kind: Literal["index", "default-index", "find-links"] = "index"
     packages: tuple[str, ...] = ()
     """The packages that come from this index alone, and nothing else from it; empty: it is for all."""
+    index: str = ""
+    """Its name under ``[tool.uv]``, by which uv's variables for credentials go."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import quote
 
 import tomli
 
@@ -34,6 +36,13 @@ def read_ambient(environ: Mapping[str, str] = os.environ) -> IndexAccess:
     links = [part.strip() for part in environ.get("UV_FIND_LINKS", "").split(",") if part.strip()]
     links = links or uv_links or pip.get("find-links", "").split()
     return IndexAccess(default_index=default or None, find_links=tuple(dict.fromkeys(links)))
+
+
+def named_credentials(index: str, environ: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
+    """User name and password, percent-encoded, that uv's variables say for an index of that name."""
+    stem = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", index.upper())
+    user, password = (quote(environ.get(f"{stem}_{what}", ""), safe="") for what in ("USERNAME", "PASSWORD"))
+    return (user, password) if index and (user or password) else None
 
 
 def _uv_toml(environ: Mapping[str, str]) -> tuple[str | None, list[str]]:

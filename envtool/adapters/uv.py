@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -57,11 +57,26 @@ def uv_version() -> Version:
     return found
 
 
-def access_environment(access: IndexAccess, *, pinned: bool = False) -> dict[str, str]:
+def by_index(access: IndexAccess, names: Iterable[str]) -> list[tuple[IndexAccess, frozenset[str]]]:
+    """Which packages to ask for with which access: an index of single packages is there for these alone.
+
+    What a requirements file asks for cannot be told apart by index, so these go into files of their own. Then no other
+    package, and nothing that another one is built with, ever comes from such an index.
+    """
+    left = frozenset(names)
+    shared = tuple(route for route in access.routes if not route.packages)
+    found = []
+    for route in access.routes:
+        if own := left & set(route.packages):
+            found.append((replace(access, routes=(replace(route, packages=()), *shared)), own))
+            left -= own
+    return [(replace(access, routes=shared), left), *found]
+
+
+def access_environment(access: IndexAccess) -> dict[str, str]:
     """Indexes as variables for a child: never on a command line, where other users could read credentials.
 
-    ``pinned``: to install exact versions by their hashes. Then the indexes of single packages are there for all, since
-    a requirements file cannot say which is for which; by the hash it is the right file wherever it comes from.
+    Indexes of single packages are left out; see :func:`by_index`.
     """
     extra: dict[str, str] = {}
     if access.default_index:
@@ -69,12 +84,9 @@ def access_environment(access: IndexAccess, *, pinned: bool = False) -> dict[str
     if access.find_links:
         # uv splits UV_FIND_LINKS at commas.
         extra["UV_FIND_LINKS"] = ",".join(access.find_links)
-    routes = [route for route in access.routes if pinned or not route.packages]
+    routes = [route for route in access.routes if not route.packages]
     if routes:
         extra["UV_INDEX"] = " ".join(f"{route.name}={route.url}" for route in routes)
-    if any(route.packages for route in routes):
-        # Otherwise uv looks for a package on the first index only that has its name.
-        extra["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return extra
 
 
@@ -233,6 +245,12 @@ def describe(
     pins: Sequence[tuple[str, str]], python: str, interpreter: str, access: IndexAccess
 ) -> tuple[Resolved, ...]:
     """The files of exact pins, with sizes, for one Python on this machine; empty when no index answers."""
+    if any(route.packages for route in access.routes):
+        described = [
+            describe([pin for pin in pins if pin[0] in names], python, interpreter, own)
+            for own, names in by_index(access, (name for name, _ in pins))
+        ]
+        return tuple(item for some in described for item in some)
     with tempfile.TemporaryDirectory(prefix="envtool-") as name:
         folder = Path(name)
         lines = [f"{package}==={version}" for package, version in pins]
@@ -241,7 +259,7 @@ def describe(
         arguments: list[str | Path] = ["pip", "compile", "pins.in", "--no-deps", "--quiet", "--no-header"]
         arguments += ["--format", "pylock.toml", "-o", output.name, "--no-python-downloads"]
         arguments += ["--python", interpreter, "--python-version", python]
-        done = run_uv(arguments, env=access_environment(access, pinned=True), cwd=folder)
+        done = run_uv(arguments, env=access_environment(access), cwd=folder)
         return _read_pylock(output.read_text(encoding="utf-8")) if done.returncode == 0 else ()
 
 

@@ -103,8 +103,9 @@ def install_into(interpreter: Path, python: str, what: Installation, reporter: R
     torch, rest = pins_here(what.lock, what.backend.name, python)
     remarks = _install_torch(interpreter, torch, what, reporter)
     if rest:
-        reporter.phase("install", f"{plural(len(rest), 'package')} from the default index")
-        _install_pins(interpreter, rest, what.access, what, reporter)
+        where = "the default index and those that lock.toml names" if what.access.routes else "the default index"
+        reporter.phase("install", f"{plural(len(rest), 'package')} from {where}")
+        _install_from_everywhere(interpreter, rest, what, reporter)
     for project in what.projects:
         reporter.phase(
             "install", f"the project {project.name or project.path}{' (editable)' if project.editable else ''}"
@@ -122,7 +123,7 @@ def _install_torch(interpreter: Path, pins: Sequence[Pin], what: Installation, r
         reporter.phase(
             "install", f"{names}{f' and {len(others)} GPU packages' if others else ''} from the default index"
         )
-        _install_pins(interpreter, pins, what.access, what, reporter)
+        _install_from_everywhere(interpreter, pins, what, reporter)
         return ()
     folder = _folder_with(family, what.folders)
     mismatch: LockError | None = None
@@ -148,7 +149,7 @@ def _install_torch(interpreter: Path, pins: Sequence[Pin], what: Installation, r
     reporter.phase("install", f"{names} from {redact(index)}")
     _install_pins(interpreter, family, IndexAccess(default_index=index), what, reporter)
     if others:
-        _install_pins(interpreter, others, what.access, what, reporter)
+        _install_from_everywhere(interpreter, others, what, reporter)
     return ()
 
 
@@ -172,6 +173,12 @@ def _check_reachable(index: str, names: str) -> None:
         raise InstallError("torch-index.unreachable", message, hint) from None
     if page is None:
         raise InstallError("torch-index.empty", f"{redact(index)} has no torch", "Is torch-index the right base?")
+
+
+def _install_from_everywhere(interpreter: Path, pins: Sequence[Pin], what: Installation, reporter: Reporter) -> None:
+    for access, names in uv.by_index(what.access, (pin.name for pin in pins)):
+        if chosen := [pin for pin in pins if pin.name in names]:
+            _install_pins(interpreter, chosen, access, what, reporter)
 
 
 def _install_pins(
@@ -198,7 +205,7 @@ def _install_pins(
             arguments.append("--compile-bytecode")
         if offline:
             arguments.append("--no-index")
-        done = uv.run_uv(arguments, env=uv.access_environment(access, pinned=True), show_stderr=reporter.passthrough)
+        done = uv.run_uv(arguments, env=uv.access_environment(access), show_stderr=reporter.passthrough)
     _tell_of_repetition(done, reporter)
     more = f" and {len(pins) - 1} more" if len(pins) > 1 else ""
     raise_install_failure(done, f"installing {pins[0].name}{more}", access)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -17,10 +17,11 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from envtool.adapters.files import path_of_url
 from envtool.adapters.http import credentials, redact
-from envtool.errors import UsageError
+from envtool.errors import ResolutionError, UsageError
 from envtool.lock.pyproject import extra_requirements
 from envtool.lock.requirements_file import FileContent, Kind, Line, requested
-from envtool.lock.uv_table import UvTable
+from envtool.lock.uv_sources import Place, places_of
+from envtool.lock.uv_table import Index, UvTable, inside, read_uv_table
 from envtool.lock.workspace import read_pyproject, workspace_member
 from envtool.models import DynamicProject, LocalProject, Note, Requested, Route
 from envtool.torch.backends import is_gpu_local
@@ -49,9 +50,14 @@ def relative(path: Path, root: Path) -> str:
         return path.resolve().as_posix()
 
 
-def _route_name(url: str) -> str:
-    # A name that stays the same wherever the lock is used, because credentials are looked up by it.
-    return "route-" + hashlib.sha256(url.encode()).hexdigest()[:8]
+def _check_url(url: str, where: str) -> None:
+    """Raise UsageError (``request.url``) for what is no URL and no path. It is not shown: it may be secret."""
+    try:
+        readable = url.isprintable() and urlsplit(url).port != 0
+    except ValueError:
+        readable = False
+    if not readable:
+        raise UsageError("request.url", f"{where}: there is a URL that cannot be read", "Mend it.")
 
 
 def _is_virtual(pyproject: Mapping[str, Any]) -> bool:
@@ -78,12 +84,13 @@ def _line(item: Requested, *, url: str | None = None, local: str | None = None, 
 class Draft:
     """What was read so far. ``unlockable``: what no hash can pin, as words; it is an error once all is read.
 
-    ``uv`` is what uv is told, by a file in ``uv_folder``. ``seen`` are the local projects that were read.
+    ``uv`` is what uv is told about the requirements that are being added. ``own`` are the indexes of single packages,
+    by URL. ``seen`` are the local projects that were read.
     """
 
     root: Path
     uv: UvTable = field(default_factory=UvTable)
-    uv_folder: Path | None = None
+    own: dict[str, Route] = field(default_factory=dict)
     seen: list[LocalProject] = field(default_factory=list)
     requirements: list[Requested] = field(default_factory=list)
     constraints: list[Requested] = field(default_factory=list)
@@ -103,40 +110,65 @@ class Draft:
     def add(self, items: Iterable[Requested]) -> None:
         """Add requirements of the project itself; direct references are normalised like lines of a file."""
         for item in items:
-            lines = [_line(item, url=item.requirement.url)] if item.requirement.url else self._sourced(item)
-            for line in lines:
-                self._add_line(line, self.requirements)
-
-    def _sourced(self, item: Requested) -> list[Line]:
-        """A requirement as the lines that ``[tool.uv.sources]`` makes of it."""
-        name = canonicalize_name(item.requirement.name)
-        lines = []
-        # The origin of what an extra or a group lists ends in its name: pyproject.toml[dev], pyproject.toml group dev.
-        listed_by = {canonicalize_name(word) for word in re.split(r"[\s,\[\]]+", item.origin) if word}
-        for source in self.uv.sources.get(name, ()):
-            if source.only_for and source.only_for not in listed_by:
+            if item.requirement.url:
+                self._add_line(_line(item, url=item.requirement.url), self.requirements)
                 continue
-            if source.link:
-                lines.append(_line(item, url=source.link))
-            elif source.path or source.workspace:
-                folder = (self.uv_folder or self.root) / source.path if source.path else self._member(name)
-                line = _line(item, local=str(folder), editable=source.editable or source.workspace)
-                lines.append(replace(line, member=source.workspace))
-        return lines or [Line(origin=item.origin, requirement=item.requirement)]
+            for place in places_of(item, self.uv):
+                self._add_from(place, item)
+
+    def _add_from(self, place: Place, item: Requested) -> None:
+        """Add a requirement that comes from where ``[tool.uv.sources]`` says."""
+        name = canonicalize_name(item.requirement.name)
+        if place.link:
+            self._add_line(_line(item, url=place.link), self.requirements)
+        elif place.path is not None or place.member:
+            folder = self._member(name) if place.path is None else place.path
+            _check_url(str(folder), f"tool.uv.sources of {name}")
+            if not os.path.lexists(folder):
+                message = (
+                    f"tool.uv.sources takes {name} from {relative(folder, self.root)}, and there is no such folder"
+                )
+                raise UsageError("request.source", message, "Mend that source.")
+            line = _line(item, local=relative(folder, self.root), editable=place.editable)
+            self._add_local(replace(line, member=place.member), folder)
+        else:
+            if place.index is not None:
+                self._add_own(name, place.index)
+            self.requirements.append(item)
 
     def _member(self, name: str) -> Path:
-        found = workspace_member(self.uv_folder or self.root, name)
+        found = workspace_member(self.root, name)
         if found is None:
             message = f"tool.uv.sources says that {name} is a member of the workspace, and no member has that name"
             raise UsageError("request.workspace", message, "Mend tool.uv.workspace.members, or that source.")
         return found
 
-    def add_uv_table(self, table: UvTable, folder: Path) -> None:
-        """Add what uv is told by a file in ``folder``."""
+    def _add_own(self, name: str, index: Index) -> None:
+        """A package that comes from one index alone."""
+        _check_url(index.url, "[tool.uv]")
+        if is_pytorch_index(index.url):
+            message = f"tool.uv.sources takes {name} from {redact(index.url)}, which has a lock's torch family alone"
+            raise ResolutionError("lock.source", message, "Take that source away, if the default index has it.")
+        route = self._route("index", self._url(index), index.name)
+        own_name = route.name.replace("route-", "own-")  # it may be there for all, too
+        if route.name in self.credentials:
+            self.credentials[own_name] = self.credentials[route.name]
+        known = self.own.get(route.url, replace(route, name=own_name))
+        self.own[route.url] = replace(known, packages=tuple(sorted({*known.packages, name})))
+
+    def all_routes(self) -> tuple[Route, ...]:
+        """The indexes for all packages, and those for single ones; each is told of."""
+        for route in self.own.values():
+            message = f"[tool.uv]: {route.url} is kept as routing in lock.toml, for {', '.join(route.packages)}"
+            self.note("request.route", message)
+        return (*dict.fromkeys(self.routes), *self.own.values())
+
+    def add_uv_table(self, table: UvTable) -> None:
+        """Add what uv is told."""
         for item in (*table.overrides, *table.constraints):
             if item.requirement.url is not None:
-                self.unlockable.append(f"{item.requirement.name} @ {redact(item.requirement.url)} ({item.origin})")
-        self.uv, self.uv_folder = table, folder
+                self._add_url(_line(item, url=item.requirement.url), item.requirement.url, [])
+        self.uv = table
         self.overrides += table.overrides
         self.constraints += table.constraints
         if table.overrides:
@@ -144,22 +176,29 @@ class Draft:
             where = table.overrides[0].origin.partition(":")[0]
             message = f"{where}: [tool.uv] decides what is asked of {names}, whatever other packages say"
             self.note("request.overrides", message)
+        family = [name for name, sources in table.sources.items() if is_family(name) and any(s.index for s in sources)]
+        if family:
+            message = f"[tool.uv.sources] of {', '.join(sorted(family))} is not used: envtool routes the torch family "
+            message += "itself (full torch is the default index's build; another one: --backend cu126)"
+            self.note("request.source-dropped", message)
         for index in table.indexes:
-            self._add_option(index.kind, index.url, "[tool.uv]", index.packages)
-            self._read_secret(index.name, index.url)
+            if index.explicit and index.kind == "default-index":
+                message = f"the index {index.name} is explicit and the default, which a lock of envtool's cannot follow"
+                raise ResolutionError("lock.source", message, "Make it the one or the other.")
+            if not index.explicit:
+                self._add_option(index.kind, self._url(index), "[tool.uv]", index.name)
 
-    def _read_secret(self, index: str, url: str) -> None:
-        # uv's own variables for an index with a name; here it has another name.
-        stem = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", index.upper())
-        user, password = (os.environ.get(f"{stem}_{what}", "") for what in ("USERNAME", "PASSWORD"))
-        if index and (user or password):
-            self.credentials[_route_name(redact(url))] = (quote(user, safe=""), quote(password, safe=""))
+    def _url(self, index: Index) -> str:
+        return index.url if "://" in index.url else relative(Path(index.url), self.root)
 
-    def add_content(self, content: FileContent) -> None:
-        """Add what a requirements file holds."""
+    def add_content(self, content: FileContent, *, sourced: bool = False) -> None:
+        """Add what a requirements file holds; ``sourced``: it lists a project's requirements, so its sources hold."""
         self.files += content.files
         for line in content.lines:
-            self._add_line(line, self.requirements)
+            if sourced and line.requirement is not None:
+                self.add([Requested(requirement=line.requirement, origin=line.origin)])
+            else:
+                self._add_line(line, self.requirements)
         for line in content.constraints:
             self._add_line(line, self.constraints)
         for kind, value, where in content.options:
@@ -169,31 +208,39 @@ class Draft:
         if any(line.hashed for line in content.lines):
             self.note("request.hashes", "hashes in the requirements are replaced by the lock's own")
 
-    def _add_option(self, kind: Kind, value: str, where: str, packages: tuple[str, ...] = ()) -> None:
+    def _add_option(self, kind: Kind, value: str, where: str, index: str = "") -> None:
+        _check_url(value, where)
         if is_pytorch_index(value):
             message = f"{where}: index line {redact(value)} dropped: envtool routes the torch family itself"
             self.note("request.index-dropped", message)
             return
-        secret = credentials(value)
-        url = redact(value)
-        name = _route_name(url)
-        route = Route(name=name, url=url, kind=kind, packages=packages)
+        route = self._route(kind, value, index)
         if route not in self.routes:
             self.routes.append(route)
-            whom = ", ".join(packages) if packages else "all but the torch family"
-            self.note("request.route", f"{where}: {url} is kept as routing in lock.toml, for {whom}")
+            message = f"{where}: {route.url} is kept as routing in lock.toml, for all but the torch family"
+            self.note("request.route", message)
+
+    def _route(self, kind: Kind, value: str, index: str) -> Route:
+        secret = credentials(value)
+        url = redact(value)
+        # A name that stays the same wherever the lock is used, because credentials are looked up by it.
+        name = "route-" + hashlib.sha256(url.encode()).hexdigest()[:8]
         if secret is not None:
             self.credentials[name] = secret
+        return Route(name=name, url=url, kind=kind, index=index)
 
     def _add_line(self, line: Line, into: list[Requested]) -> None:
         if line.requirement is not None:
             into.append(Requested(requirement=line.requirement, origin=line.origin))
         elif line.local is not None:
-            self._add_local(line, line.local, into)
+            text = line.local
+            folder = path_of_url(text) if text.startswith("file:") else self.root / text.split("[", 1)[0]
+            self._add_local(line, folder)
         else:
             self._add_url(line, line.url or "", into)
 
     def _add_url(self, line: Line, url: str, into: list[Requested]) -> None:
+        _check_url(url, line.origin)
         filename = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
         try:
             name, version, _, _ = parse_wheel_filename(filename)
@@ -209,18 +256,19 @@ class Draft:
         into.append(requested(f"{name}{extras}=={version.public}{marker}", line.origin))
         self.note("request.url", f"{line.origin}: direct link to {filename} becomes {name}=={version.public}")
 
-    def _add_local(self, line: Line, text: str, into: list[Requested]) -> None:
-        folder = path_of_url(text) if text.startswith("file:") else self.root / text.split("[", 1)[0]
+    def _add_local(self, line: Line, folder: Path) -> None:
         shown = relative(folder, self.root)
-        if not folder.is_dir():
-            what = "a file, not a project folder" if folder.exists() else "there is no such folder"
-            self.unlockable.append(f"{text} ({line.origin}: {what})")
+        if not os.path.isdir(folder):  # noqa: PTH112 - False for any text, where Path.is_dir raises
+            what = "a file, not a project folder" if os.path.lexists(folder) else "there is no such folder"
+            self.unlockable.append(f"{line.local} ({line.origin}: {what})")
             return
         pyproject = read_pyproject(folder)
         project = (pyproject or {}).get("project") or {}
         name = project.get("name")
         if pyproject is None and not (folder / "setup.py").is_file():
-            message = f"{line.origin}: {text} is no Python project: {'this folder' if shown == '.' else shown} has "
+            message = (
+                f"{line.origin}: {line.local} is no Python project: {'this folder' if shown == '.' else shown} has "
+            )
             hint = "Take the line out, or name the folder of a project."
             raise UsageError("requirements.project", f"{message}neither pyproject.toml nor setup.py", hint)
         local = LocalProject(
@@ -234,6 +282,10 @@ class Draft:
         self.seen.append(local)
         if not (line.member and _is_virtual(pyproject or {})):
             self.projects.append(local)
+        own = read_uv_table(pyproject or {}, f"{shown}/pyproject.toml", folder)
+        told, self.uv = self.uv, inside(own, self.uv)
+        if not line.member:  # it has its own sources, and those alone
+            self.uv = replace(self.uv, sources=own.sources, indexes=own.indexes)
         if pyproject is not None and name and "dependencies" not in project.get("dynamic", ()):
             origin = f"{line.origin} ({shown})"
             self.add(requested(str(item), origin) for item in project.get("dependencies", []))
@@ -241,6 +293,7 @@ class Draft:
             self.files.append(folder / "pyproject.toml")
         else:
             self.add_dynamic(folder, line.extras)
+        self.uv = told
 
     def add_dynamic(self, folder: Path, extras: tuple[str, ...] = ()) -> None:
         """Add a project whose build backend says what it needs.

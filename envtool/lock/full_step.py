@@ -110,7 +110,8 @@ def _resolve(
 ) -> tuple[Resolved, ...]:
     given = {name: [text] for name, text in exact.items()}
     problem = plain_problem(task, [*lines, *exact.values()], cells, constraints, given)
-    return resolve(task, replace(problem, access=_without_family_wheels(task.options)))
+    found = resolve(task, replace(problem, access=_without_family_wheels(task.options)))
+    return tuple(item for item in found if not item.stand_in)
 
 
 def _without_family_wheels(options: LockOptions) -> IndexAccess:

@@ -20,7 +20,7 @@ from envtool.lock.torch_step import (
     transitive_request,
 )
 from envtool.models import Note, Resolved
-from envtool.torch.family import is_family
+from envtool.torch.family import is_family, is_gpu_payload
 from envtool.torch.select import FamilyRequest, TorchPins, describe_cells
 
 _ROUNDS = 16
@@ -116,7 +116,7 @@ def _collect(
     pins, resolved = found
     notes = list(notes)
     if source.backend.is_cpu:
-        left_out = [item for item in resolved if item.stand_in]
+        left_out = [item for item in resolved if item.stand_in and is_gpu_payload(item.name)]
         notes += gpu_policy.judge_transitive(left_out, task.options.gpu_packages)
         if task.options.gpu_packages != "keep":
             gpu_policy.refuse_payload(resolved)

@@ -11,7 +11,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from envtool.adapters.http import redact
-from envtool.adapters.indexes import read_ambient
+from envtool.adapters.indexes import named_credentials, read_ambient
 from envtool.adapters.process import run
 from envtool.adapters.pythons import find_python
 from envtool.errors import InstallError, UsageError
@@ -111,17 +111,15 @@ def _inspect(path: Path, wanted: str) -> Interpreter:
 def index_access(project: Project, routes: tuple[Route, ...], secrets: Mapping[str, tuple[str, str]]) -> IndexAccess:
     """Where everything but the family comes from: the settings, the user's uv and pip configuration, the routes.
 
-    Credentials come from the requirement files read now or the ambient URL; on their own, uv looks into netrc.
+    Credentials come from the requirement files read now, from uv's variables for an index with a name, or the ambient
+    URL; on their own, uv looks into netrc. Raises UsageError (``request.index``).
     """
     ambient = read_ambient()
     default = ambient.default_index
     links = [*project.settings.find_links, *ambient.find_links]
     named: list[NamedIndex] = []
     for route in routes:
-        remote = "://" in route.url
-        url = (
-            with_credentials(route.url, secrets.get(route.name)) if remote else str(_absolute(project.root, route.url))
-        )
+        url = _located(project.root, route, secrets.get(route.name) or named_credentials(route.index))
         if route.kind == "find-links":
             links.append(url)
         elif route.kind == "default-index":
@@ -130,6 +128,16 @@ def index_access(project: Project, routes: tuple[Route, ...], secrets: Mapping[s
             named.append(NamedIndex(name=route.name, url=url, packages=route.packages))
     absolute = [str(_absolute(project.root, link)) for link in links]
     return IndexAccess(default_index=default, find_links=tuple(dict.fromkeys(absolute)), routes=tuple(named))
+
+
+def _located(root: Path, route: Route, secret: tuple[str, str] | None) -> str:
+    if "://" in route.url:
+        return with_credentials(route.url, secret)
+    folder = Path(_absolute(root, route.url))
+    if not folder.is_dir() and route.kind != "find-links":  # uv takes the next index without a word
+        message = f"the index {route.url} is no folder"
+        raise UsageError("request.index", message, "Mend its url under [tool.uv], or in the requirements file.")
+    return folder.as_uri() if route.kind != "find-links" else str(folder)
 
 
 def _absolute(root: Path, link: str) -> str:

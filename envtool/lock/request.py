@@ -20,8 +20,8 @@ from envtool.lock.draft import Draft, relative
 from envtool.lock.pyproject import extra_requirements, group_requirements, torch_elsewhere
 from envtool.lock.requirements_file import read_requirements_file, requested
 from envtool.lock.shape import check_script
-from envtool.lock.uv_table import overridden, read_uv_table
-from envtool.lock.workspace import read_pyproject
+from envtool.lock.uv_table import UvTable, inside, overridden, read_uv_table
+from envtool.lock.workspace import read_pyproject, workspace_root
 from envtool.models import LocalProject, Request, Requested
 from envtool.settings import Settings
 
@@ -54,7 +54,7 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
     draft = Draft(root=root)
     pyproject = read_pyproject(root)
     if options.script is None and (options.files or not options.specifiers):
-        draft.add_uv_table(read_uv_table(pyproject or {}, "pyproject.toml"), root)
+        draft.add_uv_table(_uv_table(root, pyproject or {}))
     python, source = _read_sources(draft, options, settings, pyproject)
     for path in options.constraints:
         draft.add_content(read_requirements_file(path, root, constraint=True))
@@ -75,13 +75,22 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         source=source,
         files=tuple(sorted({relative(path, root) for path in draft.files})),
         dynamic=tuple(dict.fromkeys(draft.dynamic)),
-        routes=tuple(dict.fromkeys(draft.routes)),
+        routes=draft.all_routes(),
         projects=tuple(dict.fromkeys(draft.projects)) if options.install_project else (),
         notes=tuple(dict.fromkeys(draft.notes)),
         credentials=dict(draft.credentials),
         elsewhere=torch_elsewhere(pyproject) if source == "pyproject.toml" else (),
         beside="" if options.specifiers or options.files or options.script else torch_beside(root, source),
     )
+
+
+def _uv_table(root: Path, pyproject: Mapping[str, Any]) -> UvTable:
+    own = read_uv_table(pyproject, "pyproject.toml", root)
+    found = workspace_root(root)
+    if found is None or found[0] == root.resolve():
+        return own
+    top, table = found
+    return inside(own, read_uv_table(table, f"{relative(top, root)}/pyproject.toml", top))
 
 
 def _first(lines: Sequence[str]) -> list[str]:
@@ -106,7 +115,7 @@ def _read_sources(
         return _read_script(draft, options.script), options.script.name
     if settings.requirements or settings.groups or settings.extras:
         draft.files.append(root / "pyproject.toml")
-        draft.requirements += [requested(text, "tool.envtool.requirements") for text in settings.requirements]
+        draft.add(requested(text, "tool.envtool.requirements") for text in settings.requirements)
         if settings.groups or settings.extras or not settings.requirements:
             _add_project(
                 draft, pyproject or {}, (*settings.extras, *options.extras), (*settings.groups, *options.groups)
@@ -201,7 +210,7 @@ def _read_script(draft: Draft, path: Path) -> SpecifierSet | None:
         raise UsageError("script.metadata", f"{path.name}: its script block is not valid TOML: {error}") from None
     check_script(table, path.name)
     draft.files.append(path)
-    draft.add_uv_table(read_uv_table(table, path.name), path.parent)
+    draft.add_uv_table(read_uv_table(table, path.name, path.parent.resolve()))
     draft.add(requested(str(item), path.name) for item in table.get("dependencies", []))
     return _requires_python(table.get("requires-python"), path.name)
 
@@ -229,4 +238,4 @@ def _add_dynamic(draft: Draft, pyproject: Mapping[str, Any], extras: tuple[str, 
         draft.add_dynamic(draft.root, extras)
         return
     for file in [files] if isinstance(files, str) else files:
-        draft.add_content(read_requirements_file(draft.root / file, draft.root))
+        draft.add_content(read_requirements_file(draft.root / file, draft.root), sourced=True)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from envtool.adapters.http import redact_text
 from envtool.adapters.requirements import parse_requirements
 from envtool.errors import UsageError
 from envtool.models import Requested
@@ -85,7 +86,8 @@ def requested(text: str, origin: str) -> Requested:
     except InvalidRequirement as error:
         first = why_invalid(text, error)
         hint = 'A requirement looks like torch, "numpy<3" or "package[extra]>=1.2; python_version < \'3.12\'".'
-        raise UsageError("request.invalid", f"{origin}: {text!r} is not a requirement: {first}", hint) from None
+        shown = redact_text(text)
+        raise UsageError("request.invalid", f"{origin}: {shown!r} is not a requirement: {first}", hint) from None
 
 
 def why_invalid(text: str, error: InvalidRequirement) -> str:
@@ -200,7 +202,7 @@ def _salvage(text: str, where: str, content: FileContent, reason: str) -> Line:
     except InvalidRequirement as error:
         first = why_invalid(words[0], error)  # pip's reader begins with a colon and a text that it has lost
     hint = "Write it as pip reads it: name, extras, version, marker."
-    raise UsageError("requirements.invalid", f"{where}: cannot read {text!r}: {first}", hint)
+    raise UsageError("requirements.invalid", f"{where}: cannot read {redact_text(text)!r}: {first}", hint)
 
 
 def _inline_options(text: str, where: str, content: FileContent) -> None:

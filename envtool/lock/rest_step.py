@@ -94,7 +94,7 @@ def with_family(problem: Problem, task: Task, source: FamilySource, members: tup
     """The problem with ``members`` from the backend's own index, and nothing else from there."""
     flat = source.flat and bool(members)
     keep_gpu = task.options.gpu_packages == "keep" or not source.backend.is_cpu
-    stand_ins = () if keep_gpu else GPU_STAND_INS
+    stand_ins = (*problem.stand_ins, *(() if keep_gpu else GPU_STAND_INS))
     return replace(
         problem,
         family=members,
@@ -124,10 +124,18 @@ def plain_problem(
         projects=tuple(project.line for project in task.request.dynamic),
         environments=environments(cells),
         overrides=_overrides(task, given),
+        stand_ins=_local_names(task),
         access=task.options.access,
         interpreter=task.options.interpreter,
         preferences=task.preferred_rest(),
     )
+
+
+def _local_names(task: Task) -> tuple[str, ...]:
+    # What another package asks of a local project, the project itself is: not what an index has under its name.
+    if task.request.dynamic or task.options.resolver == "pip-tools":
+        return ()  # a line of a local folder would be replaced as well; pip-compile would want the stand-in's version
+    return tuple(sorted({project.name for project in task.request.projects if project.name is not None}))
 
 
 def _overrides(task: Task, given: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

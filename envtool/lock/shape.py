@@ -52,6 +52,7 @@ def _routes(value: Any) -> bool:
         isinstance(item, dict)
         and all(_text(item.get(key)) for key in ("name", "url", "kind"))
         and _texts(item.get("packages", []))
+        and _text(item.get("index", ""))
         for item in value
     )
 
@@ -61,11 +62,20 @@ def _tables(value: Any) -> bool:
 
 
 def _sources(value: Any) -> bool:
-    return isinstance(value, dict) and all(_table(item) or _tables(item) for item in value.values())
+    return isinstance(value, dict) and all(
+        _source(item) or (_tables(item) and all(map(_source, item))) for item in value.values()
+    )
+
+
+def _source(value: Any) -> bool:
+    keys = ("url", "git", "path", "index", "marker", "extra", "group", "rev", "tag", "branch")
+    return isinstance(value, dict) and all(_text(value.get(key, "")) for key in keys)
 
 
 def _indexes(value: Any) -> bool:
-    return _tables(value) and all(_text(item.get("url")) and _text(item.get("name", "")) for item in value)
+    return _tables(value) and all(
+        _text(item.get("url")) and bool(item["url"]) and _text(item.get("name", "")) for item in value
+    )
 
 
 def _projects(value: Any) -> bool:
@@ -89,8 +99,8 @@ _UV: tuple[_Rule, ...] = (
     ("tool.uv.override-dependencies", _texts, "a list of strings"),
     ("tool.uv.constraint-dependencies", _texts, "a list of strings"),
     ("tool.uv.exclude-dependencies", _texts, "a list of strings"),
-    ("tool.uv.sources", _sources, "a table of tables"),
-    ("tool.uv.index", _indexes, "a list of tables with url"),
+    ("tool.uv.sources", _sources, "a table of tables, or of lists of tables, of strings"),
+    ("tool.uv.index", _indexes, "a list of tables, each with a url that is not empty"),
     ("tool.uv.index-url", _text, "a string"),
     ("tool.uv.extra-index-url", _texts, "a list of strings"),
     ("tool.uv.find-links", _texts, "a list of strings"),
@@ -100,6 +110,7 @@ _UV: tuple[_Rule, ...] = (
     ("tool.uv.pip.find-links", _texts, "a list of strings"),
     ("tool.uv.workspace", _table, "a table"),
     ("tool.uv.workspace.members", _texts, "a list of strings"),
+    ("tool.uv.workspace.exclude", _texts, "a list of strings"),
 )
 _PYPROJECT: tuple[_Rule, ...] = (
     ("project", _table, "a table"),

@@ -97,6 +97,8 @@ def render_lock(lock: Lock) -> dict[str, str]:
 
 def _route_table(route: Route) -> dict[str, Any]:
     table: dict[str, Any] = {"name": route.name, "kind": route.kind, "url": route.url}
+    if route.index:
+        table["index"] = route.index
     if route.packages:
         table["packages"] = list(route.packages)
     return table
@@ -237,8 +239,13 @@ def parse_lock(texts: Mapping[str, str], where: str) -> Lock:
 
 
 def _route(table: Mapping[str, Any]) -> Route:
-    packages = tuple(table.get("packages", ()))
-    return Route(name=table["name"], url=table["url"], kind=table["kind"], packages=packages)
+    return Route(
+        name=table["name"],
+        url=table["url"],
+        kind=table["kind"],
+        packages=tuple(table.get("packages", ())),
+        index=table.get("index", ""),
+    )
 
 
 def _project(table: Mapping[str, Any]) -> LocalProject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -63,22 +64,41 @@ def read_pyproject(root: Path) -> dict[str, Any] | None:
     return table
 
 
-def workspace_member(root: Path, name: str) -> Path | None:
-    """The folder of a member of the uv workspace that ``root`` is in; None where no member has that name."""
-    for top in (root, *root.resolve().parents):
+def workspace_root(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The root of the uv workspace that a folder is in, with its pyproject.toml; itself, where it is that root."""
+    here = folder.resolve()
+    for top in (here, *here.parents):
         with contextlib.suppress(UsageError):
-            workspace = (((read_pyproject(top) or {}).get("tool") or {}).get("uv") or {}).get("workspace")
+            table = read_pyproject(top) or {}
+            workspace = ((table.get("tool") or {}).get("uv") or {}).get("workspace")
             if workspace is not None:
-                folders = [folder for pattern in workspace.get("members") or () for folder in sorted(top.glob(pattern))]
-                return next((folder for folder in (top, *folders) if _project_name(folder) == name), None)
+                return (top, table) if here in (top, *_members(top, workspace)) else None
     return None
 
 
-def _project_name(folder: Path) -> str | None:
+def workspace_member(folder: Path, name: str) -> Path | None:
+    """The folder of the member of that name in the uv workspace that ``folder`` is in; None where there is none."""
+    found = workspace_root(folder)
+    if found is None:
+        return None
+    top, table = found
+    return next((item for item in (top, *_members(top, table["tool"]["uv"]["workspace"])) if _named(item, name)), None)
+
+
+def _members(top: Path, workspace: Mapping[str, Any]) -> list[Path]:
+    def matching(key: str) -> set[Path]:
+        # Not Path.glob: what uv takes for a pattern, "." or an absolute path, is an error there.
+        patterns = [os.path.join(glob.escape(str(top)), pattern) for pattern in workspace.get(key) or ()]  # noqa: PTH118
+        return {Path(path).resolve() for pattern in patterns for path in glob.glob(pattern, recursive=True)}  # noqa: PTH207
+
+    return sorted(matching("members") - matching("exclude"))
+
+
+def _named(folder: Path, name: str) -> bool:
     with contextlib.suppress(UsageError):
         found = ((read_pyproject(folder) or {}).get("project") or {}).get("name")
-        return canonicalize_name(found) if found else None
-    return None
+        return canonicalize_name(found or "") == name
+    return False
 
 
 def settings_table(pyproject: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -28,6 +28,8 @@ open("checked", "w").write(torch.__version__)
 # One environment for all of them: they stay in one worker of the runner.
 pytestmark = [pytest.mark.official, pytest.mark.xdist_group("setup")]
 
+NUMPY = "numpy==2.2.6"
+"""An older one: its wheel lists bytecode with a hash, which is another after compiling."""
 VERSION = "import torch; print(torch.__version__, torch.cuda.is_available())"
 
 
@@ -41,7 +43,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     found = Project(folder / "project", without_index(folder, wheel))
     found.root.mkdir()
     (found.root / "check.py").write_text(CHECK, encoding="utf-8")
-    done = found.call("setup", "--cpu", "torch==2.13.0", "numpy", "--check", "python check.py", "--json")
+    done = found.call("setup", "--cpu", "torch==2.13.0", NUMPY, "--check", "python check.py", "--json")
     assert done.returncode == 0, done.stdout
     (found.root / "setup.json").write_text(done.stdout, encoding="utf-8")
     yield found
@@ -68,7 +70,7 @@ def test_verify_passes(project: Project) -> None:
 
 
 def test_again_is_quick_and_does_nothing(project: Project) -> None:
-    words = ("setup", "--cpu", "torch==2.13.0", "numpy")
+    words = ("setup", "--cpu", "torch==2.13.0", NUMPY)
     project.result(*words)  # these words for the first time: the check was among the others
     result = project.result(*words)
     assert (result["changed"], result["generation"], result["seconds"]) == (False, 1, 0.0)
@@ -76,7 +78,7 @@ def test_again_is_quick_and_does_nothing(project: Project) -> None:
 
 def test_a_failing_check_of_the_real_thing(project: Project) -> None:
     code = "import torch; torch.zeros(1).cuda()"
-    words = ("setup", "--cpu", "torch==2.13.0", "numpy", "--check", f'python -c "{code}"')
+    words = ("setup", "--cpu", "torch==2.13.0", NUMPY, "--check", f'python -c "{code}"')
     done = project.call(*words)
     assert done.returncode == 7
     assert "Torch not compiled with CUDA enabled" in done.stderr
@@ -86,7 +88,7 @@ def test_a_failing_check_of_the_real_thing(project: Project) -> None:
 @pytest.mark.cuda
 @pytest.mark.network
 def test_back_to_real_cuda_torch_and_forward_again(project: Project) -> None:
-    words = ("torch==2.13.0", "numpy")
+    words = ("torch==2.13.0", NUMPY)
     # The lock that was made without the index is for this machine; it holds the full build too.
     full = project.result("setup", "--full", *words)
     assert (full["backend"], full["torch"].split("+")[0]) == ("full", "2.13.0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import tomli
@@ -95,6 +96,10 @@ def test_credentials_come_from_uvs_own_variables(
     assert workspace.pins("requirements.txt") == ["leaf==2.0", "private-app==1.0"]
     assert not [name for name, text in workspace.files().items() if b"p@ss" in text or b"p%40ss" in text]
     assert "p@ss" not in done.stdout + done.stderr
+    # The lock alone knows the index by its name: a rollback, or a folder that holds nothing else.
+    (workspace.root / "pyproject.toml").unlink()
+    workspace.locked("--upgrade")
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "private-app==1.0"]
 
 
 def test_a_member_of_the_workspace_is_a_local_project(workspace: Workspace, default_index: DefaultIndex) -> None:
@@ -117,6 +122,196 @@ def test_a_member_of_the_workspace_is_a_local_project(workspace: Workspace, defa
         {"path": "packages/one", "editable": True, "name": "helper"},
         {"path": "packages/two", "editable": True, "name": "sibling"},
     ]
+
+
+@pytest.fixture
+def stranger(default_index: DefaultIndex) -> DefaultIndex:
+    """The default index, with somebody else's package under the name of each of ours."""
+    default_index.add("poison", "1.0")
+    for name in ("private-app", "helper", "inner"):
+        default_index.add(name, "6.6.6", ["poison"])
+    return default_index
+
+
+OWN = '[[tool.uv.index]]\nname = "own"\nurl = "{}"\n'
+MARKED = "private-app = [{ index = 'own', marker = \"os_name == 'nt'\" }]\n"
+FROM_OWN = '[tool.uv.sources]\nprivate-app = { index = "own" }\n'
+
+
+@pytest.mark.parametrize("before", ["", "default = true\n"], ids=["for-all", "default"])
+def test_a_source_holds_though_an_earlier_index_has_the_name(
+    workspace: Workspace, private: DefaultIndex, stranger: DefaultIndex, before: str
+) -> None:
+    first = f'[[tool.uv.index]]\nname = "first"\nurl = "{stranger.url}"\n'
+    project(workspace, ["torch", "private-app"], first + OWN.format(private.url) + before + FROM_OWN)
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "private-app==1.0"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "said"),
+    [
+        (
+            FROM_OWN,
+            "request.source",
+            "takes private-app from the index 'own', and no [[tool.uv.index]] has that name",
+        ),
+        (
+            f"{OWN}explicit = true\ndefault = true\n{FROM_OWN}",
+            "lock.source",
+            "index own is explicit and the default",
+        ),
+        (f'{OWN}explicit = true\nformat = "flat"\n{FROM_OWN}', "lock.source", "has a flat index of its own"),
+        (
+            f'{OWN}explicit = true\n{FROM_OWN}[tool.uv]\noverride-dependencies = ["private-app>=1"]\n',
+            "lock.source",
+            "private-app has a source and an override under [tool.uv]",
+        ),
+        (
+            f"{OWN}explicit = true\n[tool.uv.sources]\n{MARKED}",
+            "lock.source",
+            "private-app has a source with a marker, or more than one under [tool.uv]",
+        ),
+        (
+            f'[[tool.uv.index]]\nname = "own"\nurl = "https://download.pytorch.org/whl/cpu"\n{FROM_OWN}',
+            "lock.source",
+            "takes private-app from https://download.pytorch.org/whl/cpu, which has a lock's torch family alone",
+        ),
+    ],
+)
+def test_what_a_lock_cannot_follow_is_an_error_and_nobody_elses_package(
+    workspace: Workspace,
+    private: DefaultIndex,
+    stranger: DefaultIndex,
+    settings: str,
+    code: str,
+    said: str,
+) -> None:
+    project(workspace, ["torch", "private-app"], settings.replace("{}", private.url))
+    done = workspace.lock()
+    assert (done.exit_code, done.error["code"]) == (2 if code == "request.source" else 4, code)
+    assert said in done.error["message"]
+    assert not stranger.asked_for("private-app")
+
+
+@pytest.mark.parametrize("source", ['path = "../inner"', "workspace = true"])
+def test_a_local_project_has_sources_of_its_own(workspace: Workspace, stranger: DefaultIndex, source: str) -> None:
+    settings = '[tool.uv.workspace]\nmembers = ["one", "."]\n[tool.uv.sources]\nhelper = { path = "helper" }\n'
+    project(workspace, ["torch", "helper"], settings.replace('"one"', '"helper", "inner"'))
+    project(workspace, ["inner"], f"[tool.uv.sources]\ninner = {{ {source} }}\n", "helper", "helper")
+    project(workspace, ["leaf<2"], "", "inner", "inner")
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==1.1"]
+
+
+def test_in_a_member_what_the_root_says_holds(workspace: Workspace, stranger: DefaultIndex) -> None:
+    top = '[tool.uv.workspace]\nmembers = ["member"]\n[tool.uv]\nconstraint-dependencies = ["leaf<2"]\n'
+    top += '[tool.uv.sources]\nhelper = { path = "helper" }\n'
+    project(workspace, [], top, name="top")
+    project(workspace, [], "", "helper", "helper")
+    project(workspace, ["torch", "helper"], "", "member", "member")
+    member = Workspace(workspace.root / "member", workspace._monkeypatch)
+    member.locked()
+    assert member.pins("requirements.txt") == ["leaf==1.1"]
+
+
+def test_a_package_that_needs_a_local_project_means_that_one(workspace: Workspace, stranger: DefaultIndex) -> None:
+    stranger.add("needs-helper", "1.0", ["helper>=6"])
+    project(workspace, ["torch", "helper", "needs-helper"], '[tool.uv.sources]\nhelper = { path = "helper" }\n')
+    project(workspace, [], "", "helper", "helper")
+    done = workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "needs-helper==1.0"]
+    assert not [pin for pin in workspace.pins("torch-full.txt") if "helper" in pin]
+    assert "left out" not in done.messages
+
+
+@pytest.mark.parametrize("listed", ["tool", "dynamic"])
+def test_sources_hold_for_requirements_that_are_listed_elsewhere(
+    workspace: Workspace, stranger: DefaultIndex, listed: str
+) -> None:
+    settings = '[tool.uv.sources]\nhelper = { path = "helper" }\n'
+    project(workspace, ["leaf<2"], "", "helper", "helper")
+    if listed == "tool":
+        project(workspace, [], settings + '[tool.envtool]\nrequirements = ["torch", "helper"]\n')
+    else:
+        head = '[project]\nname = "app"\nversion = "1"\ndynamic = ["dependencies"]\n'
+        workspace.write("listed.txt", "torch\nhelper\n")
+        dynamic = '[tool.setuptools.dynamic]\ndependencies = { file = "listed.txt" }\n'
+        workspace.write("pyproject.toml", head + settings + dynamic)
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==1.1"]
+
+
+def test_what_is_excluded_is_gone_whatever_its_source(workspace: Workspace, stranger: DefaultIndex) -> None:
+    settings = '[tool.uv]\nexclude-dependencies = ["helper", "inner"]\noverride-dependencies = ["helper>=1"]\n'
+    settings += '[tool.uv.sources]\nhelper = { path = "helper" }\ninner = { git = "https://git.example/inner" }\n'
+    project(workspace, ["torch", "helper", "inner"], settings)
+    project(workspace, ["poison"], "", "helper", "helper")
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==2.0"]
+    assert "projects" not in workspace.text("lock.toml")
+
+
+def test_the_members_of_a_workspace_are_those_that_uv_takes(workspace: Workspace, stranger: DefaultIndex) -> None:
+    settings = '[tool.uv.workspace]\nmembers = ["", ".", "/nowhere/*", "pack**/*", "packages/*"]\n'
+    settings += 'exclude = ["packages/first"]\n[tool.uv.sources]\nhelper = { workspace = true }\n'
+    project(workspace, ["torch", "helper"], settings)
+    project(workspace, ["poison"], "", "packages/first", "helper")
+    project(workspace, ["leaf<2"], "", "packages/second", "helper")
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==1.1"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        '[[tool.uv.index]]\nurl = "https://user:s3cret@[bad"\n',
+        '[[tool.uv.index]]\nurl = "https://user:s3cret@host.example:port/simple"\n',
+        '[[tool.uv.index]]\nname = "own"\nurl = "user:s3cret@host.example/simple"\n',
+        '[tool.uv]\nfind-links = ["https://user:s3cret@[bad"]\n',
+        '[tool.uv.sources]\nhelper = { url = "https://user:s3cret@[bad" }\n',
+        '[tool.uv.sources]\nhelper = { path = "a\\u0000s3cret" }\n',
+        '[tool.uv]\noverride-dependencies = ["helper @ https://user:s3cret@host.example/x.zip; bad"]\n',
+        '[tool.uv]\nexclude-dependencies = ["helper @ https://user:s3cret@host.example/x.zip"]\n',
+    ],
+)
+def test_what_cannot_be_read_is_an_error_without_its_secrets(
+    workspace: Workspace, stranger: DefaultIndex, settings: str
+) -> None:
+    project(workspace, ["torch", "helper"], settings)
+    done = workspace.lock()
+    assert done.exit_code == 2
+    assert done.error["code"] in ("request.url", "request.index", "request.invalid")
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("explicit", ["true", "false"])
+def test_an_index_in_a_folder_whose_name_has_a_space(
+    make_workspace: Any, stranger: DefaultIndex, private: DefaultIndex, explicit: str
+) -> None:
+    workspace: Workspace = make_workspace("my project")
+    page = workspace.root / "simple" / "private-app"
+    page.mkdir(parents=True)
+    file = private.projects["private-app"][0]
+    (page / file.filename).write_bytes(file.data)
+    (page / "index.html").write_text(f'<a href="{file.filename}">{file.filename}</a>', encoding="utf-8")
+    settings = f'[[tool.uv.index]]\nname = "own"\nurl = "simple"\nexplicit = {explicit}\n{FROM_OWN}'
+    project(workspace, ["torch", "private-app"], settings)
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "private-app==1.0"]
+    assert 'url = "simple"' in workspace.text("lock.toml")
+    (workspace.root / "simple").rename(workspace.root / "gone")
+    done = workspace.lock("--upgrade")
+    assert (done.exit_code, done.error["message"]) == (2, "the index simple is no folder")
+
+
+def test_a_dropped_source_of_torch_is_told(workspace: Workspace) -> None:
+    settings = '[[tool.uv.index]]\nname = "cu126"\nurl = "https://download.pytorch.org/whl/cu126"\nexplicit = true\n'
+    project(workspace, ["torch"], settings + '[tool.uv.sources]\ntorch = { index = "cu126" }\n')
+    said = "[tool.uv.sources] of torch is not used: envtool routes the torch family itself "
+    assert (
+        f"{said}(full torch is the default index's build; another one: --backend cu126)" in workspace.locked().messages
+    )
 
 
 def test_a_member_that_there_is_not(workspace: Workspace) -> None:

@@ -100,13 +100,13 @@ class Indexes:
         self.default_index = f"http://127.0.0.1:{port}/simple"
 
     def add(self, base: str, filename: str, data: bytes) -> Path:
-        """Put a wheel on one of the two (``whl/cpu``, ``simple``) and bring its page up to date."""
+        """Put a file on one of the two (``whl/cpu``, ``simple``) and bring its page up to date."""
         name = filename.split("-", maxsplit=1)[0].replace("_", "-")
         folder = self.folder / base / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / filename).write_bytes(data)
         rows = []
-        for path in sorted(folder.glob("*.whl")):
+        for path in sorted((*folder.glob("*.whl"), *folder.glob("*.tar.gz"))):
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             rows.append(f'<a href="{quote(path.name)}#sha256={digest}">{path.name}</a><br/>')
         page = "<!DOCTYPE html>\n<html>\n<body>\n" + "\n".join(rows) + "\n</body>\n</html>\n"
