@@ -225,7 +225,10 @@ def _add_project(draft: Draft, pyproject: Mapping[str, Any], extras: Iterable[st
     draft.add(requested(str(text), "pyproject.toml") for text in project.get("dependencies", []))
     if "optional-dependencies" not in dynamic:
         draft.add(extra_requirements(project, tuple(extras)))
-    draft.add(group_requirements(pyproject, tuple(groups)))
+    for item in group_requirements(pyproject, tuple(groups)):
+        own = bool(name) and canonicalize_name(item.requirement.name) == canonicalize_name(name)
+        # A group may ask for the project's own extras; no index is asked for these.
+        draft.add(extra_requirements(project, sorted(item.requirement.extras)) if own else [item])
     if "build-system" in pyproject and name:
         draft.projects.append(LocalProject(path=".", name=canonicalize_name(name), editable=True))
 

@@ -418,3 +418,10 @@ def test_uv_keys_of_another_shape(tmp_path: Path, key: str) -> None:
     with pytest.raises(UsageError) as caught:
         ask(tmp_path)
     assert caught.value.message == f"pyproject.toml: tool.uv.{key} must be a list of strings"
+
+
+def test_a_group_may_ask_for_the_projects_own_extras(tmp_path: Path) -> None:
+    extras = '[project.optional-dependencies]\nfast = ["numba"]\n'
+    groups = '[dependency-groups]\ndev = ["pytest", "App[fast]"]\n'
+    write(tmp_path, pyproject__toml=PROJECT + extras + groups)
+    assert listed(ask(tmp_path, groups=("dev",))) == ["torch", "project-dep", "pytest", "numba"]
