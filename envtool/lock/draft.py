@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,22 +23,10 @@ from envtool.lock.uv_sources import Place, places_of
 from envtool.lock.uv_table import Index, UvTable, inside, read_uv_table
 from envtool.lock.workspace import read_pyproject, workspace_member
 from envtool.models import DynamicProject, LocalProject, Note, Requested, Route
-from envtool.torch.backends import is_gpu_local
+from envtool.torch.backends import is_gpu_local, is_pytorch_index
 from envtool.torch.family import is_family
 
-_PYTORCH_INDEX = re.compile(
-    r"/whl(/(nightly|test|lts)[^?]*)?(/(cpu|cu\d+|rocm[\d.]+|xpu))?(/torch_stable\.html|/torch/?)?/?$"
-)
-
-
 _DECIDING = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
-
-
-def is_pytorch_index(url: str) -> bool:
-    """Whether an index or find-links URL is the PyTorch index or a mirror of it, by its path."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    return host == "pytorch.org" or host.endswith(".pytorch.org") or _PYTORCH_INDEX.search(parts.path) is not None
 
 
 def relative(path: Path, root: Path) -> str:

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from envtool.errors import ResolutionError, UsageError
 from envtool.lock.uv_table import Index, Source, UvTable
 from envtool.models import Requested
+from envtool.torch.backends import is_pytorch_index
 from envtool.torch.family import is_family, is_gpu_payload
 
 
@@ -28,7 +29,8 @@ ANYWHERE = Place()
 
 
 def places_of(item: Requested, table: UvTable) -> tuple[Place, ...]:
-    """Where ``table`` says that a requirement comes from. The torch family is routed by envtool, links excepted.
+    """Where ``table`` says that a requirement comes from. The torch family is routed by envtool, links excepted, and so
+    is what comes with it from an index of PyTorch's, such as triton.
 
     Raises UsageError (``request.source``) for an index that is not declared, ResolutionError (``lock.source``) for what
     uv knows and a lock of envtool's cannot follow: to take the package from elsewhere would be somebody else's.
@@ -36,10 +38,10 @@ def places_of(item: Requested, table: UvTable) -> tuple[Place, ...]:
     name = canonicalize_name(item.requirement.name)
     sources = [source for source in table.sources.get(name, ()) if source.concerns(item.origin)]
     links = tuple(Place(link=source.link) for source in sources if source.link)
-    if is_family(name) or name in table.excluded:
-        return () if name in table.excluded else links or (ANYWHERE,)
-    if not sources:
-        return (ANYWHERE,)
+    if name in table.excluded:
+        return ()
+    if is_family(name) or not sources or (is_gpu_payload(name) and _all_from_pytorch(sources, table)):
+        return links or (ANYWHERE,)
     if len(links) == len(sources):
         return links
     _check(name, item, sources, table)
@@ -66,7 +68,12 @@ def _from_index(name: str, index: str, table: UvTable) -> Place:
         raise UsageError("request.source", message, "Declare it, or mend that source.")
     if found.kind == "find-links":
         raise _unsupported(name, "a flat index of its own")
-    return ANYWHERE if is_gpu_payload(name) else Place(index=found)
+    return Place(index=found)
+
+
+def _all_from_pytorch(sources: list[Source], table: UvTable) -> bool:
+    urls = {entry.name: entry.url for entry in table.indexes}
+    return all(source.index and is_pytorch_index(urls.get(source.index, "")) for source in sources)
 
 
 def _unsupported(name: str, what: str) -> ResolutionError:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from packaging.version import Version
 
 from envtool.errors import UsageError
 from envtool.torch.targets import Target
+
+_PYTORCH_INDEX = re.compile(
+    r"/whl(/(nightly|test|lts)[^?]*)?(/(cpu|cu\d+|rocm[\d.]+|xpu))?(/torch_stable\.html|/torch/?)?/?$"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,3 +71,10 @@ def parse_backend(name: str) -> Backend:
 def is_gpu_local(local: str | None) -> bool:
     """Whether a local version names a GPU build (``cu121``, ``rocm6.4``, ``xpu``)."""
     return local is not None and re.fullmatch(r"cu\d{2,3}(\.\w+)*|rocm[\d.]+|xpu", local) is not None
+
+
+def is_pytorch_index(url: str) -> bool:
+    """Whether an index or find-links URL is the PyTorch index or a mirror of it, by its path."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    return host == "pytorch.org" or host.endswith(".pytorch.org") or _PYTORCH_INDEX.search(parts.path) is not None

@@ -305,6 +305,15 @@ def test_an_index_in_a_folder_whose_name_has_a_space(
     assert (done.exit_code, done.error["message"]) == (2, "the index simple is no folder")
 
 
+def test_what_comes_with_torch_is_envtools_own_business_too(workspace: Workspace) -> None:
+    settings = '[[tool.uv.index]]\nname = "cuda"\nurl = "https://download.pytorch.org/whl/cu128"\nexplicit = true\n'
+    settings += "[tool.uv.sources]\ntriton = [{ index = 'cuda', marker = \"sys_platform == 'linux'\" }]\n"
+    project(workspace, ["torch", "triton"], settings)
+    workspace.locked("--gpu-packages", "drop")
+    assert workspace.pins("requirements.txt") == ["leaf==2.0"]
+    assert "triton==3.7" in workspace.pins("torch-full.txt")
+
+
 def test_a_dropped_source_of_torch_is_told(workspace: Workspace) -> None:
     settings = '[[tool.uv.index]]\nname = "cu126"\nurl = "https://download.pytorch.org/whl/cu126"\nexplicit = true\n'
     project(workspace, ["torch"], settings + '[tool.uv.sources]\ntorch = { index = "cu126" }\n')

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from envtool.errors import NoInputsError, ResolutionError, UsageError
-from envtool.lock.draft import is_pytorch_index
 from envtool.lock.request import RequestOptions, build_request
 from envtool.models import Request
 from envtool.settings import Settings
+from envtool.torch.backends import is_pytorch_index
 
 PROJECT = (
     '[project]\nname = "app"\nversion = "1"\ndependencies = ["torch", "project-dep"]\nrequires-python = ">=3.11"\n'
