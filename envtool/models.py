@@ -69,10 +69,15 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Requested:
-    """One requirement and where it was written (``requirements.txt:3``, ``pyproject.toml``, ``command line``)."""
+    """One requirement and where it was written (``requirements.txt:3``, ``pyproject.toml``, ``command line``).
+
+    ``extra`` or ``group``: the one that lists it, normalised.
+    """
 
     requirement: Requirement
     origin: str
+    extra: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +91,8 @@ class Route:
     """The packages that come from this index alone, and nothing else from it; empty: it is for all."""
     index: str = ""
     """Its name under ``[tool.uv]``, by which uv's variables for credentials go."""
+    yields: bool = False
+    """Whether it gives way to UV_DEFAULT_INDEX, as the default index of ``[tool.uv]`` does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +136,10 @@ class Request:
     """Options that would add what the project lists apart and that names torch: ``--extra train``."""
     beside: str = ""
     """A requirements file that is not read and names torch."""
+    linked: Mapping[str, str] = field(default_factory=dict)
+    """Packages that must not come in, with a reason in words: an override or a constraint links to somewhere."""
+    local_names: tuple[str, ...] = ()
+    """The names of the local projects, installed or not: who asks for one of these means the project."""
     overrides: tuple[Requested, ...] = ()
     """What takes the place of all that other packages ask of the same names (uv's override-dependencies)."""
 

@@ -38,6 +38,11 @@ def read_ambient(environ: Mapping[str, str] = os.environ) -> IndexAccess:
     return IndexAccess(default_index=default or None, find_links=tuple(dict.fromkeys(links)))
 
 
+def default_is_set(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a variable of uv's names the default index: it comes before the one that a project tells uv of."""
+    return bool(environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL"))
+
+
 def named_credentials(index: str, environ: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
     """User name and password, percent-encoded, that uv's variables say for an index of that name."""
     stem = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", index.upper())

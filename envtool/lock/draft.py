@@ -19,9 +19,9 @@ from envtool.adapters.http import credentials, redact
 from envtool.errors import ResolutionError, UsageError
 from envtool.lock.pyproject import extra_requirements
 from envtool.lock.requirements_file import FileContent, Kind, Line, requested
-from envtool.lock.uv_sources import Place, places_of
+from envtool.lock.uv_sources import Place, places_of, unused_sources
 from envtool.lock.uv_table import Index, UvTable, inside, read_uv_table
-from envtool.lock.workspace import read_pyproject, workspace_member
+from envtool.lock.workspace import read_pyproject, workspace_member, workspace_root
 from envtool.models import DynamicProject, LocalProject, Note, Requested, Route
 from envtool.torch.backends import is_gpu_local, is_pytorch_index
 from envtool.torch.family import is_family
@@ -47,10 +47,24 @@ def _check_url(url: str, where: str) -> None:
         raise UsageError("request.url", f"{where}: there is a URL that cannot be read", "Mend it.")
 
 
-def _is_virtual(pyproject: Mapping[str, Any]) -> bool:
-    # uv installs a member's requirements and not the member, where it has no build system or says so.
-    package = ((pyproject.get("tool") or {}).get("uv") or {}).get("package")
-    return package is False or (package is None and "build-system" not in pyproject)
+def _uv(pyproject: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    table: Mapping[str, Any] = ((pyproject or {}).get("tool") or {}).get("uv") or {}
+    return table
+
+
+def uv_table(folder: Path, pyproject: Mapping[str, Any], root: Path) -> UvTable:
+    """What uv is told in a project: by its own pyproject.toml, and by that of the root of its workspace."""
+    own = read_uv_table(pyproject, _named(folder, root), folder)
+    found = workspace_root(folder)
+    if found is None or found[0] == folder.resolve():
+        return own
+    top, table = found
+    return inside(own, read_uv_table(table, _named(top, root), top))
+
+
+def _named(folder: Path, root: Path) -> str:
+    shown = relative(folder, root)
+    return "pyproject.toml" if shown == "." else f"{shown}/pyproject.toml"
 
 
 def _line(item: Requested, *, url: str | None = None, local: str | None = None, editable: bool = False) -> Line:
@@ -72,12 +86,13 @@ class Draft:
     """What was read so far. ``unlockable``: what no hash can pin, as words; it is an error once all is read.
 
     ``uv`` is what uv is told about the requirements that are being added. ``own`` are the indexes of single packages,
-    by URL. ``seen`` are the local projects that were read.
+    by URL. ``seen`` are the local projects that were read. ``linked``: see Request.
     """
 
     root: Path
     uv: UvTable = field(default_factory=UvTable)
     own: dict[str, Route] = field(default_factory=dict)
+    linked: dict[str, str] = field(default_factory=dict)
     seen: list[LocalProject] = field(default_factory=list)
     requirements: list[Requested] = field(default_factory=list)
     constraints: list[Requested] = field(default_factory=list)
@@ -116,15 +131,14 @@ class Draft:
                     f"tool.uv.sources takes {name} from {relative(folder, self.root)}, and there is no such folder"
                 )
                 raise UsageError("request.source", message, "Mend that source.")
-            line = _line(item, local=relative(folder, self.root), editable=place.editable)
-            self._add_local(replace(line, member=place.member), folder)
+            self._add_local(_line(item, local=relative(folder, self.root), editable=place.editable), folder)
         else:
             if place.index is not None:
                 self._add_own(name, place.index)
             self.requirements.append(item)
 
     def _member(self, name: str) -> Path:
-        found = workspace_member(self.root, name)
+        found = workspace_member(self.uv.folder or self.root, name)
         if found is None:
             message = f"tool.uv.sources says that {name} is a member of the workspace, and no member has that name"
             raise UsageError("request.workspace", message, "Mend tool.uv.workspace.members, or that source.")
@@ -137,6 +151,9 @@ class Draft:
             message = f"tool.uv.sources takes {name} from {redact(index.url)}, which has a lock's torch family alone"
             raise ResolutionError("lock.source", message, "Take that source away, if the default index has it.")
         route = self._route("index", self._url(index), index.name)
+        if any(name in other.packages for other in self.own.values() if other.url != route.url):
+            message = f"two local projects take {name} from different indexes, which a lock of envtool's cannot follow"
+            raise ResolutionError("lock.source", message, "Let both take it from the same one.")
         own_name = route.name.replace("route-", "own-")  # it may be there for all, too
         if route.name in self.credentials:
             self.credentials[own_name] = self.credentials[route.name]
@@ -152,28 +169,39 @@ class Draft:
 
     def add_uv_table(self, table: UvTable) -> None:
         """Add what uv is told."""
-        for item in (*table.overrides, *table.constraints):
-            if item.requirement.url is not None:
-                self._add_url(_line(item, url=item.requirement.url), item.requirement.url, [])
         self.uv = table
-        self.overrides += table.overrides
-        self.constraints += table.constraints
-        if table.overrides:
-            names = ", ".join(sorted({canonicalize_name(item.requirement.name) for item in table.overrides}))
-            where = table.overrides[0].origin.partition(":")[0]
+        self.overrides += self._unlinked(table.overrides)
+        self.constraints += self._unlinked(table.constraints)
+        if self.overrides:
+            names = ", ".join(sorted({canonicalize_name(item.requirement.name) for item in self.overrides}))
+            where = self.overrides[0].origin.partition(":")[0]
             message = f"{where}: [tool.uv] decides what is asked of {names}, whatever other packages say"
             self.note("request.overrides", message)
-        family = [name for name, sources in table.sources.items() if is_family(name) and any(s.index for s in sources)]
-        if family:
-            message = f"[tool.uv.sources] of {', '.join(sorted(family))} is not used: envtool routes the torch family "
-            message += "itself (full torch is the default index's build; another one: --backend cu126)"
+        unused = unused_sources(table)
+        if unused:
+            message = f"[tool.uv.sources] of {', '.join(unused)} is not used: envtool routes torch and what comes with "
+            message += "it itself (full torch is the default index's build; another one: --backend cu126)"
             self.note("request.source-dropped", message)
         for index in table.indexes:
-            if index.explicit and index.kind == "default-index":
+            if index.explicit and index.kind == "default-index" and not is_pytorch_index(index.url):
                 message = f"the index {index.name} is explicit and the default, which a lock of envtool's cannot follow"
                 raise ResolutionError("lock.source", message, "Make it the one or the other.")
             if not index.explicit:
-                self._add_option(index.kind, self._url(index), "[tool.uv]", index.name)
+                self._add_option(index.kind, self._url(index), "[tool.uv]", index)
+
+    def _unlinked(self, items: Iterable[Requested]) -> list[Requested]:
+        """Overrides or constraints without those that are links: they are an error once their package comes in."""
+        kept: list[Requested] = []
+        for item in items:
+            if item.requirement.url is None:
+                kept.append(item)
+                continue
+            before = len(self.unlockable)
+            self._add_url(_line(item, url=item.requirement.url), item.requirement.url, kept)
+            for words in self.unlockable[before:]:
+                self.linked[canonicalize_name(item.requirement.name)] = words
+            del self.unlockable[before:]
+        return kept
 
     def _url(self, index: Index) -> str:
         return index.url if "://" in index.url else relative(Path(index.url), self.root)
@@ -195,14 +223,15 @@ class Draft:
         if any(line.hashed for line in content.lines):
             self.note("request.hashes", "hashes in the requirements are replaced by the lock's own")
 
-    def _add_option(self, kind: Kind, value: str, where: str, index: str = "") -> None:
+    def _add_option(self, kind: Kind, value: str, where: str, told: Index | None = None) -> None:
         _check_url(value, where)
         if is_pytorch_index(value):
             message = f"{where}: index line {redact(value)} dropped: envtool routes the torch family itself"
             self.note("request.index-dropped", message)
             return
-        route = self._route(kind, value, index)
-        if route not in self.routes:
+        route = self._route(kind, value, told.name if told else "")
+        route = replace(route, yields=told is not None and kind == "default-index")
+        if not any((other.kind, other.url) == (kind, route.url) for other in self.routes):
             self.routes.append(route)
             message = f"{where}: {route.url} is kept as routing in lock.toml, for all but the torch family"
             self.note("request.route", message)
@@ -267,12 +296,11 @@ class Draft:
         if local in self.seen:
             return  # members of a workspace can need each other
         self.seen.append(local)
-        if not (line.member and _is_virtual(pyproject or {})):
+        if _uv(pyproject).get("package") is not False:  # a virtual one brings its requirements, and is not installed
             self.projects.append(local)
-        own = read_uv_table(pyproject or {}, f"{shown}/pyproject.toml", folder)
-        told, self.uv = self.uv, inside(own, self.uv)
-        if not line.member:  # it has its own sources, and those alone
-            self.uv = replace(self.uv, sources=own.sources, indexes=own.indexes)
+        told = self.uv
+        own = uv_table(folder, pyproject or {}, self.root)  # it has its own sources
+        self.uv = replace(own, overrides=told.overrides, excluded=told.excluded)
         if pyproject is not None and name and "dependencies" not in project.get("dynamic", ()):
             origin = f"{line.origin} ({shown})"
             self.add(requested(str(item), origin) for item in project.get("dependencies", []))

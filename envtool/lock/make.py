@@ -73,6 +73,7 @@ def _lock(task: Task, pythons: tuple[str, ...]) -> Lock:
         target, notes = narrow_for_pip_tools(task)
         start = replace(start, targets=(target,), pythons=(options.primary,), notes=(*request.notes, *notes))
     locked = _lock_agreeing(task, start)
+    _check_linked(request, locked)
     remember_sizes(artifact for part in locked.parts for artifact in part.seen)
     return Lock(
         torch=locked.files,
@@ -93,6 +94,15 @@ def _lock(task: Task, pythons: tuple[str, ...]) -> Lock:
         resolver=options.resolver,
         tools={"envtool": __version__, **resolver_version(options)},
     )
+
+
+def _check_linked(request: Request, locked: _Locked) -> None:
+    """Raise ResolutionError (``lock.unlockable``) for a package that came in and that a link decides about."""
+    names = {pin.name for pin in locked.settled.rest or ()}
+    names |= {pin.name for file in locked.files.values() for pin in file.pins}
+    for name in sorted(names & set(request.linked)):
+        message = f"a lock pins releases by hash, without URLs, and cannot pin {request.linked[name]}"
+        raise ResolutionError("lock.unlockable", message, "Name a release from an index instead (name==version).")
 
 
 def _check_python(task: Task, pythons: tuple[str, ...]) -> None:

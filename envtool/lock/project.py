@@ -11,7 +11,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from envtool.adapters.http import redact
-from envtool.adapters.indexes import named_credentials, read_ambient
+from envtool.adapters.indexes import default_is_set, named_credentials, read_ambient
 from envtool.adapters.process import run
 from envtool.adapters.pythons import find_python
 from envtool.errors import InstallError, UsageError
@@ -123,7 +123,7 @@ def index_access(project: Project, routes: tuple[Route, ...], secrets: Mapping[s
         if route.kind == "find-links":
             links.append(url)
         elif route.kind == "default-index":
-            default = url
+            default = ambient.default_index if route.yields and default_is_set() else url
         else:
             named.append(NamedIndex(name=route.name, url=url, packages=route.packages))
     absolute = [str(_absolute(project.root, link)) for link in links]

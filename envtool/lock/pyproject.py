@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -31,7 +32,7 @@ def extra_requirements(project: Mapping[str, Any], extras: Sequence[str]) -> Ite
             known = ", ".join(sorted(table)) or "none"
             raise UsageError("request.extra", f"pyproject.toml has no extra {extra!r}", f"Its extras: {known}.")
         for text in table[extra]:
-            item = requested(str(text), f"pyproject.toml[{extra}]")
+            item = replace(requested(str(text), f"pyproject.toml[{extra}]"), extra=extra)
             if own and canonicalize_name(item.requirement.name) == own:
                 pending += [canonicalize_name(other) for other in sorted(item.requirement.extras)]
             else:
@@ -50,12 +51,14 @@ def group_requirements(pyproject: Mapping[str, Any], groups: Sequence[str]) -> I
     for group in groups:
         if canonicalize_name(group) not in {canonicalize_name(name) for name in table}:
             raise UsageError("request.group", f"pyproject.toml has no dependency group {group!r}", known)
-    try:
-        texts = [text for group in groups for text in resolve_dependency_groups(table, group)]
-    except (LookupError, ValueError, TypeError, ExceptionGroup) as error:
-        raise UsageError("request.group", f"dependency group cannot be used: {error}", known) from None
-    for text in texts:
-        yield requested(str(text), f"pyproject.toml group {', '.join(groups)}")
+    origin = f"pyproject.toml group {', '.join(groups)}"
+    for group in groups:
+        try:
+            texts = resolve_dependency_groups(table, group)
+        except (LookupError, ValueError, TypeError, ExceptionGroup) as error:
+            raise UsageError("request.group", f"dependency group cannot be used: {error}", known) from None
+        for text in texts:
+            yield replace(requested(str(text), origin), group=canonicalize_name(group))
 
 
 def torch_elsewhere(pyproject: Mapping[str, Any] | None) -> tuple[str, ...]:

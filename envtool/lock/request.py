@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import tomli
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from envtool.errors import NoInputsError, ResolutionError, UsageError
 from envtool.lock.above import project_above, torch_beside
-from envtool.lock.draft import Draft, relative
+from envtool.lock.draft import Draft, relative, uv_table
 from envtool.lock.pyproject import extra_requirements, group_requirements, torch_elsewhere
 from envtool.lock.requirements_file import read_requirements_file, requested
 from envtool.lock.shape import check_script
-from envtool.lock.uv_table import UvTable, inside, overridden, read_uv_table
-from envtool.lock.workspace import read_pyproject, workspace_root
+from envtool.lock.uv_table import overridden, read_uv_table
+from envtool.lock.workspace import read_pyproject
 from envtool.models import LocalProject, Request, Requested
 from envtool.settings import Settings
 
@@ -54,7 +55,7 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
     draft = Draft(root=root)
     pyproject = read_pyproject(root)
     if options.script is None and (options.files or not options.specifiers):
-        draft.add_uv_table(_uv_table(root, pyproject or {}))
+        draft.add_uv_table(uv_table(root, pyproject or {}, root))
     python, source = _read_sources(draft, options, settings, pyproject)
     for path in options.constraints:
         draft.add_content(read_requirements_file(path, root, constraint=True))
@@ -70,6 +71,8 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         requirements=overridden((draft.public(item) for item in draft.requirements), overrides),
         constraints=tuple(draft.public(item) for item in draft.constraints),
         overrides=overrides,
+        linked=dict(draft.linked),
+        local_names=tuple(sorted({item.name for item in (*draft.seen, *draft.projects) if item.name})),
         python=python if python is not None else SpecifierSet(f">={primary}"),
         python_given=python is not None,
         source=source,
@@ -82,15 +85,6 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         elsewhere=torch_elsewhere(pyproject) if source == "pyproject.toml" else (),
         beside="" if options.specifiers or options.files or options.script else torch_beside(root, source),
     )
-
-
-def _uv_table(root: Path, pyproject: Mapping[str, Any]) -> UvTable:
-    own = read_uv_table(pyproject, "pyproject.toml", root)
-    found = workspace_root(root)
-    if found is None or found[0] == root.resolve():
-        return own
-    top, table = found
-    return inside(own, read_uv_table(table, f"{relative(top, root)}/pyproject.toml", top))
 
 
 def _first(lines: Sequence[str]) -> list[str]:
@@ -220,17 +214,34 @@ def _add_project(draft: Draft, pyproject: Mapping[str, Any], extras: Iterable[st
     name = str(project.get("name", ""))
     dynamic = project.get("dynamic", ())
     draft.files.append(draft.root / "pyproject.toml")
+    if name:
+        draft.seen.append(LocalProject(path=".", name=canonicalize_name(name), editable=True))
     if "dependencies" in dynamic or "optional-dependencies" in dynamic:
         _add_dynamic(draft, pyproject, tuple(extras) if "optional-dependencies" in dynamic else ())
     draft.add(requested(str(text), "pyproject.toml") for text in project.get("dependencies", []))
     if "optional-dependencies" not in dynamic:
         draft.add(extra_requirements(project, tuple(extras)))
     for item in group_requirements(pyproject, tuple(groups)):
-        own = bool(name) and canonicalize_name(item.requirement.name) == canonicalize_name(name)
-        # A group may ask for the project's own extras; no index is asked for these.
-        draft.add(extra_requirements(project, sorted(item.requirement.extras)) if own else [item])
+        if name and canonicalize_name(item.requirement.name) == canonicalize_name(name):
+            _add_own_extras(draft, project, item)
+        else:
+            draft.add([item])
     if "build-system" in pyproject and name:
         draft.projects.append(LocalProject(path=".", name=canonicalize_name(name), editable=True))
+
+
+def _add_own_extras(draft: Draft, project: Mapping[str, Any], item: Requested) -> None:
+    """A group may ask for the project's own extras; no index is asked for these."""
+    extras = tuple(sorted(item.requirement.extras))
+    if "optional-dependencies" in project.get("dynamic", ()):
+        draft.add_dynamic(draft.root, extras)
+        return
+    marker = item.requirement.marker
+    for listed in extra_requirements(project, extras):
+        limited = Requirement(str(listed.requirement))
+        if marker is not None:
+            limited.marker = Marker(f"({limited.marker}) and ({marker})") if limited.marker else marker
+        draft.add([replace(listed, requirement=limited)])
 
 
 def _add_dynamic(draft: Draft, pyproject: Mapping[str, Any], extras: tuple[str, ...]) -> None:

@@ -33,10 +33,7 @@ _INDEX_OPTIONS: dict[str, Kind] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """One line of a file: one of ``requirement``, ``url`` (a direct reference) and ``local`` (a path) is set.
-
-    ``member``: the folder is a member of a uv workspace, as ``[tool.uv.sources]`` says.
-    """
+    """One line of a file: one of ``requirement``, ``url`` (a direct reference) and ``local`` (a path) is set."""
 
     origin: str
     name: str | None = None
@@ -44,7 +41,6 @@ class Line:
     url: str | None = None
     local: str | None = None
     editable: bool = False
-    member: bool = False
     extras: tuple[str, ...] = ()
     marker: str | None = None
     hashed: bool = False

@@ -135,7 +135,7 @@ def _local_names(task: Task) -> tuple[str, ...]:
     # What another package asks of a local project, the project itself is: not what an index has under its name.
     if task.request.dynamic or task.options.resolver == "pip-tools":
         return ()  # a line of a local folder would be replaced as well; pip-compile would want the stand-in's version
-    return tuple(sorted({project.name for project in task.request.projects if project.name is not None}))
+    return task.request.local_names
 
 
 def _overrides(task: Task, given: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

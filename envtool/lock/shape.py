@@ -53,6 +53,7 @@ def _routes(value: Any) -> bool:
         and all(_text(item.get(key)) for key in ("name", "url", "kind"))
         and _texts(item.get("packages", []))
         and _text(item.get("index", ""))
+        and _truth(item.get("yields", False))
         for item in value
     )
 

@@ -144,6 +144,7 @@ def request_from_lock(lock: Lock) -> Request:
         source=f"{LOCKFILES}/{LOCK_TOML}",
         routes=lock.routes,
         projects=lock.projects,
+        local_names=tuple(sorted({project.name for project in lock.projects if project.name})),
     )
 
 

@@ -99,6 +99,8 @@ def _route_table(route: Route) -> dict[str, Any]:
     table: dict[str, Any] = {"name": route.name, "kind": route.kind, "url": route.url}
     if route.index:
         table["index"] = route.index
+    if route.yields:
+        table["yields"] = True
     if route.packages:
         table["packages"] = list(route.packages)
     return table
@@ -245,6 +247,7 @@ def _route(table: Mapping[str, Any]) -> Route:
         kind=table["kind"],
         packages=tuple(table.get("packages", ())),
         index=table.get("index", ""),
+        yields=table.get("yields", False),
     )
 
 

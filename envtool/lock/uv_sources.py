@@ -10,13 +10,12 @@ from packaging.utils import canonicalize_name
 from envtool.errors import ResolutionError, UsageError
 from envtool.lock.uv_table import Index, Source, UvTable
 from envtool.models import Requested
-from envtool.torch.backends import is_pytorch_index
 from envtool.torch.family import is_family, is_gpu_payload
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a requirement comes from: a ``link``, the ``path`` of a folder, a ``member``, an ``index``, or anywhere."""
+    """Where a requirement comes from: a ``link``, a ``path`` (a folder), a ``member``, one ``index``, or anywhere."""
 
     link: str = ""
     path: Path | None = None
@@ -29,19 +28,21 @@ ANYWHERE = Place()
 
 
 def places_of(item: Requested, table: UvTable) -> tuple[Place, ...]:
-    """Where ``table`` says that a requirement comes from. The torch family is routed by envtool, links excepted, and so
-    is what comes with it from an index of PyTorch's, such as triton.
+    """Where ``table`` says that a requirement comes from.
 
+    The torch family and GPU packages are envtool's to route; a link without a marker says which version of torch.
     Raises UsageError (``request.source``) for an index that is not declared, ResolutionError (``lock.source``) for what
     uv knows and a lock of envtool's cannot follow: to take the package from elsewhere would be somebody else's.
     """
     name = canonicalize_name(item.requirement.name)
-    sources = [source for source in table.sources.get(name, ()) if source.concerns(item.origin)]
-    links = tuple(Place(link=source.link) for source in sources if source.link)
     if name in table.excluded:
         return ()
-    if is_family(name) or not sources or (is_gpu_payload(name) and _all_from_pytorch(sources, table)):
+    sources = [source for source in table.sources.get(name, ()) if source.concerns(item)]
+    links = tuple(Place(link=source.link) for source in sources if source.link and not source.marker)
+    if is_family(name):
         return links or (ANYWHERE,)
+    if not sources or is_gpu_payload(name):
+        return (ANYWHERE,)
     if len(links) == len(sources):
         return links
     _check(name, item, sources, table)
@@ -49,6 +50,17 @@ def places_of(item: Requested, table: UvTable) -> tuple[Place, ...]:
     if source.index:
         return (_from_index(name, source.index, table),)
     return (Place(path=source.path, member=source.workspace, editable=source.editable or source.workspace),)
+
+
+def unused_sources(table: UvTable) -> tuple[str, ...]:
+    """The members of the family and GPU packages whose sources are not followed."""
+    return tuple(
+        sorted(
+            name
+            for name, sources in table.sources.items()
+            if is_gpu_payload(name) or (is_family(name) and any(not item.link or item.marker for item in sources))
+        )
+    )
 
 
 def _check(name: str, item: Requested, sources: list[Source], table: UvTable) -> None:
@@ -69,11 +81,6 @@ def _from_index(name: str, index: str, table: UvTable) -> Place:
     if found.kind == "find-links":
         raise _unsupported(name, "a flat index of its own")
     return Place(index=found)
-
-
-def _all_from_pytorch(sources: list[Source], table: UvTable) -> bool:
-    urls = {entry.name: entry.url for entry in table.indexes}
-    return all(source.index and is_pytorch_index(urls.get(source.index, "")) for source in sources)
 
 
 def _unsupported(name: str, what: str) -> ResolutionError:

@@ -39,12 +39,9 @@ class Source:
     group: str = ""
     marker: str = ""
 
-    def concerns(self, origin: str) -> bool:
-        """Whether it holds for what was written there (``pyproject.toml[dev]``, ``pyproject.toml group dev, docs``)."""
-        listed, _, groups = origin.partition(" group ")
-        if self.extra:
-            return listed.partition("[")[2].partition("]")[0] == self.extra
-        return not self.group or self.group in [canonicalize_name(name.strip()) for name in groups.split(",")]
+    def concerns(self, item: Requested) -> bool:
+        """Whether it holds for a requirement, by what lists it."""
+        return self.extra in ("", item.extra) and self.group in ("", item.group)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +61,10 @@ class Index:
 class UvTable:
     """``overrides`` take the place of all that anybody asks of their packages, ``constraints`` only narrow it.
 
-    ``excluded`` are names whose override holds nowhere.
+    ``excluded`` are names whose override holds nowhere. ``folder`` is where members of the workspace are looked up.
     """
 
+    folder: Path | None = None
     overrides: tuple[Requested, ...] = ()
     constraints: tuple[Requested, ...] = ()
     excluded: frozenset[str] = frozenset()
@@ -95,6 +93,7 @@ def read_uv_table(table: Mapping[str, Any], where: str, folder: Path) -> UvTable
     }
     indexes = [*_indexes(uv.get("index") or ()), *_older(uv), *_older(uv.get("pip") or {})]
     return UvTable(
+        folder=folder,
         overrides=(*kept, *out),
         constraints=listed("constraint-dependencies"),
         excluded=excluded,
@@ -104,8 +103,16 @@ def read_uv_table(table: Mapping[str, Any], where: str, folder: Path) -> UvTable
 
 
 def inside(own: UvTable, root: UvTable) -> UvTable:
-    """What holds for a member of a workspace: its own sources and indexes before those of the root, all else of it."""
-    return replace(root, sources={**root.sources, **own.sources}, indexes=(*own.indexes, *root.indexes))
+    """What holds for a member of a workspace: its own sources before those of the root, and all else of the root.
+
+    Its own indexes are for its own sources alone.
+    """
+    indexes = [
+        replace(index, explicit=True, kind="index" if index.kind == "default-index" else index.kind)
+        for index in own.indexes
+    ]
+    sources = {**root.sources, **own.sources}
+    return replace(root, folder=own.folder, sources=sources, indexes=(*indexes, *root.indexes))
 
 
 def overridden(requirements: Iterable[Requested], overrides: Sequence[Requested]) -> tuple[Requested, ...]:

@@ -121,3 +121,16 @@ def test_pip_compile_knows_no_overrides(workspace: Workspace) -> None:
     assert done.exit_code == 2
     assert done.error["code"] == "usage.resolver-overrides"
     assert not workspace.lockfiles.exists()
+
+
+@pytest.mark.parametrize("key", ["override", "constraint"])
+def test_a_link_is_an_error_once_its_package_comes_in(
+    workspace: Workspace, default_index: DefaultIndex, key: str
+) -> None:
+    project(workspace, ["torch"], f'{key}-dependencies = ["other @ git+https://git.example/other"]')
+    workspace.locked()
+    default_index.add("other", "6.6.6")
+    project(workspace, ["torch", "other"], f'{key}-dependencies = ["other @ git+https://git.example/other"]')
+    done = workspace.lock()
+    assert (done.exit_code, done.error["code"]) == (4, "lock.unlockable")
+    assert "cannot pin other @ git+https://git.example/other (pyproject.toml: tool.uv." in done.error["message"]

@@ -65,8 +65,14 @@ def test_an_index_for_all(workspace: Workspace, private: DefaultIndex, settings:
     assert workspace.pins("requirements.txt") == ["leaf==9.0", "private-app==1.0"]
 
 
-def test_a_default_index(workspace: Workspace, private: DefaultIndex, default_index: DefaultIndex) -> None:
+def test_a_default_index(
+    workspace: Workspace, private: DefaultIndex, default_index: DefaultIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project(workspace, ["torch", "private-app"], f'[[tool.uv.index]]\nurl = "{private.url}"\ndefault = true\n')
+    # uv's own variable comes before it: somebody's mirror.
+    assert workspace.lock("--backend", "cpu").error["message"].startswith("Because private-app was not found")
+    default_index.asked.clear()
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
     workspace.locked("--backend", "cpu")
     assert workspace.pins("requirements.txt") == ["leaf==9.0", "private-app==1.0"]
     assert not default_index.asked
@@ -113,11 +119,11 @@ def test_a_member_of_the_workspace_is_a_local_project(workspace: Workspace, defa
     # Members that need each other are no endless chase.
     project(workspace, ["leaf<2", "sibling"], build, "packages/one", "Helper")
     project(workspace, ["helper", "virtual"], build, "packages/two", "sibling")
-    project(workspace, ["deep"], "", "packages/three", "virtual")
+    project(workspace, ["deep"], "[tool.uv]\npackage = false\n", "packages/three", "virtual")
     workspace.locked()
     assert workspace.pins("requirements.txt") == ["deep==1.0", "leaf==1.1"]
     assert not default_index.asked_for("helper")
-    # Without a build system a member brings its requirements, and is not installed itself.
+    # A virtual one brings its requirements, and is not installed itself.
     assert tomli.loads(workspace.text("lock.toml"))["projects"] == [
         {"path": "packages/one", "editable": True, "name": "helper"},
         {"path": "packages/two", "editable": True, "name": "sibling"},
@@ -317,7 +323,7 @@ def test_what_comes_with_torch_is_envtools_own_business_too(workspace: Workspace
 def test_a_dropped_source_of_torch_is_told(workspace: Workspace) -> None:
     settings = '[[tool.uv.index]]\nname = "cu126"\nurl = "https://download.pytorch.org/whl/cu126"\nexplicit = true\n'
     project(workspace, ["torch"], settings + '[tool.uv.sources]\ntorch = { index = "cu126" }\n')
-    said = "[tool.uv.sources] of torch is not used: envtool routes the torch family itself "
+    said = "[tool.uv.sources] of torch is not used: envtool routes torch and what comes with it itself "
     assert (
         f"{said}(full torch is the default index's build; another one: --backend cu126)" in workspace.locked().messages
     )
@@ -379,3 +385,74 @@ def test_a_source_for_an_extra_holds_for_that_extra(workspace: Workspace, defaul
     workspace.locked()
     assert workspace.pins("requirements.txt") == ["helper==1.0", "leaf==2.0"]
     assert workspace.lock("--extra", "dev").error["code"] == "lock.unlockable"
+
+
+def test_a_link_to_a_wheel_of_torch_for_some_platforms_decides_for_none(workspace: Workspace) -> None:
+    link = "https://files.example/torch-2.13.0-cp311-cp311-linux_aarch64.whl"
+    settings = f"[tool.uv.sources]\ntorch = [{{ url = '{link}', marker = \"platform_machine == 'aarch64'\" }}]\n"
+    project(workspace, ["torch"], settings)
+    done = workspace.locked()
+    assert workspace.pins("torch-cpu.txt")[0].startswith("torch==2.14.0 ")
+    assert "[tool.uv.sources] of torch is not used" in done.messages
+
+
+def test_a_source_for_an_extra_holds_in_a_local_project(
+    workspace: Workspace, private: DefaultIndex, stranger: DefaultIndex
+) -> None:
+    source = '[tool.uv.sources]\nprivate-app = { index = "own", extra = "dev" }\n'
+    extra = '[project.optional-dependencies]\ndev = ["private-app"]\n'
+    project(workspace, [], extra + OWN.format(private.url) + "explicit = true\n" + source, "lib", "lib")
+    workspace.write("requirements.txt", "torch\n-e ./lib[dev]\n")
+    workspace.locked("-r", "requirements.txt")
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "private-app==1.0"]
+    assert not stranger.asked_for("private-app")
+
+
+def test_an_index_of_a_member_is_for_its_sources_alone(
+    workspace: Workspace, private: DefaultIndex, stranger: DefaultIndex
+) -> None:
+    project(workspace, [], '[tool.uv.workspace]\nmembers = ["member"]\n', name="top")
+    project(workspace, ["torch", "private-app"], OWN.format(private.url) + FROM_OWN, "member", "member")
+    member = Workspace(workspace.root / "member", workspace._monkeypatch)
+    member.locked()
+    assert member.pins("requirements.txt") == ["leaf==2.0", "private-app==1.0"]
+
+
+def test_a_project_that_is_a_workspace_of_its_own(workspace: Workspace, stranger: DefaultIndex) -> None:
+    settings = '[tool.uv.workspace]\nmembers = ["packages/*"]\n[tool.uv.sources]\nhelper = { workspace = true }\n'
+    project(workspace, ["helper"], settings, "third/lib", "lib")
+    project(workspace, ["leaf<2"], "", "third/lib/packages/helper", "helper")
+    workspace.write("requirements.txt", "torch\n-e ./third/lib\n")
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==1.1"]
+
+
+def test_a_line_that_names_a_member_means_it_as_a_member(
+    workspace: Workspace, private: DefaultIndex, stranger: DefaultIndex
+) -> None:
+    top = '[tool.uv.workspace]\nmembers = ["packages/*"]\n' + OWN.format(private.url) + "explicit = true\n"
+    workspace.write("pyproject.toml", top)
+    project(workspace, ["private-app"], FROM_OWN, "packages/a", "a")
+    workspace.write("requirements.txt", "torch\n-e ./packages/a\n")
+    workspace.locked()
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "private-app==1.0"]
+
+
+@pytest.mark.parametrize("source", ['{ url = "https://files.example/triton.zip" }', '{ index = "elsewhere" }'])
+def test_a_source_of_a_gpu_package_matters_nowhere(workspace: Workspace, source: str) -> None:
+    project(workspace, ["torch", "triton"], f"[tool.uv.sources]\ntriton = {source}\n")
+    done = workspace.locked("--gpu-packages", "drop")
+    assert workspace.pins("requirements.txt") == ["leaf==2.0"]
+    assert "triton==3.7" in workspace.pins("torch-full.txt")
+    assert "[tool.uv.sources] of triton is not used" in done.messages
+
+
+def test_two_projects_that_mean_different_indexes(
+    workspace: Workspace, private: DefaultIndex, stranger: DefaultIndex
+) -> None:
+    for name, url in (("a", private.url), ("b", stranger.url)):
+        project(workspace, ["private-app"], OWN.format(url) + "explicit = true\n" + FROM_OWN, name, name)
+    workspace.write("requirements.txt", "torch\n-e ./a\n-e ./b\n")
+    done = workspace.lock()
+    assert (done.exit_code, done.error["code"]) == (4, "lock.source")
+    assert "two local projects take private-app from different indexes" in done.error["message"]

@@ -402,14 +402,14 @@ def test_overrides_belong_to_the_projects_files_not_to_the_command_line(tmp_path
     assert (listed(alone), alone.overrides) == (["torch", "leaf"], ())
 
 
-def test_an_override_by_a_link_cannot_be_locked(tmp_path: Path) -> None:
-    link = '[tool.uv]\noverride-dependencies = ["leaf @ git+https://user:secret@git.example/leaf"]\n'
-    write(tmp_path, pyproject__toml=link, requirements__txt="torch\n")
-    with pytest.raises(ResolutionError) as caught:
-        ask(tmp_path)
-    assert "cannot pin leaf @ git+https://" in caught.value.message
-    assert "pyproject.toml: tool.uv.override-dependencies" in caught.value.message
-    assert "secret" not in caught.value.message
+def test_an_override_by_a_link_is_kept_apart(tmp_path: Path) -> None:
+    wheel = "https://files.example/torch-2.13.0-cp311-cp311-linux_x86_64.whl"
+    links = f'"leaf @ git+https://user:secret@git.example/leaf", "torch @ {wheel}"'
+    write(tmp_path, pyproject__toml=f"[tool.uv]\noverride-dependencies = [{links}]\n", requirements__txt="torch\n")
+    request = ask(tmp_path)
+    assert listed(request) == ["torch==2.13.0"]
+    words = "leaf @ git+https://git.example/leaf (pyproject.toml: tool.uv.override-dependencies)"
+    assert request.linked == {"leaf": words}
 
 
 @pytest.mark.parametrize("key", ["override-dependencies", "constraint-dependencies", "exclude-dependencies"])
@@ -425,3 +425,21 @@ def test_a_group_may_ask_for_the_projects_own_extras(tmp_path: Path) -> None:
     groups = '[dependency-groups]\ndev = ["pytest", "App[fast]"]\n'
     write(tmp_path, pyproject__toml=PROJECT + extras + groups)
     assert listed(ask(tmp_path, groups=("dev",))) == ["torch", "project-dep", "pytest", "numba"]
+
+
+def test_a_groups_own_extra_keeps_its_marker(tmp_path: Path) -> None:
+    extras = '[project.optional-dependencies]\nfast = ["numba ; os_name == \'posix\'", "llvm"]\n'
+    groups = "[dependency-groups]\ndev = [\"app[fast] ; sys_platform == 'win32'\"]\n"
+    write(tmp_path, pyproject__toml=PROJECT + extras + groups)
+    assert listed(ask(tmp_path, groups=("dev",)))[2:] == [
+        'numba; os_name == "posix" and sys_platform == "win32"',
+        'llvm; sys_platform == "win32"',
+    ]
+
+
+def test_an_index_that_is_named_twice_is_one_route(tmp_path: Path) -> None:
+    named = '[[tool.uv.index]]\nname = "own"\nurl = "https://host.example/simple"\n'
+    write(tmp_path, pyproject__toml=named)
+    write(tmp_path, requirements__txt="--extra-index-url https://host.example/simple\ntorch\n")
+    (route,) = ask(tmp_path).routes
+    assert (route.url, route.index) == ("https://host.example/simple", "own")
