@@ -59,7 +59,8 @@ def after_new_lock() -> Iterator[None]:
         if AS_IT_WAS in error.message:
             error.message = error.message.replace(AS_IT_WAS, f"{AS_IT_WAS}; {news}", 1)
         else:
-            error.hint = f"{error.hint} {news.capitalize()}.".lstrip()
+            # As a sentence of its own: the name of a folder does not begin with a capital.
+            error.hint = f"{error.hint} {AS_IT_WAS.capitalize()}; {news}.".lstrip()
         raise
     except KeyboardInterrupt as error:
         error.args = (news,)

@@ -41,6 +41,7 @@ from envtool.lock.workspace import Project
 from envtool.models import CheckResult, Generation, Layout, Lock, Note, Reporter, Request, VerifyReport
 from envtool.reports.tables import changes
 from envtool.torch.backends import Backend
+from envtool.torch.unserved import naming_torch_index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,7 +281,8 @@ class Steps:
             with self.clock.phase("stage"):
                 self.reporter.phase("stage", f"generation {number} with Python {interpreter.minor}")
                 make_environment(folder, interpreter.path, self.project.root.name)
-                remarks = install(folder, interpreter.minor, what, self.reporter)
+                with naming_torch_index(what.torch_index):
+                    remarks = install(folder, interpreter.minor, what, self.reporter)
                 self.notes += [Note(code="install.source", message=remark) for remark in remarks]
             with self.clock.phase("verify"):
                 report = self.verify(folder, what.lock)

@@ -25,6 +25,7 @@ from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter,
 from envtool.reports.tables import changes
 from envtool.settings import ALL_TARGETS
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
+from envtool.torch.unserved import naming_torch_index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +177,8 @@ def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, f
     options = _options(
         project, wanted, index_access(project, request.routes, request.credentials), interpreter, previous
     )
-    lock = make_lock(request, options, previous, reporter)
+    with naming_torch_index(options.torch_index):
+        lock = make_lock(request, options, previous, reporter)
     _say(lock, lock.notes[len(request.notes) :], wanted.said_later, reporter)
     texts = render_lock(lock)
     before = read_texts(project.lockfiles) if previous is not None else {}
