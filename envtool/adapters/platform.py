@@ -301,6 +301,14 @@ def interpreter(environment: Path) -> Path:
     return scripts_folder(environment) / ("python.exe" if is_windows() else "python")
 
 
+def spelled(program: Path) -> str:
+    """A program as a person calls it here: by its name where the PATH has one of it, else by its path."""
+    if shutil.which(program.stem):
+        return program.stem
+    here = Path.cwd()
+    return str(program.relative_to(here)) if program.is_relative_to(here) else str(program)
+
+
 def has_interpreter(environment: Path) -> bool:
     """Whether this user can reach the interpreter of an environment (Path.exists would raise on a closed folder)."""
     return os.path.exists(interpreter(environment))  # noqa: PTH110
