@@ -265,6 +265,13 @@ def disk_usage(folders: Iterable[Path]) -> Usage:
     )
 
 
+def is_read_only(folder: Path) -> bool:
+    """Whether the file system of a folder takes no changes at all. On Windows that is not known: False."""
+    with contextlib.suppress(OSError, AttributeError):
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    return False
+
+
 def free_bytes(path: Path) -> int:
     """Free bytes for this user on the file system that holds ``path`` or its nearest existing parent."""
     place = path

@@ -33,6 +33,7 @@ from envtool.lock.stage import (
     LockRequest,
     LockResult,
     lock_project,
+    needed_lock,
     read_request,
     request_from_lock,
     staleness,
@@ -159,7 +160,7 @@ class Steps:
                 "lock", f"check lockfiles/ against {source}" if there else f"no lock yet: lock {source}"
             )
             return lock_project(self.project, wanted, self.reporter), request, interpreter
-        lock = read_lock(self.project.lockfiles)
+        lock = needed_lock(self.project)
         reasons = staleness(lock, request, self.project, (self.wanted.backend,))
         if reasons:
             message = f"lockfiles/ is stale: {'; '.join(reasons)}"
@@ -170,10 +171,8 @@ class Steps:
         """The lock on disk, if it changed: then whatever ends the rest says so."""
         if not result.changed:
             return contextlib.nullcontext()
-        names = write_lock(self.project, result)
-        self.reporter.phase("lock", f"wrote {', '.join(names)}")
-        if result.had_previous:  # a first lock is all news
-            tell_changes(result.diff, self.reporter)
+        self.reporter.phase("lock", f"wrote {', '.join(write_lock(self.project, result))}")
+        tell_changes(result.diff if result.had_previous else (), self.reporter)  # a first lock is all news
         return after_new_lock()
 
     def texts(self) -> dict[str, str]:
