@@ -9,6 +9,7 @@ from envtool.adapters import files, platform
 from envtool.errors import LockError
 from envtool.lock.workspace import Project
 
+_RIGHTS = "Mend its permissions, or lock as the owner of the project."
 _REMEDIES = {
     errno.EROFS: "Make the file system writable, or lock in a copy of the project.",
     errno.ENOSPC: "Free some space.",
@@ -25,8 +26,9 @@ def check_writable(project: Project) -> None:
     if folder.exists() and not folder.is_dir():
         message = f"{folder.name}/ cannot be written: it is no folder"
         raise LockError("lock.write", message, "Move it away, and lock again.")
-    number = errno.EROFS if platform.is_read_only(project.root) else errno.EACCES
-    raise unwritable(folder.name, OSError(number, os.strerror(number)))
+    if platform.is_read_only(project.root):
+        raise unwritable(folder.name, OSError(errno.EROFS, os.strerror(errno.EROFS)))
+    raise LockError("lock.write", f"{folder.name}/ cannot be written by this user", _RIGHTS)
 
 
 def check_inside(project: Project) -> None:
@@ -39,5 +41,5 @@ def check_inside(project: Project) -> None:
 
 def unwritable(name: str, error: OSError) -> LockError:
     """The error for what the system refuses, with what mends it."""
-    remedy = _REMEDIES.get(error.errno or 0, "Mend its permissions, or lock as the owner of the project.")
+    remedy = _REMEDIES.get(error.errno or 0, _RIGHTS)
     return LockError("lock.write", f"{name}/ cannot be written: {error.strerror}", remedy)

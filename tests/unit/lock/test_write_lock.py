@@ -69,8 +69,8 @@ def test_links_within_the_project_are_fine_and_files_behind_links_stay(project: 
 @pytest.mark.parametrize(
     ("read_only", "cause", "hint"),
     [
-        (True, "Read-only file system", "Make the file system writable, or lock in a copy of the project."),
-        (False, "Permission denied", "Mend its permissions, or lock as the owner of the project."),
+        (True, ": Read-only file system", "Make the file system writable, or lock in a copy of the project."),
+        (False, " by this user", "Mend its permissions, or lock as the owner of the project."),
     ],
 )
 def test_why_a_lock_could_not_be_written(
@@ -80,7 +80,7 @@ def test_why_a_lock_could_not_be_written(
     monkeypatch.setattr(platform, "is_read_only", lambda folder: read_only)
     with pytest.raises(LockError) as caught:
         check_writable(project)
-    assert (caught.value.code, caught.value.message) == ("lock.write", f"lockfiles/ cannot be written: {cause}")
+    assert (caught.value.code, caught.value.message) == ("lock.write", f"lockfiles/ cannot be written{cause}")
     assert caught.value.hint == hint
 
 
