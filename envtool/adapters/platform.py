@@ -265,6 +265,13 @@ def disk_usage(folders: Iterable[Path]) -> Usage:
     )
 
 
+def is_read_only(folder: Path) -> bool:
+    """Whether the file system of a folder takes no changes at all. On Windows that is not known: False."""
+    with contextlib.suppress(OSError, AttributeError):
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    return False
+
+
 def free_bytes(path: Path) -> int:
     """Free bytes for this user on the file system that holds ``path`` or its nearest existing parent."""
     place = path
@@ -299,6 +306,14 @@ def scripts_folder(environment: Path) -> Path:
 def interpreter(environment: Path) -> Path:
     """The interpreter of an environment, whether it is there or not."""
     return scripts_folder(environment) / ("python.exe" if is_windows() else "python")
+
+
+def spelled(program: Path) -> str:
+    """A program as a person calls it here: by its name where the PATH has one of it, else by its path."""
+    if shutil.which(program.stem):
+        return program.stem
+    here = Path.cwd()
+    return str(program.relative_to(here)) if program.is_relative_to(here) else str(program)
 
 
 def has_interpreter(environment: Path) -> bool:

@@ -46,6 +46,7 @@ _DROP = frozenset(
         "PYTHONSTARTUP",
         "PYTHONDONTWRITEBYTECODE",
         "__PYVENV_LAUNCHER__",
+        "COLUMNS",  # uv breaks its lines there, also into a pipe, and then its errors are not recognized
     }
 )
 

@@ -11,8 +11,8 @@ from envtool.errors import InstallError, LockError, ResolutionError, Unsatisfiab
 from envtool.models import Completed, IndexAccess
 
 _NAMED_INDEX = (
-    "It is named by UV_DEFAULT_INDEX or PIP_INDEX_URL, in the requirement files, or in the configuration of uv or pip: "
-    "mend it there, or try again."
+    "It is named by UV_DEFAULT_INDEX or PIP_INDEX_URL, in the requirement files, under [tool.uv] of pyproject.toml, or "
+    "in the configuration of uv or pip: mend it there, or try again."
 )
 _NO_NETWORK = (
     "Is there a network? HTTPS_PROXY names a proxy, UV_DEFAULT_INDEX a mirror (torch-index for torch). Without any: "
@@ -27,12 +27,25 @@ _LIMIT = 400
 _BUILD_LINES = 15
 
 
-def unreachable(said: str, access: IndexAccess) -> InstallError:
+class IndexUnreachableError(InstallError):
+    """An index does not answer, or does not serve a file that it lists.
+
+    ``url`` is what was asked for, as far as it is known: who knows what that is can say who named the index.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "", *, url: str = "") -> None:
+        super().__init__(code, message, hint)
+        self.url = url
+
+
+def unreachable(said: str, access: IndexAccess) -> IndexUnreachableError:
     """The error for an index that does not answer: its hint says who named it, or what to do without a network."""
     urls = [access.default_index or "", *(route.url for route in access.routes), *access.find_links]
     named = any(host and host in said for host in (urlsplit(url).hostname for url in urls))
     hint = _NAMED_INDEX if named else _NO_NETWORK
-    return InstallError("network.unreachable", f"an index cannot be reached: {said}", hint)
+    url = _URL.search(said)
+    message = f"an index cannot be reached: {said}"
+    return IndexUnreachableError("network.unreachable", message, hint, url=url[0] if url else "")
 
 
 def built(done: Completed) -> str:
@@ -190,6 +203,7 @@ def _last(text: str) -> str:
     """The URL that did not answer, with the innermost cause; else the beginning of what uv said."""
     url = re.search(r"Failed to fetch: `?(https?://[^\s`]+)", text)
     causes = [cause for cause in re.findall(r"cause: (.+)", text) if "://" not in cause]
+    causes += re.findall(r"HTTP status \w+ error \((\d+ [^)]+)\)", text)
     if url:
         return f"{url[1]}{f' ({causes[-1].strip()})' if causes else ''}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]

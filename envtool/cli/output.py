@@ -15,7 +15,9 @@ from envtool.errors import AS_IT_WAS, EnvtoolError, ExitCode, interruption
 from envtool.models import Outcome, Reporter
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print what was asked for and what fails, no progress.")
+]
 
 
 def _print_error(code: str, message: str, hint: str) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from envtool.env.pruning import Pruned
     from envtool.models import Outcome, Reporter
 
+MUCH = 50_000_000
+"""Bytes in uv's cache that are worth a line. Fewer are there after every prune."""
+
 
 def prune(
     keep: Annotated[
@@ -29,7 +32,8 @@ def prune(
 
     The current generation always stays. So do the way back to full torch and
     the environment that you had before envtool, which nobody can build again:
-    --all takes those too.
+    --all takes those too. What uv's cache keeps of them is freed with it alone:
+    uv cache clean
 
     \b
     Examples:
@@ -50,7 +54,8 @@ def prune(
         layout = layout_for(project.root, project.settings.venv)
         number = keep if keep is not None else 0 if all_ else DEFAULT_KEEP
         if not layout.state.is_dir():
-            return Outcome(result=_result((), (), 0, dry_run=dry_run), text="There are no generations here.", brief="")
+            nothing = _result((), (), 0, 0, dry_run=dry_run)
+            return Outcome(result=nothing, text="There are no generations here.", brief="")
         # A dry run takes no lock and recovers nothing: both write.
         with contextlib.nullcontext() if dry_run else exclusive(layout):
             for sentence in () if dry_run else recover(layout):
@@ -60,6 +65,7 @@ def prune(
             [one.id for one in done.removed],
             [{"id": one.id, "reason": reason} for one, reason in done.kept],
             done.freed,
+            done.cached,
             dry_run=dry_run,
         )
         brief = None if dry_run else ""
@@ -68,8 +74,19 @@ def prune(
     run_command("prune", stage, as_json=json, quiet=quiet)
 
 
-def _result(removed: object, kept: object, freed: int, *, dry_run: bool) -> dict[str, object]:
-    return {"removed": removed, "kept": kept, "freed": freed, "dry_run": dry_run}
+def _result(removed: object, kept: object, freed: int, cached: int, *, dry_run: bool) -> dict[str, object]:
+    return {"removed": removed, "kept": kept, "freed": freed, "cached": cached, "dry_run": dry_run}
+
+
+def _in_cache(size: str, *, dry_run: bool) -> str:
+    """Why so little is freed. ``uv cache prune`` would not help: it keeps all that came from an index."""
+    from envtool.adapters.platform import spelled
+    from envtool.adapters.uv import find_uv
+    from envtool.reports.escape import printable
+
+    uv, stay = printable(spelled(find_uv())), "would stay" if dry_run else "stay"
+    said = f"{size} more {stay} in uv's cache, which all projects share"
+    return f"{said}; empty it with: {uv} cache clean"
 
 
 def _text(done: Pruned, *, dry_run: bool, everything: bool) -> str:
@@ -85,6 +102,8 @@ def _text(done: Pruned, *, dry_run: bool, everything: bool) -> str:
     lines += [f"kept generation {one.id}: {reason}" for one, reason in done.kept]
     if done.removed:
         lines.append(f"{'would free' if dry_run else 'freed'} {size(done.freed)}")
+        if done.cached >= MUCH:
+            lines.append(_in_cache(size(done.cached), dry_run=dry_run))
     else:
         lines.append("Nothing to remove." + ("" if everything else " With --all, only the current one stays."))
     return "\n".join(lines)

@@ -69,9 +69,10 @@ def _plan_lines(plan: Plan) -> list[str]:
     from envtool.env.plan import human
 
     full = plan.full if plan.full is not None and not plan.full.unknown else None
+    download, disk = human(plan.size.download), f"about {human(plan.size.disk)}{plan.size.uncounted}"
     lines = [
-        f"download  {human(plan.size.download)} at most{_against(full.download if full else None)}",
-        f"disk      about {human(plan.size.disk)}{_against(full.disk if full else None)}",
+        f"download  {download}{plan.size.uncounted or ' at most'}{_against(full.download if full else None)}",
+        f"disk      {disk}{_against(full.disk if full else None)}",
         f"free      {human(plan.free)}",
     ]
     if plan.size.unknown:

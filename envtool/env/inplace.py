@@ -34,6 +34,7 @@ from envtool.lock.workspace import Project
 from envtool.models import Layout, Note, Pin, Reporter, VerifyReport
 from envtool.reports.tables import changes
 from envtool.torch.family import is_gpu_payload
+from envtool.torch.unserved import naming_torch_index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,8 @@ def _set_up(steps: Steps, stack: contextlib.ExitStack) -> SetupResult:
     try:
         reporter.phase("stage", f"move {sum(name in place.before for name in before.names)} packages aside")
         undo.stash(before, folder)
-        install_into(place.interpreter.path, place.interpreter.minor, what, reporter)
+        with naming_torch_index(what.torch_index):
+            install_into(place.interpreter.path, place.interpreter.minor, what, reporter)
         reporter.phase("probe", "run the interpreter" if wanted.probe else "read the new files")
         report = _report(place, what, wanted)
         raise_failure(report, place.interpreter.path.name)

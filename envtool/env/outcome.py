@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envtool.errors import AS_IT_WAS, EnvtoolError
 from envtool.lock.workspace import LOCKFILES
-from envtool.models import CheckResult, Generation, Note
+from envtool.models import CheckResult, Generation, Note, Reporter
 
 if TYPE_CHECKING:
     from envtool.env.plan import Plan
 
-LASTING = ("lock.narrow", "lock.backend-narrow", "git.venv", "env.read-only")
-"""Codes of notes that are said at the end, where they are not missed: what they speak of is about to be committed."""
+LASTING = ("lock.narrow", "lock.backend-narrow", "git.venv", "env.read-only", "env.uv-sync")
+"""Codes of notes that are said at the end, where they are not missed: they speak of what is about to be done."""
 REPEATED = (*LASTING, "request.subfolder")
 """Codes of notes in the last lines; the one behind is said at the beginning too, before gigabytes are fetched."""
+
+_CHANGES_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +61,18 @@ def after_new_lock() -> Iterator[None]:
         if AS_IT_WAS in error.message:
             error.message = error.message.replace(AS_IT_WAS, f"{AS_IT_WAS}; {news}", 1)
         else:
-            error.hint = f"{error.hint} {news.capitalize()}.".lstrip()
+            # As a sentence of its own: the name of a folder does not begin with a capital.
+            error.hint = f"{error.hint} {AS_IT_WAS.capitalize()}; {news}.".lstrip()
         raise
     except KeyboardInterrupt as error:
         error.args = (news,)
         raise
+
+
+def tell_changes(diff: Sequence[str], reporter: Reporter) -> None:
+    """What changed in a lock that a setup made anew, as ``envtool lock`` prints it; of many the first ones."""
+    shown = diff if len(diff) <= _CHANGES_SHOWN else diff[: _CHANGES_SHOWN - 1]
+    for line in shown:
+        reporter.note(line)
+    if len(shown) < len(diff):
+        reporter.note(f"and {len(diff) - len(shown)} more changes of the lock")

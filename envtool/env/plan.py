@@ -32,6 +32,14 @@ class Size:
     disk: int
     unknown: tuple[str, ...] = ()
 
+    @property
+    def uncounted(self) -> str:
+        """What stands behind a figure that is not whole: ``, not counting torch``; empty where all sizes are known."""
+        if not self.unknown:
+            return ""
+        first, *more = sorted(self.unknown, key=lambda name: (name != "torch", name))  # torch is the most of it
+        return f", not counting {first}{f' and {len(more)} more' if more else ''}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:

@@ -17,11 +17,16 @@ DEFAULT_KEEP = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pruned:
-    """What ``prune`` removed (or would), what stays and why, and the bytes that this frees."""
+    """What ``prune`` removed (or would), what stays and why, and the bytes that this frees.
+
+    ``cached``: bytes of what went that no generation has any more, and that are on the disk all the same: its files are
+    links into uv's cache.
+    """
 
     removed: tuple[Generation, ...]
     kept: tuple[tuple[Generation, str], ...]
     freed: int
+    cached: int = 0
 
 
 def prune(
@@ -55,12 +60,20 @@ def prune(
             removed.append(one)
     if removed:
         say("measure", plural(len(removed), "generation"))
-    freed = platform.disk_usage(layout.generation(one.id) for one in removed).unique
+    freed, cached = _sizes(layout, removed, [one for one, _ in kept]) if removed else (0, 0)
     if not dry_run:
         for one in removed:
             say("remove", f"generation {one.id}")
             _remove(layout, one)
-    return Pruned(removed=tuple(reversed(removed)), kept=tuple(reversed(kept)), freed=freed)
+    return Pruned(removed=tuple(reversed(removed)), kept=tuple(reversed(kept)), freed=freed, cached=cached)
+
+
+def _sizes(layout: Layout, removed: list[Generation], kept: list[Generation]) -> tuple[int, int]:
+    """Bytes that are freed when these generations go, and bytes that they share with none that stays, yet are not."""
+    going = [layout.generation(one.id) for one in removed]
+    staying = [layout.venv if one.kind == "plain" else layout.generation(one.id) for one in kept]
+    freed = platform.disk_usage(going).unique
+    return freed, platform.disk_usage([*going, *staying]).apparent - platform.disk_usage(staying).apparent - freed
 
 
 def _remove(layout: Layout, generation: Generation) -> None:

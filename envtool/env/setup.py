@@ -10,17 +10,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from envtool.adapters import files, git, platform
+from envtool.adapters import files, platform
 from envtool.adapters.clock import timestamp
 from envtool.env import generations as chain
+from envtool.env.afterwards import notes_after
 from envtool.env.by_hand import told_by_hand
 from envtool.env.commands import read_commands, run_checks
 from envtool.env.install import Installation, install, make_environment, pins_here
 from envtool.env.installed import installed_versions, local_projects, metadata_folders
-from envtool.env.outcome import LASTING, SetupResult, after_new_lock
+from envtool.env.outcome import LASTING, SetupResult, after_new_lock, tell_changes
 from envtool.env.own import describe_own
 from envtool.env.plan import Plan, Size, check_space, measure
 from envtool.env.proof import counted, raise_failure
+from envtool.env.records import record_text
 from envtool.env.reuse import find_ready
 from envtool.env.satisfied import fingerprint, marks
 from envtool.env.verify import VerifyOptions, locate_python, locate_site_packages, verify_environment
@@ -31,6 +33,7 @@ from envtool.lock.stage import (
     LockRequest,
     LockResult,
     lock_project,
+    needed_lock,
     read_request,
     request_from_lock,
     staleness,
@@ -41,6 +44,7 @@ from envtool.lock.workspace import Project
 from envtool.models import CheckResult, Generation, Layout, Lock, Note, Reporter, Request, VerifyReport
 from envtool.reports.tables import changes
 from envtool.torch.backends import Backend
+from envtool.torch.unserved import naming_torch_index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +160,7 @@ class Steps:
                 "lock", f"check lockfiles/ against {source}" if there else f"no lock yet: lock {source}"
             )
             return lock_project(self.project, wanted, self.reporter), request, interpreter
-        lock = read_lock(self.project.lockfiles)
+        lock = needed_lock(self.project)
         reasons = staleness(lock, request, self.project, (self.wanted.backend,))
         if reasons:
             message = f"lockfiles/ is stale: {'; '.join(reasons)}"
@@ -167,8 +171,8 @@ class Steps:
         """The lock on disk, if it changed: then whatever ends the rest says so."""
         if not result.changed:
             return contextlib.nullcontext()
-        names = write_lock(self.project, result)
-        self.reporter.phase("lock", f"wrote {', '.join(names)}")
+        self.reporter.phase("lock", f"wrote {', '.join(write_lock(self.project, result))}")
+        tell_changes(result.diff if result.had_previous else (), self.reporter)  # a first lock is all news
         return after_new_lock()
 
     def texts(self) -> dict[str, str]:
@@ -250,7 +254,7 @@ class Steps:
             run_checks(self.commands, folder, self.project.root, self.reporter)
         generation = replace(generation, satisfied=self.satisfied(folder, request))
         if generation.kind == "plain":
-            files.write_text(folder / ".envtool.json", _plain_text(generation))
+            files.write_text(folder / ".envtool.json", record_text(generation))
         else:
             chain.write_record(self.layout, generation)
         if not same:
@@ -280,7 +284,8 @@ class Steps:
             with self.clock.phase("stage"):
                 self.reporter.phase("stage", f"generation {number} with Python {interpreter.minor}")
                 make_environment(folder, interpreter.path, self.project.root.name)
-                remarks = install(folder, interpreter.minor, what, self.reporter)
+                with naming_torch_index(what.torch_index):
+                    remarks = install(folder, interpreter.minor, what, self.reporter)
                 self.notes += [Note(code="install.source", message=remark) for remark in remarks]
             with self.clock.phase("verify"):
                 report = self.verify(folder, what.lock)
@@ -372,10 +377,7 @@ class Steps:
             note = f"your own .venv is kept as generation {adopt.id}; envtool rollback --to {adopt.id} brings it back"
             self.notes.append(Note(code="env.adopted", message=note))
             self.reporter.note(note)
-        if generation.kind != "plain" and found.kind != "generation" and git.shows(self.layout.venv):
-            name = self.layout.venv.relative_to(self.layout.root).as_posix()
-            note = f"git shows {name}, which is a link: add the line {name} to .gitignore, without a slash behind it"
-            self.notes.append(Note(code="git.venv", message=note))
+        self.notes += notes_after(self.project, self.layout, found, plain=generation.kind == "plain")
 
     def result(
         self,
@@ -396,9 +398,3 @@ class Steps:
             phases=self.clock.phases,
             lock_changed=lock_changed,
         )
-
-
-def _plain_text(generation: Generation) -> str:
-    from envtool.env.records import record_text
-
-    return record_text(generation)

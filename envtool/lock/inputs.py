@@ -64,3 +64,14 @@ def unsupported(python: SpecifierSet) -> UsageError:
     """The error for a requires-python that admits no Python that envtool supports."""
     message = f"requires-python {python} admits none of Python {', '.join(SUPPORTED_PYTHONS)}, which envtool supports"
     return UsageError("lock.python", message, "Widen requires-python, if the project runs on one of them.")
+
+
+def check_python(requires: SpecifierSet, minor: str) -> None:
+    """Raise UsageError (``lock.python``) when a requires-python does not admit a Python."""
+    pythons = minor_versions(requires)
+    if minor in pythons:
+        return
+    if not pythons:
+        raise unsupported(requires)
+    message = f"Python {minor} is not in requires-python {requires}"
+    raise UsageError("lock.python", message, "Choose another one with --python, or change requires-python.")

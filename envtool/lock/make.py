@@ -12,18 +12,18 @@ from dataclasses import dataclass, field, replace
 
 from envtool import __version__
 from envtool.adapters.sizes import remember_sizes
-from envtool.errors import ResolutionError, UnsatisfiableError, UsageError
+from envtool.errors import ResolutionError, UnsatisfiableError
 from envtool.lock.fewer import lock_fewer
 from envtool.lock.full_fewer import lock_full_fewer
 from envtool.lock.full_step import DisagreementError, lock_full, short
 from envtool.lock.indexed_step import lock_indexed
 from envtool.lock.inputs import (
+    check_python,
     constraint_lines,
     inputs_digest,
     minor_versions,
     override_lines,
     requirement_lines,
-    unsupported,
 )
 from envtool.lock.rest_step import narrow_for_pip_tools, resolver_version
 from envtool.lock.task import BackendPins, LockOptions, Settled, Task
@@ -67,7 +67,8 @@ class _Locked:
 
 def _lock(task: Task, pythons: tuple[str, ...]) -> Lock:
     request, options = task.request, task.options
-    _check_python(task, pythons)
+    if options.primary not in pythons:
+        check_python(request.python, options.primary)
     start = _Locked(targets=options.targets, pythons=pythons, settled=Settled(), notes=request.notes)
     if options.resolver == "pip-tools":
         target, notes = narrow_for_pip_tools(task)
@@ -103,15 +104,6 @@ def _check_linked(request: Request, locked: _Locked) -> None:
     for name in sorted(names & set(request.linked)):
         message = f"a lock pins releases by hash, without URLs, and cannot pin {request.linked[name]}"
         raise ResolutionError("lock.unlockable", message, "Name a release from an index instead (name==version).")
-
-
-def _check_python(task: Task, pythons: tuple[str, ...]) -> None:
-    if task.options.primary in pythons:
-        return
-    if not pythons:
-        raise unsupported(task.request.python)
-    message = f"Python {task.options.primary} is not in requires-python {task.request.python}"
-    raise UsageError("lock.python", message, "Choose another one with --python, or change requires-python.")
 
 
 def _lock_agreeing(task: Task, start: _Locked) -> _Locked:

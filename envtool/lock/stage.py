@@ -11,20 +11,30 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from envtool.adapters import files, platform
+from envtool.adapters import files
 from envtool.errors import ExitCode, InstallError, LockError, ResolutionError
+from envtool.lock.above import project_above
 from envtool.lock.coverage import full_left_out, lock_command, uncovered
-from envtool.lock.inputs import constraint_lines, inputs_digest, minor_versions, override_lines, requirement_lines
+from envtool.lock.inputs import (
+    check_python,
+    constraint_lines,
+    inputs_digest,
+    minor_versions,
+    override_lines,
+    requirement_lines,
+)
 from envtool.lock.make import make_lock
 from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
 from envtool.lock.request import RequestOptions, build_request
 from envtool.lock.task import LockOptions
 from envtool.lock.text import LOCK_TOML, read_lock, read_texts, render_lock
 from envtool.lock.workspace import LOCKFILES, Project
+from envtool.lock.writable import check_inside, check_writable, unwritable
 from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter, Request, Requested
 from envtool.reports.tables import changes
 from envtool.settings import ALL_TARGETS
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
+from envtool.torch.unserved import naming_torch_index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +106,10 @@ def staleness(lock: Lock, request: Request, project: Project, backends: Iterable
 def read_request(
     project: Project, inputs: RequestOptions, *, only_resolve: bool = False
 ) -> tuple[Request, Interpreter]:
-    """The project's request and the Python for it. See build_request and choose_interpreter for what they raise."""
+    """The project's request and the Python for it. See build_request and choose_interpreter for what they raise.
+
+    A Python to install for that the project does not admit is a UsageError (``lock.python``).
+    """
     interpreter = choose_interpreter(project, only_resolve=only_resolve)
     if inputs == RequestOptions(install_project=inputs.install_project) and not has_sources(project):
         lock = existing_lock(project)
@@ -105,7 +118,19 @@ def read_request(
     request = _as_widely(build_request(project.root, inputs, project.settings, interpreter.minor), project, interpreter)
     if interpreter.minor not in minor_versions(request.python) and project.settings.python is None:
         interpreter = choose_interpreter(project, request.python, only_resolve=only_resolve)
+    if not only_resolve and request.python_given:
+        check_python(request.python, interpreter.minor)  # whether or not there is a lock: none would be for this Python
     return request, interpreter
+
+
+def needed_lock(project: Project) -> Lock:
+    """The project's lock. Raises LockError; where there is none, but in a folder above, its hint asks for that one."""
+    try:
+        return read_lock(project.lockfiles)
+    except LockError as error:
+        if error.code == "lock.missing":
+            error.hint = project_above(project.root) or error.hint
+        raise
 
 
 def _as_widely(request: Request, project: Project, interpreter: Interpreter) -> Request:
@@ -177,7 +202,8 @@ def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, f
     options = _options(
         project, wanted, index_access(project, request.routes, request.credentials), interpreter, previous
     )
-    lock = make_lock(request, options, previous, reporter)
+    with naming_torch_index(options.torch_index):
+        lock = make_lock(request, options, previous, reporter)
     _say(lock, lock.notes[len(request.notes) :], wanted.said_later, reporter)
     texts = render_lock(lock)
     before = read_texts(project.lockfiles) if previous is not None else {}
@@ -240,10 +266,7 @@ def _options(
 def _check_before(project: Project, wanted: LockRequest, previous: Lock | None) -> None:
     """What would otherwise be found after the work."""
     if wanted.writes:
-        _check_inside(project)
-    if wanted.writes and not files.may_write(project.lockfiles):
-        there = project.lockfiles.exists() and not project.lockfiles.is_dir()
-        raise _unwritable(project.lockfiles.name, ": it is no folder" if there else " by this user")
+        check_writable(project)
     if previous is None:
         return
     locked = {pin.name for file in (previous.rest, *previous.torch.values()) for pin in file.pins}
@@ -254,14 +277,6 @@ def _check_before(project: Project, wanted: LockRequest, previous: Lock | None) 
             )
 
 
-def _check_inside(project: Project) -> None:
-    """A repository from a stranger may hold such a link: requirements.txt of another project would be replaced."""
-    folder = platform.real_path(project.lockfiles)
-    if not folder.is_relative_to(platform.real_path(project.root)):
-        message = f"{project.lockfiles.name}/ is a link that leads out of the project, to {folder}"
-        raise LockError("lock.outside", message, "Nothing was written. Make it a folder of the project.")
-
-
 def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:
     """Write the files that changed, each atomically, lock.toml last; and remove torch files no longer named.
 
@@ -269,7 +284,7 @@ def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:
     """
     folder = project.lockfiles
     changed = []
-    _check_inside(project)
+    check_inside(project)
     try:
         files.make_folder(folder)
         for name in [*(name for name in result.texts if name != LOCK_TOML), LOCK_TOML]:
@@ -282,12 +297,8 @@ def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:
                 files.remove_file(path)
                 changed.append(path.name)
     except OSError as error:
-        raise _unwritable(folder.name, f": {error.strerror}") from error
+        raise unwritable(folder.name, error) from error
     return tuple(changed)
-
-
-def _unwritable(name: str, reason: str) -> LockError:
-    return LockError("lock.write", f"{name}/ cannot be written{reason}", "Free some space or mend its permissions.")
 
 
 def pins_by_backend(lock: Lock) -> dict[str, dict[str, list[dict[str, Any]]]]:
@@ -326,7 +337,7 @@ def _versions(file: LockFile | None) -> dict[str, str]:
 def check_lock(project: Project, wanted: LockRequest) -> Outcome:
     """Whether the lock fits its inputs; exit code 5 with what changed when not. Nothing is written, no network used."""
     request, _ = read_request(project, wanted.inputs, only_resolve=wanted.only_resolve)
-    lock = read_lock(project.lockfiles)
+    lock = needed_lock(project)
     reasons = staleness(lock, request, project, (*wanted.needed, *wanted.backends))
     left_out = full_left_out(lock, wanted.backends)
     if left_out:

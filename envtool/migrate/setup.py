@@ -60,9 +60,11 @@ def plan_setup(migration: Migration) -> Gate:
     if ready is not None:
         return Gate(evidence=(f"generation {ready.id} is there already: {ready.about}",), status="todo")
     plan = steps.plan(steps.installation(lock, request), interpreter)
-    full = f" (full torch: {human(plan.full.disk)})" if plan.full is not None else ""
+    size, known = plan.size, plan.full is not None and not plan.full.unknown
+    full = f" (full torch: {human(plan.full.disk)})" if plan.full is not None and known else ""
+    most = "" if size.unknown else " at most"
     evidence = [
-        f"download {human(plan.size.download)} at most, about {human(plan.size.disk)} on disk{full}",
+        f"download {human(size.download)}{most}, about {human(size.disk)} on disk{size.uncounted}{full}",
         f"{plural(len(plan.changes), 'package')} would change",
     ]
     if steps.commands:

@@ -72,3 +72,22 @@ def test_a_model_for_an_interpreter_without_torch(place: Place) -> None:
     assert (done.code, done.error["code"]) == (2, "model.no-torch")
     assert done.error["message"] == f"{sys.executable} has no torch"
     assert done.error["hint"].startswith("Name an interpreter that has torch")
+
+
+@pytest.mark.parametrize("words", [(), ("--frozen",)])
+def test_a_python_that_the_project_does_not_admit(place: Place, words: tuple[str, ...]) -> None:
+    """Whether or not there is a lock: no lock would be for this Python."""
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    table = f'[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10,!={own}.*"\ndependencies = ["torch"]\n'
+    place.write("pyproject.toml", f'{table}[tool.envtool]\ntargets = ["linux-x86_64"]\n')
+    assert place.call("lock").code == 0
+    assert place.call("lock", "--check").code == 0
+    done = place.call("setup", "--cpu", "--python", sys.executable, "--json", *words)
+    assert (done.code, done.error) == (
+        2,
+        {
+            "code": "lock.python",
+            "message": f"Python {own} is not in requires-python !={own}.*,>=3.10",
+            "hint": "Choose another one with --python, or change requires-python.",
+        },
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,56 @@ def test_the_default_index_cannot_be_reached(place: Place, tmp_path: Path) -> No
     assert (done.code, done.error["code"]) == (6, "network.unreachable")
     assert "an index cannot be reached: http://127.0.0.1:9/simple/leaf/ (" in done.error["message"]
     assert "UV_DEFAULT_INDEX" in done.error["hint"]
+
+
+TORCH_HINT = (
+    "The wheels of torch come from torch-index (ENVTOOL_TORCH_INDEX, --torch-index), and a mirror has to serve them, "
+    "not only their pages. Mend it there, or put the wheel into a folder that find-links names; or try again."
+)
+
+
+@pytest.mark.parametrize("words", [("--cpu",), ("--cpu", "--in-place", "--python", "prefix/bin/python")])
+def test_a_torch_wheel_that_its_index_does_not_serve(place: Place, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Both indexes are on one host here, and the pages of torch are served."""
+    own = Indexes(tmp_path / "own")
+    own.fill()
+    place.environment |= {"ENVTOOL_TORCH_INDEX": own.torch_index, "UV_DEFAULT_INDEX": own.default_index}
+    place.environment["COLUMNS"] = "40"  # uv would break its lines
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place.root / "prefix"], check=True)
+    assert place.call("lock").code == 0
+    place.write("requirements.txt", "torch\nleaf<2\n")  # locked again, with what uv knows of torch by now
+    for path in (own.folder / "whl/cpu/torch").glob("*.whl"):
+        path.unlink()
+    done = place.setup(*words, "--json")
+    shutil.rmtree(tmp_path / "uv-cache")
+    shutil.rmtree(place.root / "lockfiles")
+    locked = place.call("lock", "--json")
+    own.stop()
+    assert (done.code, done.error["code"]) == (6, "network.unreachable")
+    assert done.error["hint"] == f"{TORCH_HINT} The environment is as it was; lockfiles/ is new."
+    assert (locked.code, locked.error["code"], locked.error["hint"]) == (6, "network.unreachable", TORCH_HINT)
+    start = f"an index cannot be reached: {own.torch_index}/cpu/torch/torch-2.13.0%2Bcpu-cp3"
+    for message in (done.error["message"], locked.error["message"]):
+        assert message.startswith(start)
+        assert message.endswith("-manylinux_2_28_x86_64.whl (404 File not found)")
+
+
+@pytest.mark.parametrize("package", ["leaf", "torch"])
+def test_a_wheel_that_the_default_index_does_not_serve(place: Place, tmp_path: Path, package: str) -> None:
+    own = Indexes(tmp_path / "own")
+    own.fill()
+    place.environment |= {"ENVTOOL_TORCH_INDEX": own.torch_index, "UV_DEFAULT_INDEX": own.default_index}
+    assert place.call("lock").code == 0
+    for path in (own.folder / "simple" / package).glob("*.whl"):
+        path.unlink()
+    shutil.rmtree(tmp_path / "uv-cache")
+    done = place.setup("--full", "--frozen", "--json")
+    own.stop()
+    assert (done.code, done.error["code"]) == (6, "network.unreachable")
+    assert done.error["hint"] == (
+        "It is named by UV_DEFAULT_INDEX or PIP_INDEX_URL, in the requirement files, under [tool.uv] of "
+        "pyproject.toml, or in the configuration of uv or pip: mend it there, or try again."
+    )
 
 
 def test_a_cache_that_cannot_be_made(place: Place) -> None:

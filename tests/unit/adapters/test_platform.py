@@ -237,3 +237,13 @@ def test_windows_opens_a_process_and_never_signals_it(monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "kill", lambda *args: pytest.fail("os.kill ends a process on Windows"))
     assert platform.is_running(123) is bool(handle)
     assert calls == [(0x00100000, False, 123), *([(handle,)] if handle else [])]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not say so")
+def test_a_file_system_that_takes_no_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert platform.is_read_only(tmp_path) is False
+    assert platform.is_read_only(tmp_path / "not there") is False
+    found = os.statvfs(tmp_path)
+    flags = SimpleNamespace(f_flag=found.f_flag | os.ST_RDONLY)
+    monkeypatch.setattr(os, "statvfs", lambda folder: flags)
+    assert platform.is_read_only(tmp_path) is True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from envtool.adapters.pip_errors import check_compiled
-from envtool.adapters.uv_errors import check_resolved, raise_install_failure
+from envtool.adapters.uv_errors import IndexUnreachableError, check_resolved, raise_install_failure
 from envtool.errors import EnvtoolError, InstallError, LockError, ResolutionError, UnsatisfiableError
 from envtool.models import Completed, IndexAccess, NamedIndex
 
@@ -92,7 +92,7 @@ REFUSED = "the index https://u:t0ken@mirror.example could not be queried due to 
     [
         (REFUSED, "network.credentials", InstallError),
         ("error: a==1 could not be fetched from the network (403 Forbidden)", "resolve.no-metadata", ResolutionError),
-        ("error: Failed to fetch: `https://mirror.example/simple/a/`", "network.unreachable", InstallError),
+        ("error: Failed to fetch: `https://mirror.example/simple/a/`", "network.unreachable", IndexUnreachableError),
         ("error: Git operation failed", "resolve.build", ResolutionError),
         ("error: something new", "resolve.failed", ResolutionError),
     ],

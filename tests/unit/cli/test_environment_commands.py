@@ -13,6 +13,7 @@ import pytest
 
 import envtool
 from envtool.adapters import platform
+from envtool.cli import prune as cli_prune
 from envtool.env.generations import activate, activate_plain, exclusive, layout_for, staging, write_record
 from envtool.models import Generation, Layout
 
@@ -50,6 +51,35 @@ def chain(tmp_path: Path) -> Layout:
         write_record(layout, record(number, backend))
     activate(layout, record(3))
     return layout
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_prune_says_what_stays_in_the_cache_of_uv(chain: Layout, found: bool) -> None:
+    from uv import find_uv_bin
+
+    uv = Path(find_uv_bin())
+    search = {"PATH": str(uv.parent if found else chain.root)}
+    (chain.root / "cache").mkdir()
+    with (chain.root / "cache/big").open("wb") as file:
+        file.truncate(cli_prune.MUCH)
+    (chain.generation(2) / "big").hardlink_to(chain.root / "cache/big")
+    command = f"{'uv' if found else uv} cache clean"
+    said = f"50.0 MB more {{}} in uv's cache, which all projects share; empty it with: {command}"
+    dry = call(chain.root, "prune", "--keep", "1", "--dry-run", **search).stdout.splitlines()
+    assert (dry[-2].startswith("would free "), dry[-1]) == (True, said.format("would stay"))
+    done = call(chain.root, "prune", "--keep", "1", **search).stdout.splitlines()
+    assert (done[-2].startswith("freed "), done[-1]) == (True, said.format("stay"))
+    assert call(chain.root, "prune", "--keep", "1", **search).stdout.splitlines()[-1].startswith("Nothing to remove.")
+
+
+def test_prune_says_nothing_of_a_little_in_the_cache(chain: Layout) -> None:
+    (chain.root / "cache").mkdir()
+    with (chain.root / "cache/big").open("wb") as file:
+        file.truncate(cli_prune.MUCH - 1)
+    (chain.generation(2) / "big").hardlink_to(chain.root / "cache/big")
+    result = json.loads(call(chain.root, "prune", "--keep", "1", "--dry-run", "--json").stdout)["result"]
+    assert result["cached"] == cli_prune.MUCH - 1
+    assert call(chain.root, "prune", "--keep", "1").stdout.splitlines()[-1].startswith("freed ")
 
 
 def test_status_as_json_has_the_promised_keys(chain: Layout) -> None:

@@ -44,3 +44,9 @@ def test_every_command_stands_in_a_panel_with_setup_first() -> None:
     assert commands[0] == "setup"
     assert sorted(commands) == sorted(COMMANDS)
     assert "envtool setup --cpu" in done.output
+
+
+def test_quiet_is_not_said_to_print_nothing() -> None:
+    """``status`` and ``prune --dry-run`` print what they were asked for."""
+    option = next(option for option in COMMANDS["status"].params if "--quiet" in option.opts)
+    assert option.help == "Print what was asked for and what fails, no progress."

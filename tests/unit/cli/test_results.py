@@ -41,3 +41,38 @@ def test_what_was_saved_and_the_way_back(tmp_path: Path, full: Size | None, reus
     )
     text = setup_outcome(result, Layout(root=tmp_path, venv=tmp_path / ".venv"), 1.0).text
     assert text.splitlines()[1:] == lines
+
+
+@pytest.mark.parametrize(
+    ("unknown", "lines"),
+    [
+        ((), ["download  10.5 MB at most (full torch: 2.8 GB)", "disk      about 43.9 MB (full torch: 5.0 GB)"]),
+        (
+            ("torch",),
+            [
+                "download  10.5 MB, not counting torch (full torch: 2.8 GB)",
+                "disk      about 43.9 MB, not counting torch (full torch: 5.0 GB)",
+            ],
+        ),
+        (
+            ("leaf", "numpy", "torch"),
+            [
+                "download  10.5 MB, not counting torch and 2 more (full torch: 2.8 GB)",
+                "disk      about 43.9 MB, not counting torch and 2 more (full torch: 5.0 GB)",
+            ],
+        ),
+    ],
+)
+def test_a_plan_says_what_is_not_in_its_figures(tmp_path: Path, unknown: tuple[str, ...], lines: list[str]) -> None:
+    own = Size(download=10_500_000, disk=43_900_000, unknown=unknown)
+    plan = Plan(backend="cpu", torch=NOW.torch, python="3.11", size=own, full=FULL, free=1, changes=())
+    result = SetupResult(generation=None, changed=False, plan=plan, checks=(), notes=(), phases={})
+    layout = Layout(root=tmp_path, venv=tmp_path / ".venv")
+    named = [f"unknown   the size of {', '.join(unknown)}"] if unknown else []
+    assert setup_outcome(result, layout, 1.0, dry_run=True).text.splitlines() == [
+        "no package changes",
+        *lines,
+        "free      1 B",
+        *named,
+        "dry run: nothing changed",
+    ]

@@ -62,3 +62,17 @@ def test_freed_is_what_nobody_else_shares(chain: Layout) -> None:
     small = prune(chain, keep=1, dry_run=True).freed
     assert prune(chain, keep=0, dry_run=True).freed - small > 100_000, "shared by the two that go"
     assert small < 10_000, "shared with one that stays"
+
+
+def test_what_is_in_the_cache_is_not_freed(chain: Layout) -> None:
+    """Where it is not in a generation that stays as well: emptying the cache would not free that either."""
+    cache = chain.root / "cache"
+    cache.mkdir()
+    for name, numbers in (("one", (3,)), ("both", (3, 4))):
+        (cache / name).write_bytes(b"x" * 100_000)
+        for number in numbers:
+            (chain.generation(number) / name).hardlink_to(cache / name)
+    done = prune(chain, keep=1)
+    assert [one.id for one in done.removed] == [3]
+    assert (done.freed < 10_000, done.cached) == (True, 100_000)
+    assert prune(chain, keep=1).cached == 0

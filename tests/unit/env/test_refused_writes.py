@@ -15,9 +15,12 @@ from envtool.env.generations import activate
 from envtool.env.pruning import prune
 from envtool.env.records import layout_for, write_record
 from envtool.env.recovery import recover
+from envtool.env.rollback import RollbackRequest, rollback
 from envtool.env.standing import Standing, stand_again, standing
 from envtool.errors import EnvtoolError, ExitCode
+from envtool.lock.workspace import open_project
 from envtool.models import Generation, Layout
+from envtool.reports.progress import SilentReporter
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs symlinks")
 
@@ -117,3 +120,13 @@ def test_an_end_in_place_is_one_step(layout: Layout, monkeypatch: pytest.MonkeyP
     folder.mkdir()
     undo.finish(folder)
     assert [path.name for path in layout.state.iterdir() if path.name.startswith(undo.STASH)] == []
+
+
+def test_a_rollback_that_cannot_begin_has_failed(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not an install that has: none was under way."""
+    monkeypatch.setattr(files, "make_folder", refuse)
+    project = open_project(layout.root, {}, {})
+    with pytest.raises(EnvtoolError) as caught:
+        rollback(project, layout, RollbackRequest(to="2"), SilentReporter())
+    assert (caught.value.code, caught.value.exit_code) == ("env.state", ExitCode.ROLLBACK)
+    assert caught.value.message == f"cannot write {layout.state}: Read-only file system"

@@ -72,3 +72,14 @@ def test_commands_ask(deep: Path, command: list[str]) -> None:
     (deep.parent / "requirements.txt").write_text("torch\n", encoding="utf-8")
     done = CliRunner(env={"GITHUB_ACTIONS": ""}).invoke(app, command)
     assert "Did you mean .. (requirements.txt there names torch)?" in done.output
+
+
+@pytest.mark.parametrize("command", [["lock", "--check"], ["setup", "--cpu", "--frozen"]])
+def test_commands_that_need_a_lock_ask_for_the_one_above(deep: Path, command: list[str]) -> None:
+    text = "error[lock.missing]: there is no lockfiles/lock.toml\n  hint: {}\n"
+    run = CliRunner(env={"GITHUB_ACTIONS": ""}).invoke
+    assert run(app, command).stderr == text.format("Write one: envtool lock")
+    (deep.parent / "lockfiles").mkdir()
+    (deep.parent / "lockfiles/lock.toml").touch()
+    done = run(app, command)
+    assert (done.exit_code, done.stderr) == (5, text.format("Did you mean .. (lockfiles/ is there)?"))
