@@ -110,10 +110,9 @@ def _read_sources(
     if settings.requirements or settings.groups or settings.extras:
         draft.files.append(root / "pyproject.toml")
         draft.add(requested(text, "tool.envtool.requirements") for text in settings.requirements)
-        if settings.groups or settings.extras or not settings.requirements:
-            _add_project(
-                draft, pyproject or {}, (*settings.extras, *options.extras), (*settings.groups, *options.groups)
-            )
+        # Requirements there stand for [project.dependencies], and not for what extras and groups add.
+        add = _add_extras if settings.requirements else _add_project
+        add(draft, pyproject or {}, (*settings.extras, *options.extras), (*settings.groups, *options.groups))
         return python, "[tool.envtool]"
     listed = project.get("name") and (project.get("dependencies") or "dependencies" in project.get("dynamic", ()))
     unlisted = not project.get("name") and ("build-system" in (pyproject or {}) or (root / "setup.py").is_file())
@@ -219,15 +218,21 @@ def _add_project(draft: Draft, pyproject: Mapping[str, Any], extras: Iterable[st
     if "dependencies" in dynamic or "optional-dependencies" in dynamic:
         _add_dynamic(draft, pyproject, tuple(extras) if "optional-dependencies" in dynamic else ())
     draft.add(requested(str(text), "pyproject.toml") for text in project.get("dependencies", []))
-    if "optional-dependencies" not in dynamic:
+    _add_extras(draft, pyproject, extras, groups)
+    if "build-system" in pyproject and name:
+        draft.projects.append(LocalProject(path=".", name=canonicalize_name(name), editable=True))
+
+
+def _add_extras(draft: Draft, pyproject: Mapping[str, Any], extras: Iterable[str], groups: Iterable[str]) -> None:
+    project = pyproject.get("project") or {}
+    name = str(project.get("name", ""))
+    if "optional-dependencies" not in project.get("dynamic", ()):
         draft.add(extra_requirements(project, tuple(extras)))
     for item in group_requirements(pyproject, tuple(groups)):
         if name and canonicalize_name(item.requirement.name) == canonicalize_name(name):
             _add_own_extras(draft, project, item)
         else:
             draft.add([item])
-    if "build-system" in pyproject and name:
-        draft.projects.append(LocalProject(path=".", name=canonicalize_name(name), editable=True))
 
 
 def _add_own_extras(draft: Draft, project: Mapping[str, Any], item: Requested) -> None:

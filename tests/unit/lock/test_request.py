@@ -443,3 +443,14 @@ def test_an_index_that_is_named_twice_is_one_route(tmp_path: Path) -> None:
     write(tmp_path, requirements__txt="--extra-index-url https://host.example/simple\ntorch\n")
     (route,) = ask(tmp_path).routes
     assert (route.url, route.index) == ("https://host.example/simple", "own")
+
+
+def test_requirements_of_the_settings_stand_for_the_dependencies_alone(tmp_path: Path) -> None:
+    extras = '[project.optional-dependencies]\nfast = ["numba"]\n'
+    write(tmp_path, pyproject__toml=f'{PROJECT}{extras}[dependency-groups]\ndev = ["pytest"]\n')
+    settings = Settings(requirements=("torch", "own"))
+    assert listed(ask(tmp_path, settings)) == ["torch", "own"]
+    assert listed(ask(tmp_path, settings, groups=("dev",), extras=("fast",))) == ["torch", "own", "numba", "pytest"]
+    both = Settings(requirements=("torch", "own"), groups=("dev",))
+    assert listed(ask(tmp_path, both)) == ["torch", "own", "pytest"]
+    assert listed(ask(tmp_path, Settings(groups=("dev",)))) == ["torch", "project-dep", "pytest"]
