@@ -23,7 +23,6 @@ from envtool.lock.inputs import (
     override_lines,
     requirement_lines,
 )
-from envtool.lock.make import make_lock
 from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
 from envtool.lock.request import RequestOptions, build_request
 from envtool.lock.task import LockOptions
@@ -196,6 +195,8 @@ def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, f
         except InstallError as error:  # the lock fits all the same: without a network there is nothing to complain of
             reporter.note(f"the lock stays narrow: {error.message}")
             return kept
+    from envtool.lock.make import make_lock  # late: most commands read a lock, and few make one
+
     _check_before(project, wanted, previous)
     for note in request.notes:
         reporter.note(note.message)
