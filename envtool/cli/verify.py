@@ -162,10 +162,9 @@ def _target(python: Path | None, path: Path | None, venv: Path, *, static: bool)
 
 
 def _read_lock(folder: Path | None, project: Project) -> Lock | None:
-    from envtool.lock.stage import existing_lock
-    from envtool.lock.text import read_lock
+    from envtool.lock.text import read_existing, read_lock
 
-    return read_lock(folder) if folder is not None else existing_lock(project)
+    return read_lock(folder) if folder is not None else read_existing(project.lockfiles)
 
 
 def _outcome(report: VerifyReport, options: VerifyOptions, environment: str, *, seconds: float) -> Outcome:

@@ -26,7 +26,7 @@ from envtool.lock.inputs import (
 from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
 from envtool.lock.request import RequestOptions, build_request
 from envtool.lock.task import LockOptions
-from envtool.lock.text import LOCK_TOML, read_lock, read_texts, render_lock
+from envtool.lock.text import LOCK_TOML, read_existing, read_lock, read_texts, render_lock
 from envtool.lock.workspace import LOCKFILES, Project
 from envtool.lock.writable import check_inside, check_writable, unwritable
 from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter, Request, Requested
@@ -74,9 +74,7 @@ class LockResult:
 
 def existing_lock(project: Project) -> Lock | None:
     """The project's lock, or None if there is none. Raises LockError for a malformed one."""
-    if not (project.lockfiles / LOCK_TOML).is_file():
-        return None
-    return read_lock(project.lockfiles)
+    return read_existing(project.lockfiles)
 
 
 def staleness(lock: Lock, request: Request, project: Project, backends: Iterable[Backend]) -> tuple[str, ...]:

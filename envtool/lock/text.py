@@ -207,6 +207,11 @@ def read_lock(directory: Path) -> Lock:
     return parse_lock(read_texts(directory), directory.name)
 
 
+def read_existing(folder: Path) -> Lock | None:
+    """The lock in a folder, or None if there is none. Raises LockError for a malformed one."""
+    return read_lock(folder) if (folder / LOCK_TOML).is_file() else None
+
+
 def parse_lock(texts: Mapping[str, str], where: str) -> Lock:
     """A lock from its texts; see :func:`read_lock`."""
     table = parse_table(texts[LOCK_TOML], f"{where}/{LOCK_TOML}")
