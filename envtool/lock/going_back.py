@@ -1,10 +1,11 @@
-"""Another package forbids the newest torch: find the version that fits, and say who forbade what."""
+"""Another package forbids the newest torch, or needs a member that there is not: find what fits, and say why."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -13,7 +14,7 @@ from packaging.version import Version
 
 from envtool.adapters import uv
 from envtool.errors import ResolutionError, UnsatisfiableError
-from envtool.lock.rest_step import plain_problem, with_family
+from envtool.lock.rest_step import plain_problem, resolve, rest_problem, with_family
 from envtool.lock.task import Settled, Task
 from envtool.lock.torch_step import FamilySource, family_requests
 from envtool.models import Note, Resolved
@@ -61,6 +62,63 @@ def go_back(
         for name, version in sorted(changed.items())
     ]
     return requests, _note(pins, changed, error)
+
+
+def go_without(
+    task: Task,
+    source: FamilySource,
+    direct: Sequence[str],
+    wanted: Sequence[FamilyRequest],
+    failed: tuple[TorchPins | None, Sequence[str], ResolutionError],
+    settled: Settled,
+) -> tuple[list[FamilyRequest], Settled, Note]:
+    """What to ask next, after the torch step failed over members that nobody named here: older askers may do without.
+
+    ``failed``: the pins before, the members that came in since, and the error. Raises the error, with who asked for the
+    member, when every version that fits needs it.
+    """
+    pins, names, error = failed
+    blamed = tuple(name for name in names if speaks_of(error.message, name))
+    if not blamed:
+        raise error
+    before = resolve(task, rest_problem(task, source, direct, pins, settled), blamed)
+    askers = {item.name: item.via for item in before if item.via and item.name in blamed}
+    if "torch" not in blamed:
+        # No version is below zero: whoever needs the member cannot be chosen.
+        without = replace(settled, extra=(*settled.extra, *(f"{name}<0" for name in blamed)))
+        with contextlib.suppress(UnsatisfiableError):
+            after = resolve(task, rest_problem(task, source, direct, pins, without))
+            task.reporter.phase("torch", f"other packages can do without {', '.join(blamed)}")
+            left = [request for request in wanted if request.name not in blamed]
+            return left, without, _without_note(error, before, after, askers)
+    error.message += _who_asked(askers)
+    raise error
+
+
+def _who_asked(askers: Mapping[str, Sequence[str]]) -> str:
+    who = [f"{name} is needed by {', '.join(via)}" for name, via in sorted(askers.items())]
+    return f" ({'; '.join(who)})" if who else ""
+
+
+def _without_note(
+    error: ResolutionError, before: Sequence[Resolved], after: Sequence[Resolved], askers: Mapping[str, Sequence[str]]
+) -> Note:
+    was, now = _versions(before), _versions(after)
+    asked = {name for via in askers.values() for name in via} or set(was)  # pip-compile is not asked who asked
+    changes = [
+        f"{name} {now[name]} instead of {version}"
+        for name, version in sorted(was.items())
+        if name in asked and now.get(name, version) != version
+    ]
+    using = f": using {', '.join(changes)}" if changes else ""
+    return Note(code="torch.without", message=f"{error.message}{_who_asked(askers)}{using}")
+
+
+def _versions(found: Sequence[Resolved]) -> dict[str, str]:
+    versions: dict[str, set[Version]] = {}
+    for item in found:
+        versions.setdefault(item.name, set()).add(item.version)
+    return {name: ", ".join(str(version) for version in sorted(several)) for name, several in versions.items()}
 
 
 def _names(wanted: Sequence[FamilyRequest]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from envtool.errors import NoInputsError, ResolutionError, UnsatisfiableError
 from envtool.lock import gpu_policy
 from envtool.lock.full_step import no_torch
-from envtool.lock.going_back import forbids, go_back, speaks_of
+from envtool.lock.going_back import forbids, go_back, go_without, speaks_of
 from envtool.lock.pins import family_pin, rest_pins, setuptools_notes, source_note
 from envtool.lock.rest_step import resolve, rest_problem
 from envtool.lock.task import BackendPins, Settled, Task
@@ -46,8 +46,10 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
             try:
                 pins = _torch_step(task, source, wanted, settled)
             except ResolutionError as error:
-                error.message += _who_asked(task, source, direct, (pins, new, error), settled)
-                raise
+                wanted, settled, note = go_without(task, source, direct, wanted, (pins, new, error), settled)
+                notes.append(note)
+                new = []
+                continue
         task.reporter.phase("resolve", f"everything else, beside {_pinned(pins)}" if pins else "everything else")
         try:
             resolved = resolve(task, rest_problem(task, source, direct, pins, settled))
@@ -86,23 +88,6 @@ def _torch_step(task: Task, source: FamilySource, wanted: Sequence[FamilyRequest
     for pin in pins.pins:
         digests(source, pin, task.reporter)  # now: uv fetches what has no digest, and fails less clearly
     return pins
-
-
-def _who_asked(
-    task: Task,
-    source: FamilySource,
-    direct: Sequence[str],
-    failed: tuple[TorchPins | None, Sequence[str], ResolutionError],
-    settled: Settled,
-) -> str:
-    """For an error about a member that nobody named here: who asked for it, as words in brackets."""
-    pins, names, error = failed
-    blamed = tuple(name for name in names if speaks_of(error.message, name))
-    if not blamed:
-        return ""
-    resolved = resolve(task, rest_problem(task, source, direct, pins, settled), blamed)
-    who = {f"{item.name} is needed by {', '.join(item.via)}" for item in resolved if item.via and item.name in blamed}
-    return f" ({'; '.join(sorted(who))})" if who else ""
 
 
 def _collect(

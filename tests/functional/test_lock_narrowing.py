@@ -127,6 +127,24 @@ def test_a_member_that_the_index_does_not_have(workspace: Workspace, default_ind
     assert not workspace.lockfiles.exists()
 
 
+@pytest.mark.parametrize("resolver", ["uv", "pip-tools"])
+def test_an_older_release_does_without_the_member(
+    workspace: Workspace, default_index: DefaultIndex, resolver: str
+) -> None:
+    default_index.add_torch("torchcodec", "0.9")
+    default_index.add("video-app", "1.0", ["torch"])
+    default_index.add("video-app", "2.0", ["torch", "torchcodec"])
+    done = workspace.locked("video-app", "--resolver", resolver)
+    assert workspace.pins("requirements.txt") == ["leaf==2.0", "video-app==1.0"]
+    assert not any(pin.startswith("torchcodec") for pin in workspace.pins("torch-cpu.txt"))
+    (note,) = [note["message"] for note in done.result["notes"] if note["code"] == "torch.without"]
+    who = " (torchcodec is needed by video-app)" if resolver == "uv" else ""
+    missing = f"the cpu index does not list torchcodec at all{who}"
+    assert note == f"{missing}: using video-app 1.0 instead of 2.0"
+    done = workspace.lock("video-app>=2", "--resolver", resolver)
+    assert (done.exit_code, done.error["code"], done.error["message"]) == (4, "resolve.no-build", missing)
+
+
 def test_no_build_for_a_python(workspace: Workspace, torch_index: TorchIndex) -> None:
     index = torch_index.channels["cpu"]
     own = f"cp{PRIMARY.replace('.', '')}-"
