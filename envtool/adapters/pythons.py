@@ -12,9 +12,8 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from envtool.adapters.platform import is_windows
-from envtool.adapters.uv import run_uv
 from envtool.errors import InstallError
-from envtool.models import SUPPORTED_PYTHONS
+from envtool.models import SUPPORTED_PYTHONS, Completed
 
 _VERSION = re.compile(r"[\d<>=!~]")
 _PLAIN = re.compile(r"\d+(\.\d+)*")
@@ -29,7 +28,7 @@ def is_path(request: str) -> bool:
 
 def find_python(request: str) -> Path:
     """The interpreter for a version (``3.11``), a path, or a name. Raises InstallError (``python.missing``)."""
-    done = run_uv(["python", "find", "--no-python-downloads", "--no-project", "--", request], env=_search_path())
+    done = _ask("find", "--no-python-downloads", "--no-project", "--", request)
     if done.returncode == 0:
         return Path(done.stdout.strip())
     hint = "Name a version such as 3.12, or the path of an interpreter that runs."
@@ -47,14 +46,20 @@ def find_python(request: str) -> Path:
 
 def installed_pythons() -> tuple[str, ...]:
     """The minor versions that envtool supports and uv finds here, oldest first; none where uv cannot say."""
-    words = ["python", "list", "--only-installed", "--no-python-downloads", "--output-format", "json"]
     try:
-        rows = json.loads(run_uv([*words], env=_search_path()).stdout)
+        told = _ask("list", "--only-installed", "--no-python-downloads", "--output-format", "json")
+        rows = json.loads(told.stdout)
         versions = [Version(row["version"]) for row in rows if row["implementation"] == "cpython"]
     except (ValueError, LookupError, TypeError, InvalidVersion):
         return ()
     minors = {f"{version.major}.{version.minor}" for version in versions}
     return tuple(minor for minor in SUPPORTED_PYTHONS if minor in minors)
+
+
+def _ask(*words: str) -> Completed:
+    from envtool.adapters.uv import run_uv  # late: most commands are told a path, and look for nothing
+
+    return run_uv(["python", *words], env=_search_path())
 
 
 def _search_path() -> dict[str, str]:

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.text import Text
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from envtool.reports.escape import printable
 from envtool.reports.github import annotation
-from envtool.reports.styles import color_system
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PULSE = 15.0
 """Seconds between two signs of life where there is no terminal."""
@@ -24,9 +25,22 @@ class ConsoleReporter:
     """A Reporter that writes a line per phase; rich obeys TERM and whether stderr is a terminal."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True, color_system=color_system())
         self._start = time.monotonic()
         self._github = os.environ.get("GITHUB_ACTIONS") == "true"
+
+    @cached_property
+    def _console(self) -> Console:
+        """Made with the first line: a command that has none to print does not wait for rich."""
+        from rich.console import Console
+
+        from envtool.reports.styles import color_system
+
+        return Console(stderr=True, highlight=False, soft_wrap=True, color_system=color_system())
+
+    def _print(self, word: str, style: str, detail: str, after: str = "") -> None:
+        from rich.text import Text
+
+        self._console.print(Text.assemble((f"{word:>9}", style), f"  {detail}", (after, "dim")))
 
     @property
     def passthrough(self) -> bool:
@@ -78,15 +92,15 @@ class ConsoleReporter:
     def phase(self, name: str, detail: str = "") -> None:
         """Print the phase and the seconds since the command began."""
         seconds = time.monotonic() - self._start
-        self._console.print(Text.assemble((f"{name:>9}", "bold green"), f"  {detail}", (f"  ({seconds:.1f} s)", "dim")))
+        self._print(name, "bold green", detail, f"  ({seconds:.1f} s)")
 
     def note(self, message: str) -> None:
         """Print a note."""
-        self._console.print(Text.assemble(("     note", "bold cyan"), f"  {message}"))
+        self._print("note", "bold cyan", message)
 
     def warn(self, message: str) -> None:
         """Print a warning, and annotate it on GitHub."""
-        self._console.print(Text.assemble(("  warning", "bold yellow"), f"  {message}"))
+        self._print("warning", "bold yellow", message)
         if self._github:
             self._console.file.write(annotation("warning", message) + "\n")
 
