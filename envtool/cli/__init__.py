@@ -43,8 +43,9 @@ def _run(arguments: list[str]) -> None:
 
     # Not before: the quick way out touches nothing, and what it does not import costs no time.
     raise_when_terminated()
-    from envtool.cli.app import app
+    from envtool.cli.app import application
 
+    app = application(arguments[0] if arguments else "")
     if os.environ.get("NO_COLOR"):
         from typer import rich_utils
 

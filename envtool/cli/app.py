@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 
 import typer
 
 from envtool import __version__
-from envtool.cli.audit import audit
-from envtool.cli.bundle import bundle
 from envtool.cli.help import Command, Group
-from envtool.cli.lock import lock
-from envtool.cli.migrate import migrate
-from envtool.cli.model import model
-from envtool.cli.prune import prune
-from envtool.cli.rollback import rollback
-from envtool.cli.run import run
-from envtool.cli.setup import setup
-from envtool.cli.status import status
-from envtool.cli.verify import verify
-from envtool.cli.versions import versions
+
+_PANELS: dict[str, tuple[str, ...]] = {
+    "Environment": ("setup", "rollback", "status", "verify", "run", "prune"),
+    "Move a project": ("audit", "model", "migrate"),
+    "Lock and ship": ("lock", "versions", "bundle"),
+}
+"""The commands, as help shows them; each is the function of that name in the module of that name."""
 
 _EPILOG = """\b
 Start with:
@@ -31,16 +27,6 @@ Start with:
 envtool COMMAND --help has examples, options and exit codes.
 """
 
-app = typer.Typer(
-    name="envtool",
-    help="Reproducible CPU-only PyTorch environments: lock, prove, switch, and roll back.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    cls=Group,
-    epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
 
 def _version(value: bool) -> None:
     if value:
@@ -48,19 +34,30 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: bool = typer.Option(False, "--version", "-V", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     """Reproducible CPU-only PyTorch environments: lock, prove, switch, and roll back."""
 
 
-_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Environment": (setup, rollback, status, verify, run, prune),
-    "Move a project": (audit, model, migrate),
-    "Lock and ship": (lock, versions, bundle),
-}
-for _panel, _commands in _PANELS.items():
-    for _command in _commands:
-        _settings = {"allow_interspersed_args": False} if _command is run else None
-        app.command(cls=Command, rich_help_panel=_panel, context_settings=_settings)(_command)
+@cache
+def application(word: str = "") -> typer.Typer:
+    """The application with all commands; with the one alone that ``word`` names, which then waits for no other."""
+    app = typer.Typer(
+        name="envtool",
+        help="Reproducible CPU-only PyTorch environments: lock, prove, switch, and roll back.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        cls=Group,
+        epilog=_EPILOG,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    alone = any(word in names for names in _PANELS.values())
+    for panel, names in _PANELS.items():
+        for name in names:
+            if not alone or name == word:
+                command = getattr(import_module(f"envtool.cli.{name}"), name)
+                settings = {"allow_interspersed_args": False} if name == "run" else None
+                app.command(cls=Command, rich_help_panel=panel, context_settings=settings)(command)
+    return app

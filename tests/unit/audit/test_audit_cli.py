@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from typer.testing import CliRunner
 
-from envtool.cli.app import app
+from envtool.cli.app import application
 
 CALL = "import torch\nx = torch.ones(1).cuda()\n"
 
@@ -23,7 +23,7 @@ def project(tmp_path, monkeypatch):
 
 
 def run(*args):
-    return CliRunner().invoke(app, ["audit", *args])
+    return CliRunner().invoke(application(), ["audit", *args])
 
 
 def test_text_points_at_the_place(project, monkeypatch):
@@ -143,7 +143,7 @@ def test_since(project):
 
 
 def test_help_fits_a_terminal():
-    result = CliRunner().invoke(app, ["audit", "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    result = CliRunner().invoke(application(), ["audit", "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
     assert result.exit_code == 0
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
     assert "envtool audit --explain CPU101" in result.stdout

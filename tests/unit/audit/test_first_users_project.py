@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from envtool import __version__
-from envtool.cli.app import app
+from envtool.cli.app import application
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "projects" / "voice_typing"
 EXPECTED = FOLDER / "expected"
@@ -28,7 +28,7 @@ def project(tmp_path, monkeypatch):
 
 
 def audit(*args):
-    return CliRunner().invoke(app, ["audit", *args])
+    return CliRunner().invoke(application(), ["audit", *args])
 
 
 def lines(result):

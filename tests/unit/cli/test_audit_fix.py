@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from envtool.cli.app import app
+from envtool.cli.app import application
 from envtool.env.generations import exclusive
 from envtool.env.records import layout_for
 
@@ -29,7 +29,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["audit", "--select", "CPU3,CPU4", *arguments])
+    result = CliRunner().invoke(application(), ["audit", "--select", "CPU3,CPU4", *arguments])
     return result.exit_code, result.stdout
 
 

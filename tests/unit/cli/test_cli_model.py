@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from envtool.cli.app import app
+from envtool.cli.app import application
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "torch" / "archive"))
 import craft
 
 
 def model(*words: object) -> Any:
-    return CliRunner().invoke(app, ["model", *map(str, words)], terminal_width=80)
+    return CliRunner().invoke(application(), ["model", *map(str, words)], terminal_width=80)
 
 
 def result(*words: object) -> tuple[int, dict[str, Any]]:

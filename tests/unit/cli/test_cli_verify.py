@@ -10,7 +10,7 @@ import pytest
 from packaging.version import Version
 from typer.testing import CliRunner
 
-from envtool.cli.app import app
+from envtool.cli.app import application
 from envtool.env import records
 from envtool.env.generations import activate, layout_for
 from envtool.lock.text import render_lock
@@ -47,7 +47,7 @@ def environment(project):
 
 
 def run(*arguments: str):
-    return CliRunner().invoke(app, ["verify", *arguments])
+    return CliRunner().invoke(application(), ["verify", *arguments])
 
 
 def test_static_passes(environment):

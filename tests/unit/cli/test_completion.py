@@ -12,7 +12,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from envtool.audit.rules import RULES
-from envtool.cli.app import app
+from envtool.cli.app import application
 from envtool.cli.completion import rules
 from envtool.env.records import layout_for, write_record
 from envtool.models import Generation
@@ -21,7 +21,7 @@ from envtool.models import Generation
 def completed(line: str) -> list[str]:
     words = line.split(" ")
     environment = {"_ENVTOOL_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    done = CliRunner(env=environment).invoke(app, [], prog_name="envtool")
+    done = CliRunner(env=environment).invoke(application(), [], prog_name="envtool")
     assert done.exit_code == 0, done.output
     return done.stdout.split()
 
@@ -86,7 +86,7 @@ _FREE = (
 
 def test_every_other_option_with_a_value_completes() -> None:
     """An option whose values are known; those that take a file, a name or a number are in the list above."""
-    commands: dict[str, Any] = vars(get_command(app))["commands"]
+    commands: dict[str, Any] = vars(get_command(application()))["commands"]
     names = _FREE.split()
     without = {
         f"{name} --{param.name}"

@@ -7,9 +7,9 @@ from typing import Any
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from envtool.cli.app import app
+from envtool.cli.app import application
 
-COMMANDS: dict[str, Any] = vars(get_command(app))["commands"]
+COMMANDS: dict[str, Any] = vars(get_command(application()))["commands"]
 
 
 def test_an_option_is_spelled_alike_in_every_command() -> None:
@@ -25,20 +25,39 @@ def test_an_option_is_spelled_alike_in_every_command() -> None:
 
 def test_the_help_of_every_command_fits_80_columns() -> None:
     for name in COMMANDS:
-        done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [name, "--help"])
+        done = CliRunner(env={"COLUMNS": "80"}).invoke(application(), [name, "--help"])
         assert done.exit_code == 0
         assert [line for line in done.output.splitlines() if len(line) > 80] == [], name
 
 
 def test_help_names_no_python_types() -> None:
     for name in ("", *COMMANDS):
-        done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*name.split(), "--help"])
+        done = CliRunner(env={"COLUMNS": "80"}).invoke(application(), [*name.split(), "--help"])
         found = [word for word in ("<bool>", "<str>", "<path>", "<Path>", "<list", "<float>") if word in done.output]
         assert found == [], name
 
 
+def test_the_usage_says_where_there_may_be_more_than_one() -> None:
+    lines = [CliRunner().invoke(application(), [name, "--help"]).output.splitlines()[1] for name in COMMANDS]
+    assert sorted(line.split()[-1] for line in lines if line.rstrip().endswith("...")) == [
+        "[PATH]...",
+        "[REQUIREMENT]...",
+        "[REQUIREMENT]...",
+        "{COMMAND}...",
+        "{PATH}...",
+    ]
+
+
+def test_a_command_is_loaded_alone_and_a_word_that_is_none_with_all() -> None:
+    assert set(vars(get_command(application("status")))["commands"]) == {"status"}
+    for word in ("", "statos", "--help"):
+        assert set(vars(get_command(application(word)))["commands"]) == set(COMMANDS)
+    done = CliRunner().invoke(application("statos"), ["statos"])
+    assert (done.exit_code, "Did you mean 'status'?" in done.output) == (2, True)
+
+
 def test_every_command_stands_in_a_panel_with_setup_first() -> None:
-    done = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["--help"])
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(application(), ["--help"])
     rows = [line.split()[1] for line in done.output.splitlines() if line.startswith("\u2502 ") and line[2] != " "]
     commands = [row for row in rows if not row.startswith("-")]
     assert commands[0] == "setup"

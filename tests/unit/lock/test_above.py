@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from envtool.cli.app import app
+from envtool.cli.app import application
 from envtool.lock.above import project_above
 from envtool.lock.request import RequestOptions, build_request
 from envtool.settings import Settings
@@ -70,7 +70,7 @@ def test_setup_and_lock_ask(deep: Path) -> None:
 @pytest.mark.parametrize("command", [["status"], ["verify"], ["migrate"], ["rollback"], ["run", "python"]])
 def test_commands_ask(deep: Path, command: list[str]) -> None:
     (deep.parent / "requirements.txt").write_text("torch\n", encoding="utf-8")
-    done = CliRunner(env={"GITHUB_ACTIONS": ""}).invoke(app, command)
+    done = CliRunner(env={"GITHUB_ACTIONS": ""}).invoke(application(), command)
     assert "Did you mean .. (requirements.txt there names torch)?" in done.output
 
 
@@ -78,8 +78,8 @@ def test_commands_ask(deep: Path, command: list[str]) -> None:
 def test_commands_that_need_a_lock_ask_for_the_one_above(deep: Path, command: list[str]) -> None:
     text = "error[lock.missing]: there is no lockfiles/lock.toml\n  hint: {}\n"
     run = CliRunner(env={"GITHUB_ACTIONS": ""}).invoke
-    assert run(app, command).stderr == text.format("Write one: envtool lock")
+    assert run(application(), command).stderr == text.format("Write one: envtool lock")
     (deep.parent / "lockfiles").mkdir()
     (deep.parent / "lockfiles/lock.toml").touch()
-    done = run(app, command)
+    done = run(application(), command)
     assert (done.exit_code, done.stderr) == (5, text.format("Did you mean .. (lockfiles/ is there)?"))
