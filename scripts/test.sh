@@ -63,12 +63,14 @@ prepare() {
     fi
 }
 
+# run PYTHON WORKERS ARGUMENTS. loadgroup: tests that share an expensive build (xdist_group) stay in one worker. Three
+# workers are more than the two cores of a small runner: many tests wait, for a download or for a program that they kill.
+# The unit tests do not, and each worker collects all of them.
 run() {
     python=.tools-test/$(minor "$1")/bin/python
-    shift
-    # loadgroup: tests that share an expensive build (xdist_group) stay in one worker. Three workers are more than the
-    # two cores of a small runner: many tests wait, for a download or for a program that they kill.
-    PYTHONPATH=$PWD "$python" -m pytest -q -n 3 --dist loadgroup "$@"
+    workers=$2
+    shift 2
+    PYTHONPATH=$PWD "$python" -m pytest -q -n "$workers" --dist loadgroup "$@"
 }
 
 # Every other Python found here, one a minor version: on the PATH, and where pyenv keeps them.
@@ -90,14 +92,14 @@ unit | all)
     for python in $(others); do
         prepare "$python"
         printf 'test: unit tests on Python %s\n' "$(minor "$python")" >&2
-        run "$python" tests/unit "$@"
+        run "$python" 2 tests/unit "$@"
     done
     ;;
 esac
 case $suite in
-unit) run "$main" tests/unit "$@" ;;
-functional) run "$main" tests/functional tests/functional_setup tests/fault "$@" ;;
-e2e) run "$main" tests/e2e "$@" ;;
-all) run "$main" tests "$@" ;;
+unit) run "$main" 2 tests/unit "$@" ;;
+functional) run "$main" 3 tests/functional tests/functional_setup tests/fault "$@" ;;
+e2e) run "$main" 3 tests/e2e "$@" ;;
+all) run "$main" 3 tests "$@" ;;
 *) fail "unknown suite $suite: it is all, unit, functional or e2e" ;;
 esac

@@ -74,6 +74,9 @@ def _asked(environ: tuple[tuple[str, str], ...]) -> Future[dict[str, str]]:
 
 def _pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """pip's own view of its configuration (``pip config list``): files, in pip's order, and PIP_* variables."""
+    if environ.get("PIP_CONFIG_FILE") == os.devnull:  # then pip reads no file at all, and need not be asked
+        variables = {"index-url": "PIP_INDEX_URL", "find-links": "PIP_FIND_LINKS"}
+        return {name: environ[variable] for name, variable in variables.items() if environ.get(variable)}
     done = run([sys.executable, "-m", "pip", "config", "list"], env=dict(environ), timeout=60)
     found: dict[str, tuple[int, str]] = {}
     for line in done.stdout.splitlines():

@@ -89,8 +89,9 @@ def test_a_failing_check_of_the_real_thing(project: Project) -> None:
 @pytest.mark.network
 def test_back_to_real_cuda_torch_and_forward_again(project: Project) -> None:
     words = ("torch==2.13.0", NUMPY)
-    # The lock that was made without the index is for this machine; it holds the full build too.
-    full = project.result("setup", "--full", *words)
+    # The lock that was made without the index is for this machine; it holds the full build too. Not compiled: that is
+    # tried with the cpu build, and takes a minute of processor time for this one.
+    full = project.result("setup", "--full", "--no-compile", *words)
     assert (full["backend"], full["torch"].split("+")[0]) == ("full", "2.13.0")
     assert project.result("setup", "--cpu", *words)["torch"] == "2.13.0+cpu"
     before = project.python(VERSION)
@@ -102,6 +103,12 @@ def test_back_to_real_cuda_torch_and_forward_again(project: Project) -> None:
     names = {path.name.split("-")[0] for path in site.glob("*.dist-info")}
     assert {"nvidia_cublas", "triton"} <= names
     assert any((site / "torch/lib").glob("libtorch_cuda*.so"))
+    as_cpu = project.call("verify", "--backend", "cpu", "--no-lock", "--json")
+    checks = json.loads(as_cpu.stdout)["result"]["checks"]
+    wrong = ["build-identity", "cuda-none", "no-gpu-distributions", "no-cuda-libraries", "cuda-not-built"]
+    assert (as_cpu.returncode, [row["id"] for row in checks if row["status"] == "fail"]) == (7, wrong)
+    as_full = project.result("verify", "--backend", "full", "--no-lock")
+    assert (as_full["backend"], as_full["summary"]["fail"]) == ("full", 0)
     status = project.result("status")
     alone = sum(row["size"] for row in status["generations"])
     assert alone * 0.9 < status["size"] <= alone, "the chain is the sum of the two, not more"

@@ -186,24 +186,6 @@ def test_the_default_indexs_torchvision(environment):
     assert found(report, "torchvision-nms") == "RuntimeError: operator torchvision::nms does not exist"
 
 
-@pytest.mark.network
-@pytest.mark.cuda
-def test_full_torch(tmp_path):
-    environment = tmp_path / "full"
-    subprocess.run([sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, environment], check=True)
-    subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", environment, "torch==2.13.0", "numpy"],
-        check=True,
-    )
-    report = verify(environment)
-    wrong = ["build-identity", "cuda-none", "no-gpu-distributions", "no-cuda-libraries", "cuda-not-built"]
-    assert failed(report) == wrong
-    assert report.backend == "cu130"
-    as_full = verify(environment, expected=FULL)
-    assert failed(as_full) == []
-    assert as_full.backend == "full"
-
-
 def test_static_takes_under_half_a_second(official_environment):
     """The whole process, in processor time: a machine that does other work as well makes the wall time longer."""
     # Without this checkout's own lock: it may be older than what the index gave to the environment.

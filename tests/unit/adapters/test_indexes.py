@@ -51,6 +51,15 @@ def test_the_order(tmp_path: Path) -> None:
     assert ambient(tmp_path, UV_FIND_LINKS="x, y", PIP_FIND_LINKS="z").find_links == ("x", "y")
 
 
+def test_without_files_pip_is_not_asked_and_would_say_the_same(tmp_path: Path) -> None:
+    variables = {"PIP_INDEX_URL": "https://env.example/simple", "PIP_FIND_LINKS": "/a /b"}
+    quick = ambient(tmp_path, PIP_CONFIG_FILE=os.devnull, **variables)
+    empty = tmp_path / "pip.conf"
+    empty.touch()
+    asked = ambient(tmp_path, PIP_CONFIG_FILE=str(empty), **variables)
+    assert quick == asked == IndexAccess(default_index="https://env.example/simple", find_links=("/a", "/b"))
+
+
 @pytest.mark.parametrize("variable", ["PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX"])
 def test_an_extra_index_is_left_out(tmp_path: Path, variable: str) -> None:
     assert ambient(tmp_path, **{variable: "https://extra.example/simple"}) == IndexAccess()
