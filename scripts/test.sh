@@ -65,7 +65,6 @@ prepare() {
 
 # run PYTHON WORKERS ARGUMENTS. loadgroup: tests that share an expensive build (xdist_group) stay in one worker. Three
 # workers are more than the two cores of a small runner: many tests wait, for a download or for a program that they kill.
-# The unit tests do not, and each worker collects all of them.
 run() {
     python=.tools-test/$(minor "$1")/bin/python
     workers=$2
@@ -86,15 +85,33 @@ others() {
     done
 }
 
+# The unit tests on the others, all at once and without workers, each of which would collect all of them once more.
+unit_on_others() {
+    logs=$(mktemp -d)
+    jobs=
+    trap 'kill $jobs 2>/dev/null; rm -rf "$logs"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    for other in $(others); do
+        prepare "$other"
+        printf 'test: unit tests on Python %s\n' "$(minor "$other")" >&2
+        run "$other" 0 tests/unit "$@" >"$logs/$(minor "$other")" 2>&1 &
+        jobs="$jobs $!"
+    done
+    status=0
+    for job in $jobs; do
+        wait "$job" || status=$?
+    done
+    jobs=
+    for log in "$logs"/*; do
+        [ ! -f "$log" ] || { printf 'test: Python %s\n' "${log##*/}" && cat "$log"; }
+    done
+    return "$status"
+}
+
 prepare "$main"
 case $suite in
-unit | all)
-    for python in $(others); do
-        prepare "$python"
-        printf 'test: unit tests on Python %s\n' "$(minor "$python")" >&2
-        run "$python" 2 tests/unit "$@"
-    done
-    ;;
+unit | all) unit_on_others "$@" ;;
 esac
 case $suite in
 unit) run "$main" 2 tests/unit "$@" ;;

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -21,17 +21,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_numbers = itertools.count()
+
+
 @pytest.fixture(autouse=True)
-def _clean_environment(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(_AMBIENT) and name not in _NETWORK:
             monkeypatch.delenv(name)
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"):
         monkeypatch.delenv(name, raising=False)
     # pip's, uv's and envtool's own configuration and caches: none of the user's is read or written.
-    home = tmp_path / "home"
+    # Not below tmp_path: pytest looks through all folders of before to make one, and most tests need none.
+    home = tmp_path_factory.getbasetemp() / "homes" / str(next(_numbers))
     for name, folder in (("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache"), ("XDG_STATE_HOME", "state")):
         monkeypatch.setenv(name, str(home / folder))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)

@@ -78,7 +78,7 @@ def _covered_target(lock: Lock, python: str) -> Target:
         raise LockError("lock.target", message, hint)
     if python not in lock.pythons:
         message = f"the lock covers Python {', '.join(lock.pythons)}, not {python}"
-        hint = f"Choose one: --python {lock.pythons[-1]}; or lock again for this Python."
+        hint = f"Choose one: --python {lock.pythons[-1]}. Or lock for this one: envtool lock --python {python}"
         raise LockError("lock.python", message, hint)
     return TARGETS[target.name]
 

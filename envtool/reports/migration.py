@@ -174,7 +174,10 @@ def _team(record: Mapping[str, Any]) -> list[str]:
             f"`envtool rollback`: torch {back['torch']} again. Tried during the move: {back['seconds']:.2f} s."
         )
     else:
-        lines.append("`envtool rollback` builds full torch from `lockfiles/torch-full.txt`: none is kept here.")
+        lines.append(
+            "No full torch is kept here: `envtool rollback` builds it from `lockfiles/torch-full.txt`, on the "
+            "platforms that this file covers."
+        )
     lines += ["", "## For the team", ""]
     lines.append(GET)
     lines.append(f"- After pulling: `envtool setup --cpu`{f' (torch {torch})' if torch else ''}.")

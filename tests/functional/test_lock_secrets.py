@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def assert_secret(workspace: Workspace, watch: Watch, done: Done) -> None:
     for path in workspace.root.rglob("*"):
         if path.is_file() and path not in own:
             texts.append(path.read_text("utf-8", "replace"))
-    cache = workspace.root.parent / "home" / "cache" / "envtool"
+    cache = Path(os.environ["XDG_CACHE_HOME"], "envtool")
     texts += [path.read_text("utf-8", "replace") for path in cache.rglob("*") if path.is_file()]
     for text in texts:
         for secret in SPELLINGS:

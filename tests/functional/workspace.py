@@ -84,7 +84,7 @@ class Workspace:
 
     def run(self, *args: str) -> Done:
         self._monkeypatch.chdir(self.root)
-        done = CliRunner().invoke(application(), list(args), catch_exceptions=False)
+        done = CliRunner().invoke(application(args[0]), list(args), catch_exceptions=False)
         return Done(done.exit_code, done.stdout, done.stderr)
 
     def lock(self, *args: str) -> Done:

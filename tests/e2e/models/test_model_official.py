@@ -48,7 +48,7 @@ print(json.dumps(result))
 
 
 def model(*words: object) -> tuple[int, dict[str, Any]]:
-    done = CliRunner().invoke(application(), ["model", *map(str, words), "--json"])
+    done = CliRunner().invoke(application("model"), ["model", *map(str, words), "--json"])
     return done.exit_code, json.loads(done.stdout)["result"]
 
 
@@ -108,7 +108,7 @@ def test_load_with_given_inputs(archives: Path, torch_python: Path, tmp_path: Pa
 def test_inputs_that_are_no_arrays_are_a_usage_error(archives: Path, torch_python: Path, tmp_path: Path) -> None:
     (tmp_path / "in.npz").write_text("no arrays")
     words = ["--load", "--python", torch_python, "--npz", tmp_path / "in.npz", "--json"]
-    done = CliRunner().invoke(application(), ["model", *map(str, [archives / "frozen-cpu.pt", *words])])
+    done = CliRunner().invoke(application("model"), ["model", *map(str, [archives / "frozen-cpu.pt", *words])])
     error = json.loads(done.stdout)["error"]
     assert (done.exit_code, error["code"]) == (2, "usage.input")
     assert "in.npz cannot be used: ValueError: " in error["message"]

@@ -23,7 +23,7 @@ def project(tmp_path, monkeypatch):
 
 
 def run(*args):
-    return CliRunner().invoke(application(), ["audit", *args])
+    return CliRunner().invoke(application("audit"), ["audit", *args])
 
 
 def test_text_points_at_the_place(project, monkeypatch):
@@ -143,7 +143,9 @@ def test_since(project):
 
 
 def test_help_fits_a_terminal():
-    result = CliRunner().invoke(application(), ["audit", "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    result = CliRunner().invoke(
+        application("audit"), ["audit", "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}
+    )
     assert result.exit_code == 0
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
     assert "envtool audit --explain CPU101" in result.stdout

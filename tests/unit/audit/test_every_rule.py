@@ -54,7 +54,7 @@ def test_a_model_gives_what_its_fixture_says(case, tmp_path):
 def test_explain_prints_the_page_that_names_the_rule(code):
     rule = next(rule for rule in RULES if rule.code == code)
     for name in (code, code.lower(), rule.name):
-        result = CliRunner().invoke(application(), ["audit", "--explain", name])
+        result = CliRunner().invoke(application("audit"), ["audit", "--explain", name])
         assert (result.exit_code, result.stdout.rstrip("\n")) == (0, (page_of(code) or "").rstrip("\n"))
     assert result.stdout.startswith(f"# {code}: {rule.name}\n")
 

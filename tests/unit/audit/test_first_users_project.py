@@ -28,7 +28,7 @@ def project(tmp_path, monkeypatch):
 
 
 def audit(*args):
-    return CliRunner().invoke(application(), ["audit", *args])
+    return CliRunner().invoke(application("audit"), ["audit", *args])
 
 
 def lines(result):

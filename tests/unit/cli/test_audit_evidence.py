@@ -46,7 +46,7 @@ def test_the_report_is_written_all_the_same(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "app.py").write_text("import torch\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     close(monkeypatch, ".venv")
-    done = CliRunner().invoke(application(), ["audit", "-q", "app.py", "-o", "risk.md"])
+    done = CliRunner().invoke(application("audit"), ["audit", "-q", "app.py", "-o", "risk.md"])
     assert done.exit_code == 0, done.output
     assert "The environments could not be read: Permission denied" in Path("risk.md").read_text(encoding="utf-8")
 

@@ -29,7 +29,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(application(), ["audit", "--select", "CPU3,CPU4", *arguments])
+    result = CliRunner().invoke(application("audit"), ["audit", "--select", "CPU3,CPU4", *arguments])
     return result.exit_code, result.stdout
 
 

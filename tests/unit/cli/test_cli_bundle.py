@@ -13,7 +13,7 @@ from envtool.cli.app import application
 
 
 def bundle(*words: object) -> tuple[int, dict[str, Any]]:
-    done = CliRunner().invoke(application(), ["bundle", *map(str, words), "--json"])
+    done = CliRunner().invoke(application("bundle"), ["bundle", *map(str, words), "--json"])
     return done.exit_code, json.loads(done.stdout)
 
 
@@ -38,12 +38,12 @@ def test_an_error_in_the_app_stops_the_build(folder: Path) -> None:
 
 
 def test_the_findings_are_shown(folder: Path) -> None:
-    done = CliRunner().invoke(application(), ["bundle", "app.spec"])
+    done = CliRunner().invoke(application("bundle"), ["bundle", "app.spec"])
     assert "  2:7: error[CPU205] torch.compile in an app frozen by app.spec" in done.stdout
 
 
 def test_a_quiet_stop_is_the_error_alone(folder: Path) -> None:
-    done = CliRunner().invoke(application(), ["bundle", "app.spec", "-q"])
+    done = CliRunner().invoke(application("bundle"), ["bundle", "app.spec", "-q"])
     assert (done.exit_code, done.stdout) == (10, "")
     assert done.stderr.startswith("error[bundle.audit]: nothing was built: 2 errors")
 

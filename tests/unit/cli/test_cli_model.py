@@ -17,7 +17,7 @@ import craft
 
 
 def model(*words: object) -> Any:
-    return CliRunner().invoke(application(), ["model", *map(str, words)], terminal_width=80)
+    return CliRunner().invoke(application("model"), ["model", *map(str, words)], terminal_width=80)
 
 
 def result(*words: object) -> tuple[int, dict[str, Any]]:

@@ -47,7 +47,7 @@ def environment(project):
 
 
 def run(*arguments: str):
-    return CliRunner().invoke(application(), ["verify", *arguments])
+    return CliRunner().invoke(application("verify"), ["verify", *arguments])
 
 
 def test_static_passes(environment):
