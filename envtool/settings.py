@@ -105,18 +105,21 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
 }
 
 
-def read_settings(table: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:
+def read_settings(
+    table: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, where: str = "tool.envtool.{}"
+) -> Settings:
     """Settings from the ``[tool.envtool]`` table and the environment; the environment wins.
 
     In a variable, lists are separated by white space, ``ENVTOOL_CHECKS`` by newlines; an empty variable counts as
-    unset. Raises UsageError (``settings.*``) for an unknown key, a wrong type or a wrong value.
+    unset. ``where`` names a key of the table in messages.
+    Raises UsageError (``settings.*``) for an unknown key, a wrong type or a wrong value.
     """
     names = {_key(item.name): item.name for item in fields(Settings)}
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in names:
             raise _unknown("key", key, list(names), "[tool.envtool]")
-        values[names[key]] = _READERS[names[key]](value, f"tool.envtool.{key}")
+        values[names[key]] = _READERS[names[key]](value, where.format(key))
     variables = {f"ENVTOOL_{name.upper()}": name for name in names.values() if name not in ("audit", "bundle")}
     for variable, text in environ.items():
         if not variable.startswith("ENVTOOL_") or variable in _OTHER_VARIABLES or not text.strip():

@@ -237,7 +237,7 @@ def _advice(text: str) -> str:
         return f"This is the first target without a solution{_split(text)}; --target or targets leave targets out."
     if "using `requires-python`" in hints[0]:
         return f"It fails for another Python than the one in use{_split(text)}: narrow requires-python."
-    return hints[0].strip()
+    return f"{hints[0].strip().rstrip('.')}."
 
 
 def _holds_everywhere(text: str) -> bool:

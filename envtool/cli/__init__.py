@@ -67,8 +67,10 @@ def _run(arguments: list[str]) -> None:
         # click's own, which typer brings with it under another name since 0.29: told by what it can do.
         if not (hasattr(error, "format_message") and hasattr(error, "exit_code")):
             raise
+        from envtool.cli.app import is_command
+
         command = arguments[0] if not arguments[0].startswith("-") else ""
-        told = ("usage", error.format_message(), f"See: envtool {command} --help".replace("  ", " "))
-        write_out(envelope(command, {}, error.exit_code, told))
+        see = f"envtool {command} --help" if is_command(command) else "envtool --help"
+        write_out(envelope(command, {}, error.exit_code, ("usage", error.format_message(), f"See: {see}")))
         raise SystemExit(error.exit_code) from None
     raise SystemExit(status or 0)

@@ -28,6 +28,11 @@ envtool COMMAND --help has examples, options and exit codes.
 """
 
 
+def is_command(word: str) -> bool:
+    """Whether a command has this name."""
+    return any(word in names for names in _PANELS.values())
+
+
 def _version(value: bool) -> None:
     if value:
         typer.echo(f"envtool {__version__}")
@@ -53,7 +58,7 @@ def application(word: str = "") -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    alone = any(word in names for names in _PANELS.values())
+    alone = is_command(word)
     for panel, names in _PANELS.items():
         for name in names:
             if not alone or name == word:

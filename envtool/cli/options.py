@@ -129,6 +129,10 @@ def open_here(**overrides: Any) -> Project:
         here = Path.cwd()
     except FileNotFoundError:
         raise UsageError("usage.folder", "the current folder is gone", "Change into a folder that exists.") from None
-    given = {key.replace("_", "-"): value for key, value in overrides.items() if value not in (None, [], ())}
-    checked = read_settings(given, {})
-    return open_project(here, {key.replace("-", "_"): getattr(checked, key.replace("-", "_")) for key in given})
+    given = {key: value for key, value in overrides.items() if value not in (None, [], ())}
+    checked: dict[str, Any] = {}
+    for key, value in given.items():
+        setting = key.replace("_", "-")
+        option = {"targets": "target", "checks": "check"}.get(setting, setting)
+        checked[key] = getattr(read_settings({setting: value}, {}, where=f"--{option}"), key)
+    return open_project(here, checked)

@@ -182,7 +182,9 @@ def _requires_python(value: Any, where: str) -> SpecifierSet | None:
     try:
         return SpecifierSet(str(value))
     except InvalidSpecifier as error:
-        raise UsageError("request.python", f"{where}: requires-python is not valid: {error}") from None
+        raise UsageError(
+            "request.python", f"{where}: requires-python is not valid: {error}", 'Such as ">=3.10".'
+        ) from None
 
 
 def _read_script(draft: Draft, path: Path) -> SpecifierSet | None:
@@ -190,7 +192,8 @@ def _read_script(draft: Draft, path: Path) -> SpecifierSet | None:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError("script.unreadable", f"script {path.name} cannot be read: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else f"it is not UTF-8 ({error.reason})"
+        raise UsageError("script.unreadable", f"script {path.name} cannot be read: {why}", "Check --script.") from None
     pattern = r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
     blocks = [match for match in re.finditer(pattern, text) if match["type"] == "script"]
     if len(blocks) != 1:

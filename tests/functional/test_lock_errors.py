@@ -65,7 +65,7 @@ def test_another_python_than_the_project_admits(workspace: Workspace) -> None:
 
 def test_a_requires_python_that_is_none(workspace: Workspace) -> None:
     workspace.write("pyproject.toml", PROJECT + 'requires-python = "three"\n')
-    assert workspace.lock().error["code"] == "request.python"
+    assert refused(workspace)[1::2] == ("request.python", 'Such as ">=3.10".')
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,9 @@ def test_a_script_without_metadata(workspace: Workspace, text: str) -> None:
 
 
 def test_a_script_that_is_not_there(workspace: Workspace) -> None:
-    done = workspace.lock("--script", "app.py")
-    assert (done.exit_code, done.error["code"]) == (2, "script.unreadable")
+    status, code, message, _ = refused(workspace, "--script", "app.py")
+    assert (status, code) == (2, "script.unreadable")
+    assert message == "script app.py cannot be read: No such file or directory"
 
 
 def test_a_pyproject_that_is_a_folder(workspace: Workspace) -> None:
@@ -156,6 +157,18 @@ def test_a_build_of_another_index_is_no_full_torch(workspace: Workspace, default
     status, code, message, _ = refused(workspace, "torch", "--backend", "full")
     assert (status, code) == (4, "full.local")
     assert message.startswith("full torch resolved to torch 99.0.0+cu126")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--target", "plan9"), "settings.unknown-key", "unknown target 'plan9' in --target"),
+        (("--gpu-packages", "no"), "settings.value", "--gpu-packages is 'no'"),
+        (("--torch-index", "wheels"), "settings.torch-index", "torch-index is 'wheels', no http(s) URL"),
+    ],
+)
+def test_an_option_is_named_as_it_was_given(workspace: Workspace, words: list[str], code: str, message: str) -> None:
+    assert refused(workspace, "torch", *words)[:3] == (2, code, message)
 
 
 def test_a_file_that_is_listed_and_not_served(workspace: Workspace, torch_index: TorchIndex) -> None:

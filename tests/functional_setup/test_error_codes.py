@@ -10,6 +10,20 @@ from place import Place
 
 
 @pytest.mark.parametrize(
+    ("words", "message", "see"),
+    [
+        (["lokc"], "No such command 'lokc'. Did you mean 'lock'?", "envtool --help"),
+        (["lock", "--chekc"], "No such option: --chekc", "envtool lock --help"),
+    ],
+)
+def test_words_that_nobody_knows(place: Place, words: list[str], message: str, see: str) -> None:
+    done = place.call(*words, "--json")
+    assert (done.code, done.error["code"]) == (2, "usage")
+    assert done.error["message"].startswith(message)
+    assert done.error["hint"] == f"See: {see}"
+
+
+@pytest.mark.parametrize(
     ("words", "exit_code", "code"),
     [
         (["lock", "--upgrade-package", "nothing-of-this-name"], 4, "lock.upgrade"),
