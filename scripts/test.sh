@@ -89,7 +89,7 @@ others() {
 unit_on_others() {
     logs=$(mktemp -d)
     jobs=
-    trap 'kill $jobs 2>/dev/null; rm -rf "$logs"' EXIT
+    trap '[ -z "$jobs" ] || kill $jobs 2>/dev/null || :; rm -rf "$logs"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
     for other in $(others); do
