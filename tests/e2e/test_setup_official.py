@@ -104,9 +104,10 @@ def test_back_to_real_cuda_torch_and_forward_again(project: Project) -> None:
     assert {"nvidia_cublas", "triton"} <= names
     assert any((site / "torch/lib").glob("libtorch_cuda*.so"))
     as_cpu = project.call("verify", "--backend", "cpu", "--no-lock", "--json")
-    checks = json.loads(as_cpu.stdout)["result"]["checks"]
+    found = json.loads(as_cpu.stdout)["result"]
     wrong = ["build-identity", "cuda-none", "no-gpu-distributions", "no-cuda-libraries", "cuda-not-built"]
-    assert (as_cpu.returncode, [row["id"] for row in checks if row["status"] == "fail"]) == (7, wrong)
+    assert (as_cpu.returncode, [row["id"] for row in found["checks"] if row["status"] == "fail"]) == (7, wrong)
+    assert found["backend"] == "cu130"
     as_full = project.result("verify", "--backend", "full", "--no-lock")
     assert (as_full["backend"], as_full["summary"]["fail"]) == ("full", 0)
     status = project.result("status")

@@ -56,13 +56,14 @@ def examples() -> list[tuple[str, str, str]]:
 
 # torch is imported once, which takes longer than most examples do; each then runs in a process forked from there.
 SERVER = """
-import json, os, sys, traceback
+import json, os, signal, sys, traceback
 import torch
 
 for line in sys.stdin:
     request = json.loads(line)
     child = os.fork()
     if not child:
+        signal.alarm(120)
         os.chdir(request["folder"])
         for stream in (1, 2):
             os.dup2(os.open(request["output"][stream - 1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
