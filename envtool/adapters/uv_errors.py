@@ -58,11 +58,12 @@ def check_resolved(done: Completed, access: IndexAccess = PLAIN) -> None:
     """Raise what a failed ``uv pip compile`` means; return when it succeeded.
 
     Raises UnsatisfiableError, ResolutionError (``resolve.*``), InstallError (``network.*``), UsageError
-    (``find-links.missing``).
+    (``find-links.missing``, ``uv.variable``).
     """
     if done.returncode == 0:
         return
     text = _clean(done.stderr)
+    _check_variables(done, text)
     _check_credentials(text)
     _check_offline(text, "resolving")
     denied = re.search(r"(\S+) could not be fetched from the network \(`?(\d+[^`)]*)", text)
@@ -85,6 +86,23 @@ def check_resolved(done: Completed, access: IndexAccess = PLAIN) -> None:
     if re.search(r"Build backend|Git operation failed|Failed to read metadata", text):
         raise ResolutionError("resolve.build", f"a package could not be read: {_explanation(text)}", _advice(text))
     raise ResolutionError("resolve.failed", f"uv could not resolve: {_explanation(text)}", _advice(text))
+
+
+def _check_variables(done: Completed, text: str) -> None:
+    """Raise UsageError for a variable of uv's own that uv cannot read: it names the variable, or the option for it."""
+    if done.returncode != 2:
+        return
+    variable = re.search(r"environment variable `(UV_\w+)` with invalid value `([^`]*)`:?([^;\n]*)", text)
+    option = re.search(r"invalid value '([^']*)' for '--([a-z-]+)[^\n]*\s+\[possible values: ([^\]]+)\]", text)
+    if variable:
+        name, value, cause = variable.groups()
+        hint = f"Unset {name}, or mend it."
+    elif option:
+        name, value = f"UV_{option[2].upper().replace('-', '_')}", option[1]
+        cause, hint = "", f"Unset {name}, or set it to one of {option[3]}."
+    else:
+        return
+    raise UsageError("uv.variable", f"uv cannot read {name}={value}{f' ({cause.strip()})' if cause else ''}", hint)
 
 
 def _check_credentials(text: str) -> None:
@@ -259,11 +277,12 @@ def _split(text: str) -> str:
 def raise_install_failure(done: Completed, what: str, access: IndexAccess = PLAIN) -> None:
     """Turn a failed uv install into an error: a hash mismatch is the lock's (5), the rest the install's (6).
 
-    Raises LockError or EnvtoolError; returns when uv succeeded.
+    Raises LockError, UsageError (``uv.variable``) or EnvtoolError; returns when uv succeeded.
     """
     if done.returncode == 0:
         return
     text = _clean(done.stderr)
+    _check_variables(done, text)
     if "Hash mismatch" in text or "hash mismatch" in text:
         hint = "A file was replaced on its index: compare with envtool lock --upgrade --diff before you trust it."
         raise LockError("install.hash-mismatch", f"{what}: {_explanation(text)}", hint)

@@ -41,6 +41,15 @@ def test_the_base_of_the_index(workspace: Workspace, index: str, message: str, h
     assert "t0ken" not in said + advice
 
 
+@pytest.mark.parametrize("name", ["UV_HTTP_TIMEOUT", "UV_LINK_MODE", "UV_OFFLINE"])
+def test_a_variable_that_uv_cannot_read(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "nonsense")
+    status, code, message, hint = refused(workspace, "torch")
+    assert (status, code) == (2, "uv.variable")
+    assert message.startswith(f"uv cannot read {name}=nonsense")
+    assert hint.startswith(f"Unset {name}, or ")
+
+
 @pytest.mark.parametrize("value", ["../venv", ".", ""])
 def test_an_environment_outside_the_project(workspace: Workspace, value: str) -> None:
     workspace.write("pyproject.toml", PROJECT + f'[tool.envtool]\nvenv = "{value}"\n')

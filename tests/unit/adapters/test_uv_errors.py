@@ -6,7 +6,7 @@ import pytest
 
 from envtool.adapters.pip_errors import check_compiled
 from envtool.adapters.uv_errors import IndexUnreachableError, check_resolved, raise_install_failure
-from envtool.errors import EnvtoolError, InstallError, LockError, ResolutionError, UnsatisfiableError
+from envtool.errors import EnvtoolError, InstallError, LockError, ResolutionError, UnsatisfiableError, UsageError
 from envtool.models import Completed, IndexAccess, NamedIndex
 
 BUILD = """error: Failed to build `visdom==0.2.4`
@@ -203,6 +203,36 @@ def test_who_named_an_index_that_does_not_answer(host: str, access: IndexAccess,
         said = f"an index cannot be reached: https://{host}/simple/a/ (Connection refused (os error 111))"
         assert (caught.value.code, caught.value.message) == ("network.unreachable", said)
         assert caught.value.hint.startswith(start)
+
+
+NUMBER = """error: Failed to parse environment variable `UV_HTTP_TIMEOUT` with invalid value `ten`: \
+invalid digit found in string; value should be an integer number of seconds
+"""
+CHOICE = """error: invalid value 'ten' for '--link-mode <LINK_MODE>'
+  [possible values: clone, copy]
+
+For more information, try '--help'.
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (
+            NUMBER,
+            "uv cannot read UV_HTTP_TIMEOUT=ten (invalid digit found in string)",
+            "Unset UV_HTTP_TIMEOUT, or mend it.",
+        ),
+        (CHOICE, "uv cannot read UV_LINK_MODE=ten", "Unset UV_LINK_MODE, or set it to one of clone, copy."),
+    ],
+)
+def test_a_variable_that_uv_cannot_read(text: str, message: str, hint: str) -> None:
+    done = Completed(args=("uv",), returncode=2, stdout="", stderr=text)
+    for check in (check_resolved, lambda done: raise_install_failure(done, "creating the environment")):
+        with pytest.raises(UsageError) as caught:
+            check(done)
+        assert (caught.value.code, caught.value.exit_code) == ("uv.variable", 2)
+        assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
 def test_no_network_by_choice_is_no_conflict() -> None:
