@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-_AMBIENT = ("PIP_", "UV_", "ENVTOOL_", "GITHUB_", "FORCE_COLOR", "NO_COLOR")
+_AMBIENT = ("PIP_", "UV_", "ENVTOOL_", "GITHUB_", "PYTHON", "FORCE_COLOR", "NO_COLOR")
 # What says how to reach an index is no setting of a resolution: the marked tests need it.
 _NETWORK = {"PIP_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "UV_CACHE_DIR"}
 
@@ -29,7 +29,7 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     for name in list(os.environ):
         if name.startswith(_AMBIENT) and name not in _NETWORK:
             monkeypatch.delenv(name)
-    for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"):
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         monkeypatch.delenv(name, raising=False)
     # pip's, uv's and envtool's own configuration and caches: none of the user's is read or written.
     # Not below tmp_path: pytest looks through all folders of before to make one, and most tests need none.

@@ -29,6 +29,10 @@ def main() -> None:
         raise SystemExit(int(status)) from None
     except OSError as error:
         # A command tells of its own errors: this is stdout or stderr (a full disk) that took no help text or progress.
+        from envtool.cli.envelope import drop_stdout
+
+        with contextlib.suppress(OSError):
+            drop_stdout()
         with contextlib.suppress(OSError):
             sys.stderr.write(f"error[output]: cannot write the output: {error.strerror}\n")
         raise SystemExit(2) from None

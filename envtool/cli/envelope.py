@@ -47,7 +47,7 @@ def write_out(text: str) -> None:
             sys.stdout.flush()
             return
     except OSError as error:
-        _drop_stdout()
+        drop_stdout()
         if is_gone(error):
             return
         reason = error.strerror or str(error)
@@ -56,8 +56,8 @@ def write_out(text: str) -> None:
     raise SystemExit(2)
 
 
-def _drop_stdout() -> None:
-    # Python flushes stdout once more when it ends, and would complain there.
+def drop_stdout() -> None:
+    """From now on stdout takes all and keeps nothing: Python flushes it when it ends, and would end with 120."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

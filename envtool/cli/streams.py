@@ -31,10 +31,13 @@ def prepare_streams() -> None:
     What a console cannot show, and a file name that is no UTF-8, becomes an escape on stdout as on stderr, in JSON too.
     Progress on stderr that nobody reads (``2>&1 | true``) must not end the work half-way; a full disk still does.
     """
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as the process lives
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stderr is None:
+        # As it is: behind a wrapper like the one below, nobody would keep it open, and what is opened next would get
+        # its number, and what stderr was meant to get.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as the process lives
+        return
     stream = sys.stderr
     # A console of Windows is no FileIO, and has no reader that goes.
     buffer = getattr(stream, "buffer", None)

@@ -16,9 +16,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from envtool.errors import ResolutionError
+from envtool.models import SUPPORTED_PYTHONS
 from envtool.torch.backends import Backend
 from envtool.torch.index import Candidate
-from envtool.torch.targets import Target
+from envtool.torch.targets import TARGETS, Target
 
 Cell = tuple[str, str]
 """(target name, Python minor version)."""
@@ -46,6 +47,10 @@ class Grid:
         now = frozenset((target.name, self.primary) for target in self.targets)
         here = frozenset({(self.host, self.primary)} & now) if self.host else frozenset()
         return tuple(dict.fromkeys(level for level in (frozenset(self.cells), now, here) if level))
+
+
+_EVERYWHERE = Grid(targets=tuple(TARGETS.values()), pythons=SUPPORTED_PYTHONS, primary="", host=None)
+"""All cells that envtool knows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -282,15 +287,17 @@ def _nearest(found: Sequence[_Release], specifier: SpecifierSet) -> str:
 
 
 def _elsewhere(candidates: Sequence[Candidate], public: Version, backend: Backend) -> str:
-    """The Pythons, supported or not, that a version has builds for: ``Python 3.7, 3.8``."""
+    """Where a version has builds, of all that envtool knows; else the Pythons that it has some for (``Python 3.7``)."""
+    files = [candidate for candidate in candidates if Version(candidate.version.public) == public]
+    cells = {cell for release in releases(files, backend, _EVERYWHERE) for cell in release.builds}
     minors = {
         int(match[1])
-        for candidate in candidates
-        if Version(candidate.version.public) == public and candidate.version.local in (None, backend.local)
+        for candidate in files
+        if candidate.version.local in (None, backend.local)
         for tag in candidate.tags
         if (match := re.fullmatch(r"cp3(\d+)", tag.interpreter))
     }
-    return f"Python {', '.join(f'3.{minor}' for minor in sorted(minors))}" if minors else ""
+    return describe_cells(cells) or (f"Python {', '.join(f'3.{minor}' for minor in sorted(minors))}" if minors else "")
 
 
 def _explain(
@@ -311,7 +318,10 @@ def _explain(
             return ResolutionError("resolve.no-build", message, f"Leave {name} out, or use an index that has it.")
         if not any(release.builds for release in found[name]):
             message = f"{where} has no build of {name} for {describe_cells(cells)}"
-            return ResolutionError("resolve.no-build", message, f"Use another Python or target, or leave {name} out.")
+            there_are = [r for r in releases(offers[name], backend, _EVERYWHERE) if r.builds][:1]
+            hints = [f"{name} {r.public} has builds for {describe_cells(r.builds)}." for r in there_are]
+            hints.append(f"Use another Python or target, or leave {name} out.")
+            return ResolutionError("resolve.no-build", message, " ".join(hints))
         allowed = _allowed(specifier, found[name])
         if not allowed and all(_allowed(SpecifierSet(str(one)), found[name]) for one in specifier):
             message = f"the requirements of {name} exclude each other: {asked}"

@@ -44,6 +44,9 @@ def test_with_requires_python_it_is_an_error(workspace: Workspace) -> None:
     done = workspace.lock("torch", "binary", "--backend", "cpu")
     assert done.exit_code == 4
     assert "all versions of binary depend on twig" in done.error["message"]
+    if PRIMARY == "3.14":  # it is the one in use that has no solution
+        assert done.error["hint"] == "Loosen one of these requirements."
+        return
     assert "requires-python" in done.error["hint"]
     assert "3.14" in done.error["hint"]
     assert "uv" not in done.error["hint"]

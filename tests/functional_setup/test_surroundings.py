@@ -142,6 +142,10 @@ def test_closed_stdout_and_stderr(place: Place) -> None:
     assert (code, error.splitlines()[0]) == (2, "error[output]: cannot write to stdout: it is closed")
     assert told(place, ["sh", "-c", shell + "2>&-", "sh", "setup", "--cpu", "--no-probe", "torch", "leaf<2"]) == (0, "")
     assert place.installed()["leaf"] == "1.0"
+    # An error that cannot be told keeps its exit code, and is not written into a file that got stderr's number.
+    before = {path: path.read_bytes() for path in sorted((place.root / ".envtool").glob("*")) if path.is_file()}
+    assert told(place, ["sh", "-c", shell + "2>&-", "sh", "rollback", "--to", "99"]) == (8, "")
+    assert {path: path.read_bytes() for path in before} == before
 
 
 # --- uv's own words ---------------------------------------------------------------------------------------------------

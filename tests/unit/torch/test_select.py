@@ -80,6 +80,18 @@ def test_a_version_older_than_every_python_here_says_which_ones_it_has() -> None
     assert caught.value.hint.startswith("torch 1.6.0 has builds for Python 3.7, 3.8. For Python 3.11 on linux-x86_64 ")
 
 
+@pytest.mark.parametrize("text", ["torch", "torch==2.13.0"])
+def test_builds_for_other_pythons_and_targets_than_those_that_were_asked_for_are_named(text: str) -> None:
+    offers = {"torch": wheels("torch", "2.13.0", [LINUX, WINDOWS], ["3.10", "3.12"])}
+    grid = Grid(targets=(TARGETS["linux-x86_64"],), pythons=("3.14",), primary="3.14", host="linux-x86_64")
+    with pytest.raises(ResolutionError) as caught:
+        select([ask(text)], offers, CPU, grid, torch_from_scheme)
+    assert caught.value.message.endswith("for Python 3.14 on linux-x86_64")
+    assert caught.value.hint.startswith(
+        "torch 2.13.0 has builds for Python 3.10, 3.12 on linux-x86_64, windows-amd64. "
+    )
+
+
 def test_the_newest_that_covers_everything() -> None:
     offers = {"torch": wheels("torch", "2.8.0") + wheels("torch", "2.9.0") + wheels("torch", "2.10.0", [LINUX])}
     found = choose([ask("torch")], offers)
