@@ -64,7 +64,7 @@ def locked_versions(lock: Lock | None, layout: Layout, generation: Generation) -
 
     home = layout.venv if generation.kind == "plain" else layout.generation(generation.id)
     try:
-        torch, rest = pins_here(lock, generation.backend, ".".join(generation.python.split(".")[:2]))
+        torch, rest = pins_here(lock, generation.backend, generation.python)
         site = locate_site_packages(home)
     except EnvtoolError:
         return None

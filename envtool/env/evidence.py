@@ -113,11 +113,13 @@ class Interpreter:
 class Evidence:
     """All that is known about one environment.
 
+    ``python`` is the version that the environment was made with, as its files say (``3.11.7``); not each does.
     ``steps`` is None when nothing was run (``--static``). ``failure`` says in a sentence why the interpreter gave no
     evidence, or not all of it.
     """
 
     paths: tuple[str, ...] = ()
+    python: str | None = None
     distributions: tuple[Installed, ...] = ()
     unreadable: tuple[Changed, ...] = ()
     builds: Mapping[str, Build] = field(default_factory=dict)
@@ -155,6 +157,7 @@ def parse_evidence(data: Mapping[str, Any], *, failure: str = "") -> Evidence:
     interpreter = clean.get("interpreter")
     return Evidence(
         paths=tuple(clean.get("paths", ())),
+        python=clean.get("python"),
         distributions=tuple(_installed(item) for item in clean.get("distributions", ())),
         unreadable=tuple(Changed(path=item["path"], what=item["error"]) for item in clean.get("unreadable", ())),
         builds={name: _build(item) for name, item in clean.get("builds", {}).items()},

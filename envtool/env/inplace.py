@@ -84,7 +84,7 @@ def _set_up(steps: Steps, stack: contextlib.ExitStack) -> SetupResult:
     locked, request, interpreter = steps.locked()
     what = steps.installation(locked.lock, request)
     place = _look(interpreter)
-    torch, rest = pins_here(what.lock, wanted.backend.name, interpreter.minor)
+    torch, rest = pins_here(what.lock, wanted.backend.name, interpreter.version)
     change, leftovers = _changes(place, (*torch, *rest), keep_gpu=not wanted.backend.is_cpu)
     own = {str(canonicalize_name(project.name)) for project in what.projects if project.name}
     plan = replace(steps.plan(what, interpreter), changes=_lines(place, (*torch, *rest), leftovers))
@@ -120,7 +120,7 @@ def _set_up(steps: Steps, stack: contextlib.ExitStack) -> SetupResult:
         reporter.phase("stage", f"move {sum(name in place.before for name in before.names)} packages aside")
         undo.stash(before, folder)
         with naming_torch_index(what.torch_index):
-            install_into(place.interpreter.path, place.interpreter.minor, what, reporter)
+            install_into(place.interpreter.path, place.interpreter.version, what, reporter)
         reporter.phase("probe", "run the interpreter" if wanted.probe else "read the new files")
         report = _report(place, what, wanted)
         raise_failure(report, place.interpreter.path.name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.markers import Marker
+from packaging.version import Version
 
 from envtool.adapters import platform, uv
 from envtool.adapters.http import UnreachableError, fetch_page, redact
@@ -39,22 +40,26 @@ class Installation:
 
 
 def pins_here(lock: Lock, backend: str, python: str) -> tuple[tuple[Pin, ...], tuple[Pin, ...]]:
-    """The torch file's pins and the rest's that apply on this machine with Python ``python`` (``3.11``).
+    """The torch file's pins and the rest's that apply on this machine with Python ``python``.
+
+    It is a version such as ``3.11.7``, since markers tell patch releases apart; ``3.11`` stands for a late one.
 
     Raises LockError (``lock.backend``, ``lock.target``, ``lock.python``) when the lock does not cover it.
     """
-    target = _covered_target(lock, python)
+    version = Version(python)
+    minor = f"{version.major}.{version.minor}"
+    target = _covered_target(lock, minor)
     if backend not in lock.torch:
         hint = f"Lock it: envtool lock --backend {backend}"
         raise LockError("lock.backend", f"lockfiles/ holds no torch-{backend}.txt", hint)
-    environment = dict(target.environment(python, 99))
+    environment = dict(target.environment(minor, version.micro if len(version.release) > 2 else 99))
 
     def applying(pins: Iterable[Pin]) -> tuple[Pin, ...]:
         return tuple(pin for pin in pins if pin.marker is None or Marker(pin.marker).evaluate(environment))
 
     torch = applying(lock.torch[backend].pins)
     if not any(pin.name == "torch" for pin in torch):
-        raise _no_torch(lock, backend, python, target)
+        raise _no_torch(lock, backend, minor, target)
     return torch, applying(lock.rest.pins)
 
 

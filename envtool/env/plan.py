@@ -81,10 +81,11 @@ def measure(what: Installation, python: str, interpreter: str) -> tuple[Size, Si
     """The size of an installation and of the full backend beside it.
 
     Sizes come from the cache, the index, or HEAD requests; what cannot be learned is named, and counts as nothing.
-    Raises LockError when the lock does not cover this machine.
+    ``python`` is a version (``3.11.7``). Raises LockError when the lock does not cover this machine.
     """
     torch, rest = pins_here(what.lock, what.backend.name, python)
     full = _full_pins(what.lock, what.backend, python)
+    python = ".".join(python.split(".")[:2])  # wheels tell no patch releases apart
     known, target = known_sizes(), host_target()
     learned: list[Artifact] = []
     wanted = [pin for pin in (*torch, *rest) if _size(pin, known, target, python) is None]

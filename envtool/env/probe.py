@@ -114,10 +114,23 @@ def static_evidence(*site_packages: Path, deep: bool = False) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "paths": [str(folder) for folder in site_packages],
+        "python": next(filter(None, map(_python_of, site_packages)), None),
         "distributions": distributions,
         "unreadable": unreadable,
         "builds": builds,
     }
+
+
+def _python_of(site_packages: Path) -> str | None:
+    """The version of the Python that a virtual environment was made with, from its ``pyvenv.cfg`` (PEP 405)."""
+    for folder in list(site_packages.parents)[1:3]:  # Lib/site-packages on Windows, lib/python3.11/site-packages
+        try:
+            lines = (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            continue
+        found = [re.match(r"version(?:_info)?\s*=\s*(3\.\d+\.\d+)", line) for line in lines]
+        return next((match[1] for match in found if match), None)
+    return None
 
 
 def _distribution(found: metadata.Distribution, folder: str, place: str, deep: bool) -> dict[str, Any]:

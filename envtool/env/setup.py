@@ -200,8 +200,8 @@ class Steps:
 
     def plan(self, what: Installation, interpreter: Interpreter) -> Plan:
         """What will change, and what it costs."""
-        torch, rest = pins_here(what.lock, what.backend.name, interpreter.minor)
-        size, full = measure(what, interpreter.minor, str(interpreter.path))
+        torch, rest = pins_here(what.lock, what.backend.name, interpreter.version)
+        size, full = measure(what, interpreter.version, str(interpreter.path))
         before: dict[str, str] = {}
         with contextlib.suppress(EnvtoolError, OSError):
             site = locate_site_packages(self.layout.venv)
@@ -285,7 +285,7 @@ class Steps:
                 self.reporter.phase("stage", f"generation {number} with Python {interpreter.minor}")
                 make_environment(folder, interpreter.path, self.project.root.name)
                 with naming_torch_index(what.torch_index):
-                    remarks = install(folder, interpreter.minor, what, self.reporter)
+                    remarks = install(folder, interpreter.version, what, self.reporter)
                 self.notes += [Note(code="install.source", message=remark) for remark in remarks]
             with self.clock.phase("verify"):
                 report = self.verify(folder, what.lock)
@@ -339,7 +339,7 @@ class Steps:
             id=number,
             backend=self.wanted.backend.name,
             torch=report.torch,
-            python=report.python or interpreter.minor,
+            python=report.python or interpreter.version,
             created=timestamp(),
             kind="plain" if self.wanted.plain else "built",
             healthy=True,

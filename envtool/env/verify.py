@@ -87,7 +87,7 @@ def judge(case: Case) -> VerifyReport:
     return VerifyReport(
         torch=build.version if build is not None and build.version else version,
         backend=case.expected.name if as_expected else backend,
-        python=python or (case.environment["python_version"] if case.evidence.paths else None),
+        python=python or case.evidence.python or (case.environment["python_version"] if case.evidence.paths else None),
         checks=checks,
     )
 

@@ -13,8 +13,8 @@ from packaging.markers import Marker
 from envtool.torch.select import Cell
 from envtool.torch.targets import TARGETS
 
-_PATCHES = (0, 99)
-"""A marker that differs between the first and a late patch release is finer than a cell, and is kept as it is."""
+_PATCHES = (*range(50), 99)
+"""Patch releases, and a late one. A marker that differs among them is finer than a cell, and is kept as it is."""
 
 
 def cells_of(marker: str | None, cells: Iterable[Cell]) -> tuple[frozenset[Cell], bool]:
@@ -22,10 +22,11 @@ def cells_of(marker: str | None, cells: Iterable[Cell]) -> tuple[frozenset[Cell]
     if marker is None:
         return frozenset(cells), True
     parsed = Marker(marker)
+    patches = _PATCHES if "full_version" in marker or "implementation_version" in marker else _PATCHES[:1]
     holding = set()
     exact = True
     for target, python in cells:
-        results = {parsed.evaluate(dict(TARGETS[target].environment(python, patch))) for patch in _PATCHES}
+        results = {parsed.evaluate(dict(TARGETS[target].environment(python, patch))) for patch in patches}
         exact = exact and len(results) == 1
         if True in results:
             holding.add((target, python))

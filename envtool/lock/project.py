@@ -23,10 +23,15 @@ from envtool.torch.offers import local_folders, with_credentials
 
 @dataclass(frozen=True, kw_only=True)
 class Interpreter:
-    """A Python to build environments with: its path and its minor version (``3.11``)."""
+    """A Python to build environments with: its path and its version (``3.11.7``, or ``3.11`` where it is not known)."""
 
     path: Path
-    minor: str
+    version: str
+
+    @property
+    def minor(self) -> str:
+        """Its minor version: ``3.11``."""
+        return ".".join(self.version.split(".")[:2])
 
 
 def choose_interpreter(
@@ -46,9 +51,8 @@ def choose_interpreter(
         return _find(wanted, "" if project.settings.python else " (named in .python-version)", only_resolve)
     if requires is None:
         requires = _requires_python(project.pyproject)
-    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if requires is None or requires.contains(sys.version.split()[0], prereleases=True):
-        return Interpreter(path=_own(), minor=own)
+        return Interpreter(path=_own(), version=".".join(map(str, sys.version_info[:3])))
     admitted = minor_versions(requires)
     if not admitted:
         raise unsupported(requires)
@@ -58,7 +62,7 @@ def choose_interpreter(
         if error.code != "python.missing" or not only_resolve:
             raise
         # The oldest one: more packages have wheels for it.
-        return Interpreter(path=_own(), minor=admitted[0])
+        return Interpreter(path=_own(), version=admitted[0])
 
 
 def _own() -> Path:
@@ -73,7 +77,7 @@ def _find(wanted: str, origin: str, only_resolve: bool) -> Interpreter:
         if error.code != "python.missing":
             raise
         if only_resolve and minor in SUPPORTED_PYTHONS:
-            return Interpreter(path=_own(), minor=minor)
+            return Interpreter(path=_own(), version=minor)
         raise InstallError(error.code, error.message + origin, error.hint) from None
 
 
@@ -94,7 +98,7 @@ def _python_version_file(root: Path) -> str | None:
 
 
 def _inspect(path: Path, wanted: str) -> Interpreter:
-    done = run([path, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2], sys.implementation.name)"])
+    done = run([path, "-I", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3], sys.implementation.name)"])
     words = done.stdout.split()
     if done.returncode != 0 or len(words) != 2:
         raise InstallError("python.broken", f"{path.name} (asked for as {wanted}) does not run", "Name another one.")
@@ -102,10 +106,11 @@ def _inspect(path: Path, wanted: str) -> Interpreter:
         raise UsageError(
             "python.unsupported", f"{wanted} is {words[1]}; torch has builds for CPython only", "Name a CPython."
         )
-    if words[0] not in SUPPORTED_PYTHONS:
-        message = f"{wanted} is Python {words[0]}; envtool sets up {SUPPORTED_PYTHONS[0]} to {SUPPORTED_PYTHONS[-1]}"
+    found = Interpreter(path=path, version=words[0])
+    if found.minor not in SUPPORTED_PYTHONS:
+        message = f"{wanted} is Python {found.minor}; envtool sets up {SUPPORTED_PYTHONS[0]} to {SUPPORTED_PYTHONS[-1]}"
         raise UsageError("python.unsupported", message, "Choose another one with --python.")
-    return Interpreter(path=path, minor=words[0])
+    return found
 
 
 def index_access(project: Project, routes: tuple[Route, ...], secrets: Mapping[str, tuple[str, str]]) -> IndexAccess:

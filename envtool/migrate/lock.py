@@ -103,7 +103,7 @@ def _kept(migration: Migration) -> dict[str, str]:
 
 
 def _torch(result: LockResult, interpreter: Interpreter) -> str:
-    pins, _ = pins_here(result.lock, CPU.name, interpreter.minor)
+    pins, _ = pins_here(result.lock, CPU.name, interpreter.version)
     return next((str(pin.version) for pin in pins if pin.name == "torch"), "")
 
 

@@ -54,6 +54,15 @@ def test_json_is_one_object_and_nothing_else(place: Place) -> None:
     assert result["seconds"] > 0
 
 
+def test_markers_mean_the_very_patch_release(place: Place) -> None:
+    own = ".".join(map(str, sys.version_info[:3]))
+    names = [f"leaf ; python_full_version == '{own}'", f"leaf<2 ; python_full_version != '{own}'"]
+    place.done("--cpu", "torch", *names)
+    assert place.installed() == {"leaf": "2.0", "torch": "2.13.0+cpu"}
+    assert place.call("verify", "--static").code == 0
+    assert place.call("lock", "--check", "torch", *names).code == 0
+
+
 def test_no_compile(place: Place) -> None:
     place.done("--cpu", "--no-compile")
     assert not list(place.site.rglob("*.pyc"))

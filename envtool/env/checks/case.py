@@ -20,6 +20,8 @@ REBUILD = (
     "Run `envtool setup --{backend}`: it builds a clean environment beside this one and switches when it is proven."
 )
 _LISTED = 4
+_PATCHES = range(50)
+"""Patch releases that a Python may have whose own is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +53,19 @@ class Case:
             return {}
         own = self.lock.torch.get(self.expected.name)
         pins = (*(own.pins if own is not None else ()), *self.lock.rest.pins)
-        return {
-            canonicalize_name(pin.name): pin
-            for pin in pins
-            if pin.marker is None or Marker(pin.marker).evaluate(dict(self.environment))
-        }
+        return {canonicalize_name(pin.name): pin for pin in pins if self._holds(pin)}
+
+    def _holds(self, pin: Pin) -> bool:
+        """Whether a pin holds here; one that some patch releases of this Python need does where it is installed."""
+        if pin.marker is None:
+            return True
+        marker, environment = Marker(pin.marker), dict(self.environment)
+        known = self.evidence.interpreter is not None or self.evidence.python is not None
+        if known or "full_version" not in pin.marker:
+            return marker.evaluate(environment)
+        versions = [f"{environment['python_version']}.{patch}" for patch in _PATCHES]
+        found = {marker.evaluate({**environment, "python_full_version": version}) for version in versions}
+        return found == {True} or (True in found and self.evidence.find(canonicalize_name(pin.name)) is not None)
 
     def passed(self, check: str, found: str) -> CheckResult:
         """The check holds."""
@@ -89,7 +99,7 @@ def static_environment(evidence: Evidence) -> dict[str, str]:
     """The marker environment of a folder that no interpreter was asked about.
 
     The tags of the installed torch wheel name its Python and platform; without them, the folder's name
-    (``lib/python3.11``) and this machine do.
+    (``lib/python3.11``) and this machine do. The patch release is that which pyvenv.cfg names, if it does.
     """
     environment = {**{key: str(value) for key, value in default_environment().items()}, "extra": ""}
     torch = evidence.find("torch")
@@ -102,6 +112,8 @@ def static_environment(evidence: Evidence) -> dict[str, str]:
             environment |= target.environment(python)
     if environment["python_version"] != python:
         environment |= {"python_version": python, "python_full_version": f"{python}.0"}
+    if evidence.python is not None and evidence.python.startswith(f"{python}."):
+        environment["python_full_version"] = evidence.python
     return environment
 
 

@@ -41,6 +41,29 @@ def test_markers_are_those_of_the_target(site):
     assert run(site, "installed-matches-lock", lock=lock, steps=STEPS).status == "fail"
 
 
+@pytest.mark.parametrize(
+    ("marker", "cfg", "status"),
+    [
+        ("python_full_version < '3.11.3'", "version_info = 3.11.7", "pass"),
+        ("python_full_version < '3.11.3'", "version = 3.11.2", "fail"),
+        ("python_full_version == '3.11.7'", "version_info = 3.11.7", "fail"),
+        ("python_full_version < '3.11.3'", "", "pass"),  # nobody knows: it may be needed, and may be missing
+        ("python_full_version >= '3.11'", "", "fail"),
+    ],
+)
+def test_a_marker_that_tells_patch_releases_apart(site, marker, cfg, status):
+    site.torch()
+    (site.path.parents[2] / "pyvenv.cfg").write_text(f"home = here\n{cfg}\n", encoding="utf-8")
+    lock = lock_of(pin("async-timeout", "5.0.1", marker), torch=TORCH_PINS)
+    assert run(site, "installed-matches-lock", lock=lock).status == status
+    assert run(site, "installed-matches-lock", lock=lock, steps=STEPS).status == (
+        "pass" if marker.endswith("< '3.11.3'") else "fail"
+    )
+    site.add("async-timeout", "5.0.0")
+    wrong = run(site, "installed-matches-lock", lock=lock)
+    assert wrong.status == ("pass" if "7" in cfg and "<" in marker else "fail")
+
+
 def test_what_is_not_in_the_lock_is_mentioned_but_for_seeded_tools(site):
     site.torch()
     site.add("pip", "26.0")

@@ -100,6 +100,16 @@ def test_a_marker_within_a_minor_version_is_kept() -> None:
     assert {python for _, python in holding} == {"3.10", "3.11", "3.12"}
 
 
+@pytest.mark.parametrize(
+    "marker",
+    ["python_full_version == '3.12.4'", "python_full_version >= '3.12.1' and python_full_version < '3.12.9'"],
+)
+def test_a_marker_for_some_patch_releases_in_the_middle_holds_there(marker: str) -> None:
+    holding, exact = cells_of(marker, ALL)
+    assert not exact
+    assert {python for _, python in holding} == {"3.12"}
+
+
 @settings(deadline=None, max_examples=100)
 @given(some_cells)
 def test_the_environments_cover_the_cells_and_nothing_else(cells: frozenset[Cell]) -> None:
