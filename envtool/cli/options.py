@@ -46,7 +46,10 @@ Script = Annotated[
     typer.Option("--script", metavar="FILE", help="Read a script's own metadata (PEP 723).", rich_help_panel=_INPUTS),
 ]
 NoInstallProject = Annotated[
-    bool, typer.Option("--no-install-project", help="Do not install the project itself.", rich_help_panel=_INPUTS)
+    bool,
+    typer.Option(
+        "--no-install-project", help="Do not install the project, nor other local ones.", rich_help_panel=_INPUTS
+    ),
 ]
 Python = Annotated[
     str | None,
@@ -100,7 +103,6 @@ def request_options(
     extras: list[str] | None = None,
     groups: list[str] | None = None,
     script: Path | None = None,
-    install_project: bool = True,
 ) -> RequestOptions:
     """The inputs that a command line names."""
     from envtool.lock.request import RequestOptions
@@ -112,7 +114,6 @@ def request_options(
         extras=tuple(extras or ()),
         groups=tuple(groups or ()),
         script=script,
-        install_project=install_project,
     )
 
 

@@ -22,7 +22,7 @@ from envtool.env import generations as chain
 from envtool.env import undo
 from envtool.env.commands import run_checks
 from envtool.env.install import Installation, install_into, pins_here
-from envtool.env.installed import installed_versions
+from envtool.env.installed import installed_versions, is_installed
 from envtool.env.outcome import InPlace, SetupResult
 from envtool.env.plan import Plan, Size, check_space
 from envtool.env.proof import raise_failure
@@ -88,7 +88,9 @@ def _set_up(steps: Steps, stack: contextlib.ExitStack) -> SetupResult:
     change, leftovers = _changes(place, (*torch, *rest), keep_gpu=not wanted.backend.is_cpu)
     own = {str(canonicalize_name(project.name)) for project in what.projects if project.name}
     plan = replace(steps.plan(what, interpreter), changes=_lines(place, (*torch, *rest), leftovers))
-    satisfied = not change and not leftovers and own <= place.before.keys()
+    satisfied = (
+        not change and not leftovers and all(is_installed(place.site_packages, one, what.root) for one in what.projects)
+    )
     if wanted.dry_run:
         plan = replace(plan, size=Size(download=0, disk=0)) if satisfied else plan
         return replace(_result(place, None, plan, steps, changed=False), reused=satisfied)

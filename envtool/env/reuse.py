@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from envtool.env import generations as chain
 from envtool.env.by_hand import changed_by_hand
 from envtool.env.verify import VerifyOptions, locate_site_packages, verify_environment
@@ -10,16 +12,18 @@ from envtool.models import Generation, Layout, Reporter
 from envtool.torch.backends import Backend
 
 
-def find_ready(layout: Layout, digest: str, backend: Backend, reporter: Reporter, *, plain: bool) -> Generation | None:
-    """A healthy generation that was built from the lock of this digest and still stands; the current one first."""
+def find_ready(
+    layout: Layout, backend: Backend, reporter: Reporter, *, plain: bool, fits: Callable[[Generation], bool]
+) -> Generation | None:
+    """A healthy generation that ``fits``, by what it was built from, and still stands; the current one first."""
     now = chain.current(layout)
     if plain:
-        fits = now is not None and now.kind == "plain" and now.lock_digest == digest
-        return now if now is not None and fits and _stands(layout, now, backend, reporter) else None
+        here = now is not None and now.kind == "plain" and fits(now)
+        return now if now is not None and here and _stands(layout, now, backend, reporter) else None
     found = [
         generation
         for generation in chain.list_generations(layout)
-        if generation.lock_digest == digest and _stands(layout, generation, backend, reporter)
+        if fits(generation) and _stands(layout, generation, backend, reporter)
     ]
     if now is not None and any(generation.id == now.id for generation in found):
         return now

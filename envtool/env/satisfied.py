@@ -20,10 +20,23 @@ from envtool import __version__
 _SOURCES = ("pyproject.toml", "requirements.in", "requirements.txt", ".python-version")
 
 
-def fingerprint(root: Path, words: Sequence[str], files: Sequence[str], environ: Mapping[str, str]) -> str:
+_DECIDING = ("pyproject.toml", "setup.py", "setup.cfg")
+"""What the metadata of a local project comes from; uv's cache looks at the same ones."""
+_BUILT = frozenset({"__pycache__", "build", "dist", "lockfiles", "node_modules"})
+"""Folders of a project that building, running and locking it write to."""
+
+
+def fingerprint(
+    root: Path,
+    words: Sequence[str],
+    files: Sequence[str],
+    environ: Mapping[str, str],
+    sources: Sequence[Sequence[Any]] = (),
+) -> str:
     """A digest over the words, ENVTOOL_* variables, every file that decides, and the Python that runs envtool.
 
-    ``files`` are further inputs by name, relative to ``root``. A file that is not there counts as such.
+    ``files`` are further inputs by name, relative to ``root``. A file that is not there counts as such. ``sources`` are
+    local projects that are installed: path and whether editable.
     """
     digest = hashlib.sha256()
 
@@ -42,7 +55,43 @@ def fingerprint(root: Path, words: Sequence[str], files: Sequence[str], environ:
             add(name + "\0" + hashlib.sha256((root / name).read_bytes()).hexdigest())
         except OSError:
             add(name + "\0absent")
+    for path, editable in sources:
+        add(f"{path}\0{source_state(root / path, editable)}")
     return digest.hexdigest()
+
+
+def source_state(folder: Path, editable: bool) -> str:
+    """A digest over what a local project in ``folder`` was installed from: the contents of what describes an editable
+    one; names, sizes and times of all files of any other.
+    """
+    digest = hashlib.sha256()
+    for path in source_files(folder, editable):
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            state = hashlib.sha256(path.read_bytes()).hexdigest() if editable else (found.st_size, found.st_mtime_ns)
+            said = f"{path.relative_to(folder).as_posix()}\0{state}\0"
+            digest.update(said.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def source_files(folder: Path, editable: bool) -> list[Path]:
+    """The files that a local project is installed from: those that describe an editable one, all of any other, but for
+    hidden folders, environments, and what builds leave behind.
+    """
+    if editable:
+        return [folder / name for name in _DECIDING if (folder / name).is_file()]
+    files = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and not name.endswith(".egg-info")
+            and name not in _BUILT
+            and not os.path.lexists(Path(place, name, "pyvenv.cfg"))
+        )
+        files += [Path(place, name) for name in sorted(names)]
+    return files
 
 
 def is_satisfied(root: Path, venv: str, words: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any] | None:
@@ -55,8 +104,8 @@ def is_satisfied(root: Path, venv: str, words: Sequence[str], environ: Mapping[s
         return None
     try:
         satisfied = record["satisfied"]
-        files = json.loads(satisfied["files"])
-        if satisfied["fingerprint"] != fingerprint(root, words, files, environ):
+        files, sources = json.loads(satisfied["files"]), json.loads(satisfied["sources"])
+        if satisfied["fingerprint"] != fingerprint(root, words, files, environ, sources):
             return None
         return record if _still_holds(root / venv, satisfied) else None
     except (KeyError, TypeError, ValueError, AttributeError):

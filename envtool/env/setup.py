@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,15 +14,15 @@ from envtool.env import generations as chain
 from envtool.env.afterwards import notes_after
 from envtool.env.by_hand import told_by_hand
 from envtool.env.commands import read_commands, run_checks
+from envtool.env.identity import has_python, lock_identity, quick_marks
 from envtool.env.install import Installation, install, make_environment, pins_here
-from envtool.env.installed import installed_versions, local_projects, metadata_folders
+from envtool.env.installed import installed_versions, local_projects
 from envtool.env.outcome import LASTING, SetupResult, after_new_lock, tell_changes
 from envtool.env.own import describe_own
 from envtool.env.plan import Plan, Size, check_space, measure
 from envtool.env.proof import counted, raise_failure
 from envtool.env.records import record_text
 from envtool.env.reuse import find_ready
-from envtool.env.satisfied import fingerprint, marks
 from envtool.env.verify import VerifyOptions, locate_python, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError, LockError
 from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
@@ -39,9 +37,9 @@ from envtool.lock.stage import (
     staleness,
     write_lock,
 )
-from envtool.lock.text import LOCK_TOML, REST, lock_digest, read_lock, read_texts
+from envtool.lock.text import LOCK_TOML, read_lock, read_texts
 from envtool.lock.workspace import Project
-from envtool.models import CheckResult, Generation, Layout, Lock, Note, Reporter, Request, VerifyReport
+from envtool.models import CheckResult, Generation, Layout, LocalProject, Lock, Note, Reporter, Request, VerifyReport
 from envtool.reports.tables import changes
 from envtool.torch.backends import Backend
 from envtool.torch.unserved import naming_torch_index
@@ -56,6 +54,7 @@ class SetupRequest:
 
     backend: Backend
     inputs: RequestOptions = field(default_factory=RequestOptions)
+    install_project: bool = True
     frozen: bool = False
     as_locked: bool = False
     dry_run: bool = False
@@ -115,14 +114,15 @@ class Steps:
             result, request, interpreter = self.locked()
         self.notes += result.notes
         what = self.installation(result.lock, request)
-        digest = self.digest(result.texts, interpreter)
+        digest = self.identity(result.texts, interpreter, request)
         with self.clock.phase("plan"):
             plan = self.plan(what, interpreter)
         if self.wanted.dry_run:
             self.look_ahead()
-            return self.rehearsed(None if result.changed else self.ready(digest), plan, lock_changed=result.changed)
+            ready = None if result.changed else self.ready(digest, interpreter)
+            return self.rehearsed(ready, plan, lock_changed=result.changed)
         with self.written(result):
-            ready = self.ready(digest)
+            ready = self.ready(digest, interpreter)
             if ready is not None:
                 return self.switch(ready, request, plan, lock_changed=result.changed)
             check_space(plan)
@@ -190,13 +190,16 @@ class Steps:
             folders=find_links_folders(self.project, access),
             root=self.project.root,
             compile_bytecode=self.wanted.compile_bytecode,
-            projects=request.projects,
+            projects=self.projects(request),
         )
 
-    def digest(self, texts: Mapping[str, str], interpreter: Interpreter) -> str:
-        """What an environment built from this lock is identified by."""
-        torch = texts.get(f"torch-{self.wanted.backend.name}.txt", "")
-        return lock_digest((torch, texts[REST], interpreter.minor, json.dumps(self.wanted.inputs.install_project)))
+    def projects(self, request: Request) -> tuple[LocalProject, ...]:
+        """The local projects to install."""
+        return request.projects if self.wanted.install_project else ()
+
+    def identity(self, texts: Mapping[str, str], interpreter: Interpreter, request: Request) -> str:
+        """What an environment built from these texts is identified by."""
+        return lock_identity(texts, self.wanted.backend.name, interpreter, self.project.root, self.projects(request))
 
     def plan(self, what: Installation, interpreter: Interpreter) -> Plan:
         """What will change, and what it costs."""
@@ -221,9 +224,16 @@ class Steps:
 
     # --- an environment that is there already ---
 
-    def ready(self, digest: str) -> Generation | None:
+    def ready(self, digest: str, interpreter: Interpreter) -> Generation | None:
         """One that can be used as it is. Why the current one is not, when somebody changed it by hand, is told."""
-        found = find_ready(self.layout, digest, self.wanted.backend, self.reporter, plain=self.wanted.plain)
+        wanted = self.project.settings.python
+        found = find_ready(
+            self.layout,
+            self.wanted.backend,
+            self.reporter,
+            plain=self.wanted.plain,
+            fits=lambda one: one.lock_digest == digest and has_python(one, wanted, interpreter),
+        )
         now = chain.current(self.layout)
         if now is not None and now != found:
             text = told_by_hand(now, self.home(now), found)
@@ -351,19 +361,11 @@ class Steps:
         )
 
     def satisfied(self, folder: Path, request: Request) -> dict[str, str]:
-        """What a later setup compares with, to see that nothing is to do."""
+        """What a later setup compares with, to see that nothing is to do. With checks there always is: they run."""
+        if self.commands:
+            return {}
         site = locate_site_packages(folder)
-        extra = list(request.files)
-        try:
-            torch = (site / "torch" / "version.py").read_bytes()
-        except OSError:
-            torch = b""
-        return {
-            "fingerprint": fingerprint(self.project.root, self.wanted.words, extra, os.environ),
-            "files": json.dumps(extra),
-            "site": site.relative_to(folder).as_posix(),
-            "marks": marks(metadata_folders(site), torch),
-        }
+        return quick_marks(self.project.root, self.wanted.words, request.files, self.projects(request), site, folder)
 
     def activate(self, generation: Generation, staged: Path | None = None) -> None:
         """Switch; the user's own environment is adopted in the same step."""

@@ -170,6 +170,9 @@ class Draft:
     def add_uv_table(self, table: UvTable) -> None:
         """Add what uv is told."""
         self.uv = table
+        found = workspace_root(self.root)
+        if found is not None and found[0] != self.root.resolve():
+            self.files.append(found[0] / "pyproject.toml")
         self.overrides += self._unlinked(table.overrides)
         self.constraints += self._unlinked(table.constraints)
         if self.overrides:

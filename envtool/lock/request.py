@@ -43,7 +43,6 @@ class RequestOptions:
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     script: Path | None = None
-    install_project: bool = True
 
 
 def build_request(root: Path, options: RequestOptions, settings: Settings, primary: str) -> Request:
@@ -79,7 +78,7 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         files=tuple(sorted({relative(path, root) for path in draft.files})),
         dynamic=tuple(dict.fromkeys(draft.dynamic)),
         routes=draft.all_routes(),
-        projects=tuple(dict.fromkeys(draft.projects)) if options.install_project else (),
+        projects=tuple(dict.fromkeys(draft.projects)),
         notes=tuple(dict.fromkeys(draft.notes)),
         credentials=dict(draft.credentials),
         elsewhere=torch_elsewhere(pyproject) if source == "pyproject.toml" else (),

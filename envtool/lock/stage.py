@@ -108,7 +108,7 @@ def read_request(
     A Python to install for that the project does not admit is a UsageError (``lock.python``).
     """
     interpreter = choose_interpreter(project, only_resolve=only_resolve)
-    if inputs == RequestOptions(install_project=inputs.install_project) and not has_sources(project):
+    if inputs == RequestOptions() and not has_sources(project):
         lock = existing_lock(project)
         if lock is not None:
             return request_from_lock(lock), interpreter

@@ -56,7 +56,9 @@ def plan_setup(migration: Migration) -> Gate:
     if lock is None:
         return Gate(evidence=("builds the environment from the lock",), status="todo")
     request, interpreter = read_request(steps.project, RequestOptions())
-    ready = steps.ready(steps.digest(steps.texts(), interpreter)) if lock == existing_lock(steps.project) else None
+    ready = None
+    if lock == existing_lock(steps.project):
+        ready = steps.ready(steps.identity(steps.texts(), interpreter, request), interpreter)
     if ready is not None:
         return Gate(evidence=(f"generation {ready.id} is there already: {ready.about}",), status="todo")
     plan = steps.plan(steps.installation(lock, request), interpreter)

@@ -263,7 +263,6 @@ def test_the_project_itself(tmp_path: Path) -> None:
     write(tmp_path, pyproject__toml=built)
     (project,) = ask(tmp_path).projects
     assert (project.path, project.name, project.editable) == (".", "app", True)
-    assert ask(tmp_path, install_project=False).projects == ()
     write(tmp_path, pyproject__toml=PROJECT)
     assert ask(tmp_path).projects == ()
 
