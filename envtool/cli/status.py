@@ -119,6 +119,7 @@ _MODES = {
     "plain": "plain",
     "directory": "own",
     "empty": "none",
+    "other": "foreign",
     "link": "foreign",
     "file": "foreign",
 }
@@ -146,6 +147,7 @@ def _text(layout: Layout, found: Status, busy: int | None) -> str:
             "plain": f"{name} is a plain folder, made with --plain; it is not part of a chain.",
             "directory": f"{name} is a folder of your own; envtool setup --cpu keeps it as a generation.",
             "empty": f"{name} is an empty folder. Fill it: envtool setup --cpu",
+            "other": f"{name} is a folder and no environment; envtool will not touch it.",
             "link": f"{name} is a link to {target}, which envtool did not make and will not touch.",
             "file": f"{name} is no folder; envtool will not touch it.",
         }[found.occupant.kind]

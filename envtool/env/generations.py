@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from envtool.adapters import files, platform
-from envtool.env.occupant import Occupant, current, occupant
+from envtool.env.occupant import Occupant, check_place, current, occupant
 from envtool.env.records import (
     ignore,
     layout_for,
@@ -46,6 +46,7 @@ __all__ = [
     "activate",
     "activate_plain",
     "at_work",
+    "check_place",
     "check_replaceable",
     "current",
     "exclusive",
@@ -199,9 +200,10 @@ def check_replaceable(layout: Layout) -> Occupant:
     """What stands at ``.venv``, if an environment can take its place. Ask before gigabytes are fetched.
 
     Raises InstallError (``env.foreign``, ``env.activate``) where it is not envtool's to replace, or cannot be, and
-    UsageError (``env.path``) where no environment can work.
+    UsageError (``env.path``, ``settings.venv``) where no environment can work.
     """
     check_path(layout.venv)
+    check_place(layout)
     try:
         found = occupant(layout)
     except OSError as error:
@@ -220,8 +222,14 @@ def check_replaceable(layout: Layout) -> Occupant:
             f"{layout.venv} is no folder",
             "Move it away, or choose another place: venv in [tool.envtool].",
         )
-    if found.kind in ("directory", "empty", "plain") and layout.venv.is_mount():
+    if found.kind in ("directory", "empty", "plain", "other") and layout.venv.is_mount():
         raise _cannot_switch(layout, OSError(errno.EBUSY, os.strerror(errno.EBUSY)))
+    if found.kind == "other":
+        raise InstallError(
+            "env.foreign",
+            f"{layout.venv} is a folder and no environment: it has neither a pyvenv.cfg nor a conda-meta",
+            "Choose another place: venv in [tool.envtool]. If it was an environment, move it away.",
+        )
     return found
 
 

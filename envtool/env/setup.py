@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from envtool.adapters import files, platform
-from envtool.adapters.clock import timestamp
+from envtool.adapters.clock import Clock, timestamp
 from envtool.env import generations as chain
 from envtool.env.afterwards import notes_after
 from envtool.env.by_hand import told_by_hand
@@ -65,21 +64,6 @@ class SetupRequest:
     words: tuple[str, ...] = ()
 
 
-class _Clock:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self.phases: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.phases[name] = round(self.phases.get(name, 0.0) + time.monotonic() - start, 3)
-
-
 def setup(project: Project, layout: Layout, wanted: SetupRequest, reporter: Reporter) -> SetupResult:
     """Bring the project's environment to the locked state of a backend.
 
@@ -89,6 +73,7 @@ def setup(project: Project, layout: Layout, wanted: SetupRequest, reporter: Repo
     steps = Steps(project, layout, wanted, reporter)
     if wanted.dry_run:
         return steps.run()  # no lock and no recovery: both write
+    chain.check_place(layout)  # before the lock is taken, which makes .envtool/
     with chain.exclusive(layout):
         for sentence in chain.recover(layout):
             reporter.note(sentence)
@@ -103,7 +88,7 @@ class Steps:
         self.layout = layout
         self.wanted = wanted
         self.reporter = reporter
-        self.clock = _Clock()
+        self.clock = Clock()
         self.notes: list[Note] = []
         self.commands = read_commands((*project.settings.checks, *wanted.checks))
 

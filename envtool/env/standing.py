@@ -68,8 +68,8 @@ def stand_again(layout: Layout, before: Standing) -> str:
 
 def _put_back(layout: Layout, before: Standing) -> str:
     now = occupant(layout)
-    if before.kind in ("link", "file"):
-        return ""  # envtool replaces neither
+    if before.kind in ("link", "file", "other"):
+        return ""  # envtool replaces none of them
     if before.inode is not None and _is(layout.venv, before.inode):
         return ""
     if before.kind == now.kind in ("absent", "empty", "generation") and before.number == now.number:

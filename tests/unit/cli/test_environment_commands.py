@@ -41,6 +41,7 @@ def record(number: int, backend: str = "cpu") -> Generation:
 def environment(folder: Path) -> None:
     platform.scripts_folder(folder).mkdir(parents=True)
     platform.interpreter(folder).symlink_to(sys.executable)
+    (folder / "pyvenv.cfg").touch()
 
 
 @pytest.fixture
@@ -128,6 +129,7 @@ def test_status_as_text_marks_the_current_one_and_shows_no_control_characters(ch
         ("own", "own", ".venv is a folder of your own;"),
         ("plain", "plain", ".venv is a plain folder, made with --plain;"),
         ("link", "foreign", ".venv is a link to "),
+        ("other", "foreign", ".venv is a folder and no environment;"),
         ("file", "foreign", ".venv is no folder;"),
     ],
 )
@@ -140,6 +142,8 @@ def test_status_says_what_stands_there(tmp_path: Path, kind: str, mode: str, sen
         activate_plain(layout, staging(layout, 1), record(1))
     elif kind == "link":
         layout.venv.symlink_to("elsewhere")
+    elif kind == "other":
+        (layout.venv / "src").mkdir(parents=True)
     elif kind == "file":
         layout.venv.write_text("", encoding="utf-8")
     before = sorted(tmp_path.iterdir())

@@ -26,7 +26,7 @@ from envtool.env.generations import (
     write_record,
 )
 from envtool.env.records import PLAIN_RECORD, record_path
-from envtool.errors import ExitCode, InstallError
+from envtool.errors import ExitCode, InstallError, UsageError
 from envtool.models import Generation, Layout
 
 Add = Callable[..., Generation]
@@ -135,6 +135,52 @@ def test_a_file_is_refused(layout: Layout, add: Add, make_environment: Make, pla
     with pytest.raises(InstallError, match="is no folder"):
         _switch(layout, add(1), make_environment, plain)
     assert layout.venv.read_text(encoding="utf-8") == "VIRTUAL=1\n"
+
+
+@posix
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_folder_that_is_no_environment_is_refused(
+    layout: Layout, add: Add, make_record: Add, make_environment: Make, plain: bool
+) -> None:
+    layout.venv.mkdir()
+    (layout.venv / "app.py").write_text("print()\n", encoding="utf-8")
+    assert occupant(layout) == generations.Occupant(kind="other")
+    one = add(1)
+    with pytest.raises(InstallError) as caught:
+        _switch(layout, one, make_environment, plain)
+    assert caught.value.code == "env.foreign"
+    assert f"{layout.venv} is a folder and no environment" in caught.value.message
+    with pytest.raises(InstallError, match="is a folder and no environment"):
+        activate(layout, one, adopt=make_record(next_id(layout), kind="adopted"))
+    assert [path.name for path in layout.venv.iterdir()] == ["app.py"]
+
+
+@posix
+def test_an_environment_of_conda_is_adopted(layout: Layout, add: Add, make_record: Add) -> None:
+    (layout.venv / "conda-meta").mkdir(parents=True)
+    assert occupant(layout).needs_adoption
+    activate(layout, add(1), adopt=make_record(2, kind="adopted"))
+    assert (layout.generation(2) / "conda-meta").is_dir()
+
+
+@posix
+@pytest.mark.parametrize(
+    "venv",
+    ["lockfiles", "./lockfiles", "linked", "lockfiles/env", "up/lockfiles", ".envtool", ".envtool/generations/1"],
+)
+def test_a_folder_that_envtool_keeps_for_itself_is_no_place(layout: Layout, add: Add, venv: str) -> None:
+    add(1)
+    add(2)
+    (layout.root / "kept").mkdir()
+    (layout.root / "lockfiles").symlink_to("kept")
+    (layout.root / "up").symlink_to(".")
+    beside = generations.layout_for(layout.root, "kept" if venv == "linked" else venv)
+    with pytest.raises(UsageError) as caught:
+        activate(beside, add(3))
+    assert (caught.value.code, caught.value.exit_code) == ("settings.venv", ExitCode.USAGE)
+    assert "is envtool's own folder" in caught.value.message
+    assert (layout.root / "lockfiles").readlink() == Path("kept")
+    assert name(layout.generation(1)) == "generation 1"
 
 
 @posix
