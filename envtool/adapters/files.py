@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,6 +35,43 @@ def write_bytes(path: Path, content: bytes, *, mode: int | None = None, modified
     ``mode``: its permission bits, ``modified``: its time in nanoseconds, both from the first moment on. A reader sees
     the old content or the new one. Raises OSError; then ``path`` is as it was and no rest is left.
     """
+    temporary = _stage(path, content, mode=mode, modified=modified)
+    try:
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    platform.sync_folder(path.parent)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write files that belong together: all of them beside their places first, then the renames, in order.
+
+    Killed among the renames, the files that come after are found by :func:`waiting`. Raises OSError; then all are as
+    they were and no rest is left.
+    """
+    staged: dict[Path, Path] = {}
+    before: dict[Path, bytes | None] = {}
+    try:
+        for path, content in contents.items():
+            staged[path] = _stage(path, content)
+        for path, temporary in staged.items():
+            old = path.read_bytes() if path.is_file() else None
+            temporary.replace(path)
+            before[path] = old
+    except OSError:
+        with contextlib.suppress(OSError):
+            for temporary in staged.values():
+                remove_file(temporary)
+            for path, old in before.items():
+                remove_file(path) if old is None else write_bytes(path, old)
+        raise
+    for folder in {path.parent for path in contents}:
+        platform.sync_folder(folder)
+
+
+def _stage(path: Path, content: bytes, *, mode: int | None = None, modified: int | None = None) -> Path:
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         with open(temporary, "wb", opener=_unfollowed) as file:
@@ -45,12 +82,11 @@ def write_bytes(path: Path, content: bytes, *, mode: int | None = None, modified
             temporary.chmod(mode)
         if modified is not None:
             os.utime(temporary, ns=(modified, modified))
-        temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    platform.sync_folder(path.parent)
+    return temporary
 
 
 def _unfollowed(path: str, flags: int) -> int:
@@ -77,9 +113,14 @@ def _local_path(url: str, *, windows: bool, convert: Callable[[str], str] | None
     return convert(host + parts.path)
 
 
+def waiting(path: Path) -> tuple[Path, ...]:
+    """What writes of ``path`` that were killed have left beside it. Raises OSError."""
+    return tuple(sorted(path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}")))
+
+
 def sweep(path: Path) -> None:
     """Remove what a write of ``path`` that was killed has left beside it. Raises OSError."""
-    for rest in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+    for rest in waiting(path):
         remove_file(rest)
 
 

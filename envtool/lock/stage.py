@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from envtool.adapters import files
+from envtool.adapters.process import uninterrupted
 from envtool.errors import ExitCode, InstallError, LockError, ResolutionError
 from envtool.lock.above import project_above
 from envtool.lock.coverage import full_left_out, lock_command, uncovered
+from envtool.lock.differences import diff_locks, lock_files, pins_by_backend
 from envtool.lock.inputs import (
     check_python,
     constraint_lines,
@@ -26,11 +27,18 @@ from envtool.lock.inputs import (
 from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
 from envtool.lock.request import RequestOptions, build_request
 from envtool.lock.task import LockOptions
-from envtool.lock.text import LOCK_TOML, read_existing, read_lock, read_texts, render_lock
+from envtool.lock.text import (
+    LOCK_TOML,
+    interrupted_texts,
+    parse_lock,
+    read_existing,
+    read_lock,
+    read_texts,
+    render_lock,
+)
 from envtool.lock.workspace import LOCKFILES, Project
 from envtool.lock.writable import check_inside, check_writable, unwritable
-from envtool.models import IndexAccess, Lock, LockFile, Note, Outcome, Reporter, Request, Requested
-from envtool.reports.tables import changes
+from envtool.models import IndexAccess, Lock, Note, Outcome, Reporter, Request, Requested
 from envtool.settings import ALL_TARGETS
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
 from envtool.torch.unserved import naming_torch_index
@@ -109,7 +117,12 @@ def read_request(
     """
     interpreter = choose_interpreter(project, only_resolve=only_resolve)
     if inputs == RequestOptions() and not has_sources(project):
-        lock = existing_lock(project)
+        try:
+            lock = existing_lock(project)
+        except LockError:
+            lock = _interrupted(project)
+            if lock is None:
+                raise
         if lock is not None:
             return request_from_lock(lock), interpreter
     request = _as_widely(build_request(project.root, inputs, project.settings, interpreter.minor), project, interpreter)
@@ -177,15 +190,10 @@ def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, f
     be widened. ``force`` resolves again all the same. Raises what make_lock and read_lock raise.
     """
     request, interpreter = read_request(project, wanted.inputs, only_resolve=wanted.only_resolve)
-    try:
-        previous = existing_lock(project)
-    except LockError as error:
-        if error.code == "lock.newer":
-            raise
-        reporter.warn(f"{error.message}; locking from scratch")
-        previous = None
+    previous, before = _previous(project, reporter)
     if previous is not None and not force and _is_fresh(previous, request, project, wanted):
-        kept = LockResult(lock=previous, changed=False, texts=read_texts(project.lockfiles), notes=request.notes)
+        texts = before or render_lock(previous)
+        kept = LockResult(lock=previous, changed=not before, texts=texts, notes=request.notes)
         if not (previous.narrowed and wanted.widen):
             return kept
         try:
@@ -205,16 +213,36 @@ def lock_project(project: Project, wanted: LockRequest, reporter: Reporter, *, f
         lock = make_lock(request, options, previous, reporter)
     _say(lock, lock.notes[len(request.notes) :], wanted.said_later, reporter)
     texts = render_lock(lock)
-    before = read_texts(project.lockfiles) if previous is not None else {}
     diff = diff_locks(previous, lock)
     return LockResult(
         lock=lock,
-        changed=dict(before) != texts,
+        changed=before != texts,
         texts=texts,
         diff=diff,
         notes=lock.notes,
         had_previous=previous is not None,
     )
+
+
+def _previous(project: Project, reporter: Reporter) -> tuple[Lock | None, Mapping[str, str]]:
+    """The lock before this one, and its texts. An interrupted one counts, without texts: it is still to be written."""
+    try:
+        lock = existing_lock(project)
+        return lock, read_texts(project.lockfiles) if lock is not None else {}
+    except LockError as error:
+        if error.code == "lock.newer":
+            raise
+        interrupted = _interrupted(project)
+        what = "locking from scratch" if interrupted is None else "going on from there"
+        reporter.warn(f"{error.message}; {what}")
+        return interrupted, {}
+
+
+def _interrupted(project: Project) -> Lock | None:
+    texts = interrupted_texts(project.lockfiles)
+    with contextlib.suppress(LockError):
+        return parse_lock(texts, LOCKFILES) if texts is not None else None
+    return None
 
 
 def _say(lock: Lock, notes: Iterable[Note], later: tuple[str, ...], reporter: Reporter) -> None:
@@ -277,60 +305,33 @@ def _check_before(project: Project, wanted: LockRequest, previous: Lock | None) 
 
 
 def write_lock(project: Project, result: LockResult) -> tuple[str, ...]:
-    """Write the files that changed, each atomically, lock.toml last; and remove torch files no longer named.
+    """Write the files that changed, together, lock.toml last; and remove torch files no longer named.
 
-    Returns the names of what changed. Raises LockError (``lock.write``, ``lock.outside``).
+    As long as lock.toml is the old one, the new one waits beside it, by which a reader tells an interrupted lock from
+    an edited one. Returns the names of what changed. Raises LockError (``lock.write``, ``lock.outside``); then all is
+    as it was.
     """
     folder = project.lockfiles
-    changed = []
     check_inside(project)
     try:
         files.make_folder(folder)
+        contents = {}
         for name in [*(name for name in result.texts if name != LOCK_TOML), LOCK_TOML]:
-            path = folder / name
-            if not path.is_file() or path.read_bytes() != result.texts[name].encode():
-                files.write_text(path, result.texts[name])
-                changed.append(name)
-        for path in folder.glob("torch-*.txt"):
-            if path.name not in result.texts:
-                files.remove_file(path)
-                changed.append(path.name)
+            path, content = folder / name, result.texts[name].encode()
+            if not path.is_file() or path.read_bytes() != content:
+                contents[path] = content
+        changed = [path.name for path in contents]
+        with uninterrupted():
+            files.write_together(contents)
+            for name in result.texts:
+                files.sweep(folder / name)
+            for path in folder.glob("torch-*.txt"):
+                if path.name not in result.texts:
+                    files.remove_file(path)
+                    changed.append(path.name)
     except OSError as error:
         raise unwritable(folder.name, error) from error
     return tuple(changed)
-
-
-def pins_by_backend(lock: Lock) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """The pins as JSON: backend → name → [{version, marker}]."""
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for backend, file in sorted(lock.torch.items()):
-        table: dict[str, list[dict[str, Any]]] = {}
-        for pin in sorted((*file.pins, *lock.rest.pins), key=lambda pin: (pin.name, pin.version)):
-            table.setdefault(pin.name, []).append({"version": str(pin.version), "marker": pin.marker})
-        found[backend] = table
-    return found
-
-
-def diff_locks(before: Lock | None, now: Lock) -> tuple[str, ...]:
-    """What changed between two locks, a line a package and file: ``+`` added, ``-`` removed, ``~`` changed."""
-    lines: list[str] = []
-    old_files = {file.filename: file for file in _files(before)} if before is not None else {}
-    new_files = {file.filename: file for file in _files(now)}
-    for filename in sorted({*old_files, *new_files}):
-        old, new = _versions(old_files.get(filename)), _versions(new_files.get(filename))
-        lines += [f"{line}  ({filename})" for line in changes(old, new)]
-    return tuple(lines)
-
-
-def _files(lock: Lock) -> list[LockFile]:
-    return [*lock.torch.values(), lock.rest]
-
-
-def _versions(file: LockFile | None) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
-    for pin in file.pins if file is not None else ():
-        found.setdefault(pin.name, []).append(str(pin.version))
-    return {name: ", ".join(sorted(set(versions))) for name, versions in found.items()}
 
 
 def check_lock(project: Project, wanted: LockRequest) -> Outcome:
@@ -350,7 +351,7 @@ def check_lock(project: Project, wanted: LockRequest) -> Outcome:
 
 
 def _file_names(lock: Lock) -> list[str]:
-    return [f"{LOCKFILES}/{name}" for name in sorted([*(f.filename for f in _files(lock)), LOCK_TOML])]
+    return [f"{LOCKFILES}/{name}" for name in sorted([*(file.filename for file in lock_files(lock)), LOCK_TOML])]
 
 
 def lock_outcome(project: Project, result: LockResult, changed: tuple[str, ...], *, wrote: bool) -> Outcome:

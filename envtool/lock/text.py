@@ -5,6 +5,7 @@ The texts are requirements files that plain pip and uv install; ``lock.toml`` ho
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -15,6 +16,7 @@ import tomli
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from envtool.adapters import files
 from envtool.adapters.requirements import parse_requirements
 from envtool.errors import LockError
 from envtool.lock.shape import lock_misfit
@@ -63,8 +65,8 @@ def render_lock(lock: Lock) -> dict[str, str]:
     """All files of a lock, by name, in a fixed order."""
     import tomli_w
 
-    files = [*(lock.torch[name] for name in sorted(lock.torch)), lock.rest]
-    texts = {file.filename: render_file(file) for file in files}
+    parts = [*(lock.torch[name] for name in sorted(lock.torch)), lock.rest]
+    texts = {file.filename: render_file(file) for file in parts}
     table: dict[str, Any] = {
         "version": FORMAT,
         "inputs": lock.inputs,
@@ -88,7 +90,7 @@ def render_lock(lock: Lock) -> dict[str, str]:
         table["projects"] = [_project_table(project) for project in lock.projects]
     table["files"] = {
         file.filename: {"digest": _digest(texts[file.filename]), **({"backend": file.backend} if file.backend else {})}
-        for file in files
+        for file in parts
     }
     table["tools"] = dict(sorted(lock.tools.items()))
     texts[LOCK_TOML] = "# Written by envtool lock; do not edit.\n" + tomli_w.dumps(table)
@@ -203,8 +205,43 @@ def parse_table(text: str, where: str) -> dict[str, Any]:
 
 
 def read_lock(directory: Path) -> Lock:
-    """Read ``lockfiles/``. Raises LockError (``lock.missing``, ``lock.malformed``, ``lock.edited``, ``lock.newer``)."""
-    return parse_lock(read_texts(directory), directory.name)
+    """Read ``lockfiles/``.
+
+    Raises LockError (``lock.missing``, ``lock.malformed``, ``lock.edited``, ``lock.interrupted``, ``lock.newer``).
+    """
+    try:
+        return parse_lock(read_texts(directory), directory.name)
+    except LockError as error:
+        if error.code != "lock.edited" or interrupted_texts(directory) is None:
+            raise
+        message = (
+            f"envtool lock was interrupted while it wrote {directory.name}/: a part of it is new, and a part is old"
+        )
+        hint = "Finish it: envtool lock. Or restore the folder from version control."
+        raise LockError("lock.interrupted", message, hint) from None
+
+
+def interrupted_texts(directory: Path) -> dict[str, str] | None:
+    """The lock that an envtool that was killed was about to put in place, ``lock.toml`` last: its files are there, each
+    in its place or beside it. None where it is not whole."""
+    for path in files.waiting(directory / LOCK_TOML):
+        with contextlib.suppress(OSError, UnicodeDecodeError, LockError):
+            text = path.read_bytes().decode("utf-8")
+            entries = parse_table(text, path.name)["files"]
+            texts = {name: _with_digest(directory / name, entry["digest"]) for name, entry in entries.items()}
+            whole = {name: found for name, found in texts.items() if found is not None}
+            if len(whole) == len(entries):
+                return {**whole, LOCK_TOML: text}
+    return None
+
+
+def _with_digest(path: Path, digest: str) -> str | None:
+    for place in (path, *files.waiting(path)):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            text = place.read_bytes().decode("utf-8").replace("\r\n", "\n")
+            if _digest(text) == digest:
+                return text
+    return None
 
 
 def read_existing(folder: Path) -> Lock | None:
@@ -215,19 +252,21 @@ def read_existing(folder: Path) -> Lock | None:
 def parse_lock(texts: Mapping[str, str], where: str) -> Lock:
     """A lock from its texts; see :func:`read_lock`."""
     table = parse_table(texts[LOCK_TOML], f"{where}/{LOCK_TOML}")
-    files: dict[str, LockFile] = {}
+    parts: dict[str, LockFile] = {}
     for name, entry in table["files"].items():
         if _digest(texts[name]) != entry["digest"]:
             message = f"{where}/{name} is not what envtool wrote: its digest differs from the one in {LOCK_TOML}"
-            hint = "Restore it from version control, or write it again: envtool lock"
+            hint = (
+                "It was edited, or is of another lock. Restore it from version control, or write it again: envtool lock"
+            )
             raise LockError("lock.edited", message, hint)
         pins = parse_pins(texts[name], f"{where}/{name}")
-        files[name] = LockFile(filename=name, backend=entry.get("backend"), pins=pins)
-    if REST not in files:
+        parts[name] = LockFile(filename=name, backend=entry.get("backend"), pins=pins)
+    if REST not in parts:
         raise LockError("lock.malformed", f"{where}/{LOCK_TOML} names no {REST}", "Write it again: envtool lock")
     return Lock(
-        torch={file.backend: file for file in files.values() if file.backend is not None},
-        rest=files[REST],
+        torch={file.backend: file for file in parts.values() if file.backend is not None},
+        rest=parts[REST],
         inputs=table["inputs"],
         requirements=tuple(table.get("requirements", ())),
         constraints=tuple(table.get("constraints", ())),

@@ -94,10 +94,10 @@ def test_a_file_in_place_of_the_folder(project: Project, monkeypatch: pytest.Mon
 
 
 def test_a_full_disk(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, text: str) -> None:
+    def full(contents: dict[Path, bytes]) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files, "write_text", full)
+    monkeypatch.setattr(files, "write_together", full)
     with pytest.raises(LockError) as caught:
         write_lock(project, result())
     assert caught.value.message == "lockfiles/ cannot be written: No space left on device"
