@@ -121,15 +121,26 @@ def install_into(interpreter: Path, python: str, what: Installation, reporter: R
 
 def _install_torch(interpreter: Path, pins: Sequence[Pin], what: Installation, reporter: Reporter) -> tuple[str, ...]:
     index = what.backend.index_url(what.torch_index)
-    names = ", ".join(f"{pin.name} {pin.version}" for pin in pins if is_family(pin.name))
     family = [pin for pin in pins if is_family(pin.name)]
     others = [pin for pin in pins if not is_family(pin.name)]
     if index is None:
         reporter.phase(
-            "install", f"{names}{f' and {len(others)} GPU packages' if others else ''} from the default index"
+            "install", f"{_names(family)}{f' and {len(others)} GPU packages' if others else ''} from the default index"
         )
         _install_from_everywhere(interpreter, pins, what, reporter)
         return ()
+    remarks = _install_family(interpreter, family, index, what, reporter)
+    if others:
+        reporter.phase("install", f"{plural(len(others), 'GPU package')} from the default index")
+        _install_from_everywhere(interpreter, others, what, reporter)
+    return remarks
+
+
+def _install_family(
+    interpreter: Path, family: Sequence[Pin], index: str, what: Installation, reporter: Reporter
+) -> tuple[str, ...]:
+    """From a find-links folder that has the locked files, else from the index."""
+    names = _names(family)
     folder = _folder_with(family, what.folders)
     mismatch: LockError | None = None
     if folder is not None:
@@ -153,9 +164,11 @@ def _install_torch(interpreter: Path, pins: Sequence[Pin], what: Installation, r
         raise
     reporter.phase("install", f"{names} from {redact(index)}")
     _install_pins(interpreter, family, IndexAccess(default_index=index), what, reporter)
-    if others:
-        _install_from_everywhere(interpreter, others, what, reporter)
     return ()
+
+
+def _names(pins: Iterable[Pin]) -> str:
+    return ", ".join(f"{pin.name} {pin.version}" for pin in pins)
 
 
 def _folder_with(pins: Sequence[Pin], folders: Sequence[Path]) -> Path | None:
