@@ -55,8 +55,14 @@ _LAST_WORDS = 5.0
 _KILLED_WORDS = 0.2
 """The same for one that we ended: whoever sent SIGTERM will not wait long."""
 
-_STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name))
-"""What ends a program politely: SIGBREAK is Windows' own, where nobody can send another one SIGTERM."""
+_GRACE = 0.5
+"""Seconds for a program to end by itself once it is asked to; then it is killed, with all that it started."""
+
+_STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+"""What ends a program politely. SIGHUP: the terminal was closed, and a child in its own session does not hear of that.
+SIGBREAK is Windows' own, where nobody can send another one SIGTERM."""
+
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -120,21 +126,15 @@ def run(
     Raises EnvtoolError (``process.missing``, ``process.timeout``) when the program cannot start or does not end.
     """
     words = [os.fspath(arg) for arg in args]
-    with _told(words, timeout):
-        done = subprocess.run(
-            words,
-            env=dict(env) if env is not None else clean_environment(),
-            cwd=cwd,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=None if show_stderr else subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
+    whole = dict(env) if env is not None else clean_environment()
+    with (
+        _told(words, timeout),
+        _start(words, whole, cwd, show_stderr=show_stderr) as child,
+        _ended(child, alone=not show_stderr),
+    ):
+        out, err = child.communicate(timeout=timeout)
     sys.stderr.flush()
-    return Completed(args=tuple(words), returncode=done.returncode, stdout=done.stdout or "", stderr=done.stderr or "")
+    return Completed(args=tuple(words), returncode=child.returncode, stdout=out or "", stderr=err or "")
 
 
 def follow(
@@ -158,16 +158,7 @@ def follow(
             heard(line.rstrip())
 
     with _told(words, timeout):
-        child = subprocess.Popen(
-            words,
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-        )
+        child = _start(words, dict(env), cwd)
         streams = {"stdout": child.stdout, "stderr": child.stderr}
         readers = [
             threading.Thread(target=read, args=(name, stream), daemon=True)
@@ -178,11 +169,10 @@ def follow(
         try:
             for reader in readers:
                 reader.start()
-            child.wait(timeout)
+            with _ended(child, alone=True):
+                child.wait(timeout)
         except BaseException:
             patience = _KILLED_WORDS
-            child.kill()
-            child.wait()
             raise
         finally:
             for reader in readers:
@@ -191,6 +181,56 @@ def follow(
     return Completed(
         args=tuple(words), returncode=child.returncode, stdout="".join(texts["stdout"]), stderr="".join(texts["stderr"])
     )
+
+
+def _start(
+    words: Sequence[str], env: Mapping[str, str], cwd: Path | None, *, show_stderr: bool = False
+) -> subprocess.Popen[str]:
+    """A program whose output we read, in a session of its own: so that all that it starts can be ended with it.
+
+    One that draws on our terminal stays in the group that the terminal sends Ctrl-C and Ctrl-Z to.
+    """
+    return subprocess.Popen(
+        words,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=None if show_stderr else subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=hasattr(os, "killpg") and not show_stderr,
+    )
+
+
+@contextlib.contextmanager
+def _ended(child: subprocess.Popen[str], *, alone: bool) -> Iterator[None]:
+    """Whatever stops us while we wait ends the program too. ``alone``: it is in a session of its own."""
+    try:
+        yield
+    except BaseException as error:
+        if alone and hasattr(os, "killpg"):
+            # First as the terminal or a supervisor would have done it: an envtool in a check has children of its own.
+            by_hand = isinstance(error, KeyboardInterrupt) and not isinstance(error, Terminated)
+            _end_group(child, signal.SIGINT if by_hand else signal.SIGTERM)
+        else:
+            child.kill()
+        child.wait()
+        raise
+
+
+def _end_group(child: subprocess.Popen[str], number: int) -> None:
+    try:
+        _signal_group(child, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_GRACE)
+    finally:
+        _signal_group(child, _KILL)
+
+
+def _signal_group(child: subprocess.Popen[str], number: int) -> None:
+    with contextlib.suppress(OSError):  # none of it is left
+        os.killpg(child.pid, number)  # type: ignore[attr-defined, unused-ignore]  # POSIX alone has it
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shlex
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 from envtool.adapters import platform
 from envtool.adapters.process import clean_environment, follow
 from envtool.env.running import activated
-from envtool.errors import UsageError, VerifyError
+from envtool.errors import EnvtoolError, UsageError, VerifyError
 from envtool.models import Completed, Reporter
 from envtool.reports.escape import printable
 
@@ -64,11 +65,26 @@ def run_checks(commands: Sequence[Command], folder: Path, root: Path, reporter: 
         if program is None:
             hint = "The new environment's programs come first on PATH, then your own. Nothing was switched."
             raise VerifyError("check.missing", f"check `{text}` cannot run: there is no {printable(name)}", hint)
-        with reporter.busy("check") as heard:
-            done = follow([program, *command.words[1:]], heard, env=environment, cwd=root)
+        try:
+            with reporter.busy("check") as heard:
+                done = follow([program, *command.words[1:]], heard, env=environment, cwd=root)
+        except EnvtoolError as error:
+            raise _unstarted(text, error) from error
         if done.returncode != 0:
             hint = "Nothing was switched. Mend the cause, and run the same command again."
             raise VerifyError("check.failed", _failure(text, done), hint)
+
+
+def _unstarted(text: str, error: EnvtoolError) -> VerifyError:
+    """It is there and may be executed, and the system does not start it."""
+    cause = error.__cause__
+    number, why = (cause.errno, cause.strerror) if isinstance(cause, OSError) else (None, error.message)
+    hints = {
+        errno.ENOEXEC: "A script needs a first line that names its interpreter, such as #!/bin/sh.",
+        errno.ENOENT: "Is the interpreter there that its first line names?",
+    }
+    hint = f"{hints.get(number or 0, 'Can it be started by hand?')} Nothing was switched."
+    return VerifyError("check.unstarted", f"check `{text}` cannot be run: {printable(why or error.message)}", hint)
 
 
 def _failure(text: str, done: Completed) -> str:

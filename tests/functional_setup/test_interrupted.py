@@ -145,6 +145,33 @@ def test_sigterm_ends_what_it_started(place: Place, tmp_path: Path) -> None:
     works(place, "2.0")
 
 
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)], ids=str
+)
+def test_what_a_check_started_is_ended_too(place: Place, number: signal.Signals, status: int) -> None:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        pytest.skip("who started the tests ignores it (nohup), and so does envtool")
+    place.done("--cpu")
+    process = place.start(
+        "setup", "--full", "--no-probe", "--check", "sh -c 'sleep 4321 & echo $! >started; wait; true'"
+    )
+    wait_for(place.root / "started", process)
+    time.sleep(0.2)
+    child = int((place.root / "started").read_text())
+    process.send_signal(number)
+    process.communicate(timeout=10)
+    assert process.returncode == status
+    for _ in range(500):
+        state = Path(f"/proc/{child}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.01)
+    else:
+        os.kill(child, signal.SIGKILL)
+        pytest.fail("sleep lives on")
+    works(place, "2.0")
+
+
 def test_sigterm_during_the_install_ends_uv(place: Place, tmp_path: Path) -> None:
     place.done("--cpu")
     before = tree(place.root, *CHANGING)

@@ -213,6 +213,22 @@ def test_a_check_that_cannot_run(place: Place, check: str, code: str, status: in
         assert tree(place.root) == before, "seen before anything is built"
 
 
+@pytest.mark.parametrize(
+    ("text", "cause", "hint"),
+    [
+        ("exit 0\n", "Exec format error", "A script needs a first line that names its interpreter, such as #!/bin/sh."),
+        ("#!/no/such/sh\n", "No such file or directory", "Is the interpreter there that its first line names?"),
+    ],
+)
+def test_a_check_that_the_system_does_not_start(place: Place, text: str, cause: str, hint: str) -> None:
+    place.write("script", text).chmod(0o755)
+    done = place.setup("--cpu", "--no-probe", "--json", "--check", "./script")
+    assert (done.code, done.error["code"]) == (7, "check.unstarted")
+    assert done.error["message"] == f"check `./script` cannot be run: {cause}"
+    assert done.error["hint"] == f"{hint} Nothing was switched. The environment is as it was; lockfiles/ is new."
+    assert not place.venv.is_symlink()
+
+
 def test_a_check_of_the_settings(place: Place) -> None:
     place.write("pyproject.toml", TARGETS + "checks = [\"python -c 'raise SystemExit(1)'\"]\n")
     assert place.setup("--cpu").code == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from envtool.adapters.process import clean_environment, follow
+from envtool.adapters.process import clean_environment, follow, run
 from envtool.errors import EnvtoolError
+
+posix = pytest.mark.skipif(os.name == "nt", reason="needs process groups")
 
 
 def call(code: str, folder: Path, heard: list[str], timeout: float | None = None) -> tuple[int, str, str]:
@@ -63,6 +66,44 @@ def test_one_that_leaves_another_behind_is_not_waited_for(tmp_path: Path, monkey
     start = time.monotonic()
     assert call(code, tmp_path, [])[:2] == (0, "said\n")
     assert time.monotonic() - start < 15
+
+
+@posix
+@pytest.mark.parametrize("heeds", [True, False])
+@pytest.mark.parametrize("listened", [True, False])
+def test_what_it_started_is_ended_with_it(tmp_path: Path, listened: bool, heeds: bool) -> None:
+    ignore = "" if heeds else "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    started = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
+    code = f"{ignore}import subprocess, sys\nsubprocess.run([sys.executable, '-c', {started!r}])"
+    command = [sys.executable, "-c", code]
+    listen = functools.partial(follow, command, print, env=clean_environment())
+    with pytest.raises(EnvtoolError, match="did not end within 2 s"):
+        (listen if listened else functools.partial(run, command))(cwd=tmp_path, timeout=2)
+    _gone(int((tmp_path / "pid").read_text(encoding="ascii")))
+
+
+def _gone(process: int) -> None:
+    """It was no child of ours, so whoever adopts it may take a moment to bury it."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process, 0)
+            if Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z":
+                return
+        except (ProcessLookupError, FileNotFoundError):
+            return
+        time.sleep(0.02)
+    pytest.fail(f"process {process} lives on")
+
+
+@posix
+def test_what_draws_on_the_terminal_stays_in_its_foreground() -> None:
+    command = [sys.executable, "-c", "import os; print(os.getpgid(0), os.getsid(0))"]
+    ours = f"{os.getpgid(0)} {os.getsid(0)}"
+    assert run(command, show_stderr=True).stdout.strip() == ours
+    apart = run(command).stdout.split()
+    assert apart[0] == apart[1]
+    assert apart[1] != str(os.getsid(0))
 
 
 def test_one_that_is_not_there(tmp_path: Path) -> None:
