@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +54,16 @@ def choose_interpreter(
     if requires is None:
         requires = _requires_python(project.pyproject)
     if requires is None or requires.contains(sys.version.split()[0], prereleases=True):
-        return Interpreter(path=_own(), version=".".join(map(str, sys.version_info[:3])))
+        own = Interpreter(path=_own(), version=".".join(map(str, sys.version_info[:3])))
+        build = "" if only_resolve else _own_build()
+        if build:
+            raise _misbuilt(f"the Python that runs envtool ({own.minor})", own.minor, build)
+        return own
     admitted = minor_versions(requires)
     if not admitted:
         raise unsupported(requires)
     try:
-        return _inspect(find_python(str(requires)), str(requires))
+        return _inspect(find_python(str(requires)), str(requires), only_resolve=only_resolve)
     except InstallError as error:
         if error.code != "python.missing" or not only_resolve:
             raise
@@ -69,9 +75,18 @@ def _own() -> Path:
     return Path(getattr(sys, "_base_executable", sys.executable) or sys.executable)
 
 
+def _own_build() -> str:
+    """What _ASK would say after the first two words, without starting another Python."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "free-threaded"
+    if sys.maxsize < 2**32:
+        return "32-bit"
+    return "musl" if sys.platform == "linux" and platform.libc_ver()[0] != "glibc" else ""
+
+
 def _find(wanted: str, origin: str, only_resolve: bool) -> Interpreter:
     try:
-        return _inspect(find_python(wanted), wanted)
+        return _inspect(find_python(wanted), wanted, only_resolve=only_resolve)
     except InstallError as error:
         minor = ".".join(wanted.split(".")[:2])
         if error.code != "python.missing":
@@ -97,10 +112,30 @@ def _python_version_file(root: Path) -> str | None:
     return lines[0] if lines else None
 
 
-def _inspect(path: Path, wanted: str) -> Interpreter:
-    done = run([path, "-I", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3], sys.implementation.name)"])
+# Version, implementation, and what keeps the wheels of torch from being installed for this build of it.
+_ASK = """
+import platform, sys, sysconfig
+words = ["%d.%d.%d" % sys.version_info[:3], sys.implementation.name]
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    words.append("free-threaded")
+if sys.maxsize < 2**32:
+    words.append("32-bit")
+if sys.platform == "linux" and platform.libc_ver()[0] != "glibc":
+    words.append("musl")
+print(*words)
+"""
+
+_BUILDS = {
+    "free-threaded": "is a free-threaded build; envtool locks and sets up builds with the GIL only",
+    "32-bit": "is a 32-bit build; torch has builds for 64 bits only",
+    "musl": "is not built for glibc (Alpine has musl); on Linux torch has builds for glibc only",
+}
+
+
+def _inspect(path: Path, wanted: str, *, only_resolve: bool = False) -> Interpreter:
+    done = run([path, "-I", "-c", _ASK])
     words = done.stdout.split()
-    if done.returncode != 0 or len(words) != 2:
+    if done.returncode != 0 or len(words) < 2:
         raise InstallError("python.broken", f"{path.name} (asked for as {wanted}) does not run", "Name another one.")
     if words[1] != "cpython":
         raise UsageError(
@@ -110,7 +145,15 @@ def _inspect(path: Path, wanted: str) -> Interpreter:
     if found.minor not in SUPPORTED_PYTHONS:
         message = f"{wanted} is Python {found.minor}; envtool sets up {SUPPORTED_PYTHONS[0]} to {SUPPORTED_PYTHONS[-1]}"
         raise UsageError("python.unsupported", message, "Choose another one with --python.")
+    if words[2:] and not only_resolve:  # a lock is for others, whatever it is made with
+        raise _misbuilt(wanted, found.minor, words[2])
     return found
+
+
+def _misbuilt(which: str, minor: str, build: str) -> UsageError:
+    hint = "Use an image with glibc, such as one of Debian's." if build == "musl" else ""
+    hint = hint or f"Name a 64-bit CPython with the GIL: --python {minor}, or its path."
+    return UsageError("python.unsupported", f"{which} {_BUILDS[build]}", hint)
 
 
 def index_access(project: Project, routes: tuple[Route, ...], secrets: Mapping[str, tuple[str, str]]) -> IndexAccess:

@@ -117,8 +117,13 @@ def parse_target(name: str) -> Target:
 
 
 def host_target() -> Target | None:
-    """The target of the machine that runs envtool, or None if it is none of them (macOS on Intel, musl, s390x, …)."""
+    """The target of the machine that runs envtool, or None if it is none of them (macOS on Intel, musl, s390x, …).
+
+    A 32-bit Python calls its machine x86_64 too, and Alpine is a Linux: the wheels of torch are for 64 bits and glibc.
+    """
     machine = platform.machine().lower()
+    if sys.maxsize < 2**32 or (sys.platform == "linux" and platform.libc_ver()[0] != "glibc"):
+        return None
     for target in TARGETS.values():
         if sys.platform == target.sys_platform and machine == target.platform_machine.lower():
             return target
