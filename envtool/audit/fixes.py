@@ -102,7 +102,18 @@ def _broken(source: Source, text: str) -> str:
                 _parse(source, content)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return f"{version} ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+    # An option whose line goes on may take the next requirement for its value, and all of it still parses.
+    if source.kind == "requirements" and (taken := _option_values(text) - _option_values(source.text)):
+        return f"it would make {min(taken)} the value of an option"
     return ""
+
+
+def _option_values(text: str) -> set[str]:
+    """The indexes and the files that a requirements file names."""
+    from envtool.audit.deps.requirements import read_requirements
+
+    found = read_requirements(text)
+    return {option.url for option in found.options} | {include.path for include in found.includes}
 
 
 def _parse(source: Source, text: str) -> None:

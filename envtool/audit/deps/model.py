@@ -52,6 +52,8 @@ class IndexOption:
     end: int
     inline: str = ""
     """The requirement on whose line the option stands, where pip ignores it; empty for a line of its own."""
+    line: tuple[int, int] | None = None
+    """The logical line of a requirements file, which a backslash goes on with; None in other files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Literal
 from envtool.audit.deps.model import Declarations, Declared, Include, IndexOption
 from envtool.audit.deps.routes import parse_requirement
 
+_COMMENT = re.compile(r"\s*#")
 _INLINE = re.compile(r"\s(?=-{1,2}[A-Za-z])")
 _TEMPLATE = re.compile(r"\{\{|\{%|<%|\$\{")
 _KINDS: dict[str, Literal["index", "extra", "find-links"]] = {
@@ -46,7 +47,8 @@ def _logical_lines(text: str) -> Iterator[tuple[str, int, int]]:
         if not isinstance(entry, TextLine):
             continue
         first = last = entry.line_number - 1
-        while last + 1 < len(raw) and raw[last].rstrip("\r\n").endswith("\\"):
+        # A line that is a comment ends the logical line, whatever it ends in.
+        while last + 1 < len(raw) and raw[last].rstrip("\r\n").endswith("\\") and not _COMMENT.match(raw[last]):
             last += 1
         indent = len(raw[first]) - len(raw[first].lstrip())
         yield entry.line, starts[first] + indent, starts[last] + len(raw[last].rstrip())
@@ -120,5 +122,6 @@ def _index_options(text: str, line: str, start: int, end: int, *, inline: str = 
         for url in [given] if isinstance(given, str) else given:
             match = re.compile(rf"(?:-{{1,2}}[\w-]+[\s=]*)?[\"']?{re.escape(url)}[\"']?").search(text, start, end)
             span = match.span() if match else (start, end)
-            found.append(IndexOption(kind=kind, url=url, start=span[0], end=span[1], inline=inline))
+            option = IndexOption(kind=kind, url=url, start=span[0], end=span[1], inline=inline, line=(start, end))
+            found.append(option)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from envtool.audit.deps.brings_torch import TORCH
@@ -71,14 +72,20 @@ def _fix(option: IndexOption, route: Route, source: Source, project: Project) ->
             return None
         edit = Edit(start=start, end=option.end, replacement="")
         return Fix(message="Take the option out (pip ignores it here)", edits=(edit,))
-    start, end = whole_lines(text, option.start, option.end)
-    content = text[start:end].strip()
-    if content.count(" -") or content.rstrip().endswith("\\"):
+    if option.line is None or not _alone(option, text[slice(*option.line)]):
         return None
+    start, end = whole_lines(text, *option.line)
     # Nor is a file for GPUs beside one that is not ours to change unasked.
     variant = is_gpu_variant(source, project) or has_cpu_sibling(source, project)
     safe = has_envtool(project) or (route == "gpu" and not variant)
     return Fix(message="Remove the index line", edits=(Edit(start=start, end=end, replacement=""),), safe=safe)
+
+
+def _alone(option: IndexOption, line: str) -> bool:
+    """Whether a logical line holds the option, a comment at its end, and nothing else: all of it may go."""
+    gap = r"(?:[ \t]|\\(?:\r?\n|\r|$))*"
+    flag = rf"-{{1,2}}[A-Za-z][A-Za-z-]*(?:=|{gap})[\"']?{re.escape(option.url)}[\"']?{gap}"
+    return re.fullmatch(rf"{flag}(?:(?<=\s)#[^\r\n]*)?", line) is not None
 
 
 def _has_cpu_pins(source: Source, project: Project) -> bool:

@@ -78,6 +78,13 @@ def test_what_would_not_parse_is_left_alone_and_reported(
     assert plan.left[0].reason.startswith("not fixed: it would not parse any more")
 
 
+def test_no_requirement_becomes_the_value_of_an_option() -> None:
+    text = "--extra-index-url \\\n  https://mirror.example/whl/cu118\ntorch\n"
+    plan = plan_fixes(source(text), [finding((20, text.index("torch"), ""))])
+    assert plan.texts == {}
+    assert [row.reason for row in plan.left] == ["not fixed: it would make torch the value of an option"]
+
+
 def test_what_does_not_parse_now_is_left_alone() -> None:
     plan = plan_fixes(source("{{ x }}: [\n", "ci.yml", "ci"), [finding((0, 0, "# "), path="ci.yml")])
     assert plan.texts == {}

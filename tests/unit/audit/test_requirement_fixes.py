@@ -1,0 +1,70 @@
+"""What ``--fix`` makes of requirements files: exact texts, and what it leaves alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from envtool.audit.discover import discover
+from envtool.audit.engine import run_audit
+from envtool.audit.fixes import plan_fixes
+from envtool.audit.options import AuditOptions
+from envtool.audit.rules import RULES
+
+CU = "https://download.pytorch.org/whl/cu118"
+
+
+def fixed(folder: Path, text: str, *, unsafe: bool = False, **others: str) -> str:
+    """The text of requirements.txt after the fixes, in as many rounds as they take."""
+    files = {"requirements.txt": text, **{name.replace("_", "."): content for name, content in others.items()}}
+    for name, content in files.items():
+        (folder / name).write_bytes(content.encode())
+    for _ in range(5):
+        report = run_audit(discover([folder], cwd=folder), RULES, AuditOptions())
+        plan = plan_fixes(report.sources, report.findings, unsafe=unsafe)
+        assert plan.left == ()
+        if not plan.texts:
+            break
+        for name, content in plan.texts.items():
+            (folder / name).write_bytes(content.encode())
+    return (folder / "requirements.txt").read_bytes().decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        (f"--extra-index-url \\\n  {CU}\ntorch\nnumpy\n", "torch\nnumpy\n"),
+        (f"numpy\r\n--extra-index-url \\\r\n  {CU}\r\ntorch\r\n", "numpy\r\ntorch\r\n"),
+        (f"  --extra-index-url \\\n \\\n '{CU}' # why\ntorch\n", "torch\n"),
+        (f"--extra-index-url={CU} \\\n\ntorch\n", "torch\n"),
+        (f"-i{CU}\ntorch\n", "torch\n"),
+    ],
+)
+def test_an_index_line_goes_with_all_its_parts(tmp_path: Path, text: str, after: str) -> None:
+    assert fixed(tmp_path, text) == after
+
+
+def test_a_cpu_index_that_goes_on_where_envtool_routes(tmp_path: Path) -> None:
+    text = "--extra-index-url \\\n  https://download.pytorch.org/whl/cpu\ntorch\nnumpy\n"
+    pyproject = "[project]\nname = 'x'\nversion = '1'\n\n[tool.envtool]\n"
+    assert fixed(tmp_path, text, pyproject_toml=pyproject) == "torch\nnumpy\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"-r a.txt \\\n --extra-index-url {CU}\ntorch\n",
+        f"--extra-index-url {CU} \\\n -r a.txt\ntorch\n",
+        f"--extra-index-url {CU} \\\ntorch\nnumpy\n",
+        f"--extra-index-url {CU} # why \\\ntorch\nnumpy\n",
+        f"torch \\\n --extra-index-url \\\n {CU}\nnumpy\n",
+    ],
+)
+def test_a_line_that_holds_more_than_an_index_is_left_alone(tmp_path: Path, text: str) -> None:
+    assert fixed(tmp_path, text, unsafe=True, a_txt="numpy\n") == text
+
+
+def test_a_comment_ends_a_line_that_goes_on(tmp_path: Path) -> None:
+    text = f"--extra-index-url {CU} \\\n# why \\\ntorch\n"
+    assert fixed(tmp_path, text).endswith("torch\n")
