@@ -70,6 +70,7 @@ def _moved(declared: Declared, start: int, end: int) -> Declared:
         marker=declared.marker,
         url=declared.url,
         extras=declared.extras,
+        hashed=declared.hashed,
     )
 
 

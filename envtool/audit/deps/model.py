@@ -25,6 +25,8 @@ class Declared:
     extras: frozenset[str] = frozenset()
     scope: Scope = "default"
     group: str = ""
+    hashed: bool = False
+    """Whether ``--hash`` follows: only the files that it names can be installed."""
 
     @property
     def pin(self) -> Version | None:

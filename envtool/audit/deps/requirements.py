@@ -71,8 +71,9 @@ def _read_line(text: str, line: str, start: int, end: int) -> tuple[list[Declare
         marker=str(requirement.marker) if requirement.marker else None,
         url=requirement.url,
         extras=frozenset(requirement.extras),
+        hashed=bool(rest) and "--hash" in rest[0],
     )
-    found = _index_options(text, rest[0], stop, end, inline=name) if rest and "--hash" not in rest[0] else []
+    found = _index_options(text, rest[0], stop, end, inline=name) if rest and not declared.hashed else []
     return [declared], found, []
 
 

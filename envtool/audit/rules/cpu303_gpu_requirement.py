@@ -148,6 +148,8 @@ def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
     # Of other packages nobody knows whether a public version is anywhere.
     if says_gpu(entry.group) or not is_family(entry.name):
         return None
+    if entry.hashed:
+        return None  # the hashes are those of the GPU build's files
     # In a file that is meant for GPUs, beside one that is not, the pin is no mistake.
     safe = not is_gpu_variant(source, project) and not has_cpu_sibling(source, project)
     raw = source.text[entry.start : entry.end]
@@ -156,7 +158,7 @@ def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
         if pin.is_prerelease:
             return None  # a nightly build: its public version is nowhere
         match = _PIN.search(raw)
-        if match is None or "--hash" in raw:
+        if match is None:
             return None
         at = entry.start + match.end(1)
         return Fix(

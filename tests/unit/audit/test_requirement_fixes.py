@@ -68,3 +68,18 @@ def test_a_line_that_holds_more_than_an_index_is_left_alone(tmp_path: Path, text
 def test_a_comment_ends_a_line_that_goes_on(tmp_path: Path) -> None:
     text = f"--extra-index-url {CU} \\\n# why \\\ntorch\n"
     assert fixed(tmp_path, text).endswith("torch\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "torch==2.1.0+cu118 --hash=sha256:{0}\nnumpy\n",
+        "torch==2.1.0+cu118 \\\n    --hash=sha256:{0} \\\n    --hash=sha256:{0}\n    # via x\nnumpy\n",
+        "torch==2.1.0+cu118 --config-settings=a=b --hash=sha256:{0}\nnumpy\n",
+        f"torch @ {CU}/torch-2.1.0%2Bcu118-cp311-cp311-linux_x86_64.whl --hash=sha256:{{0}}\nnumpy\n",
+    ],
+)
+def test_a_pin_with_hashes_is_left_alone(tmp_path: Path, text: str) -> None:
+    text = text.format("a" * 64)
+    assert fixed(tmp_path, text, unsafe=True) == text
+    assert fixed(tmp_path, "torch==2.1.0+cu118\nnumpy\n") == "torch==2.1.0\nnumpy\n"
