@@ -11,15 +11,21 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-Route = Literal["cpu", "gpu", "pytorch", "nvidia", "default", "other"]
+Route = Literal["cpu", "gpu", "pytorch", "nvidia", "extension", "default", "other"]
 """``pytorch``: a page of the PyTorch index that holds builds for CPU and GPU alike (``torch_stable.html``);
-``nvidia``: NVIDIA's own index, which holds GPU packages but no torch."""
+``nvidia``: NVIDIA's own index, which holds GPU packages but no torch; ``extension``: a page of GPU builds of an
+extension for one torch (mmcv, torch-scatter), which holds no torch either."""
 
 _CPU = re.compile(r"(^|/)cpu(/|$)")
 # A variable after "cu" is a number that only the run knows.
-_GPU = re.compile(r"(^|/)(cu(\d{2,3}|[$%][^/]*)|rocm[\d.]+|xpu)(/|$)|\+cu\d{2,3}\.html$")
-# Pages of extensions for one torch (mmcv, torch-scatter): no torch is there.
-_EXTENSIONS = re.compile(r"/cpu/torch[\d.]+(/|$)|/torch-[\d.]+\+cpu\.html$")
+_BUILD = r"(cu(\d{2,3}|[$%][^/]*)|rocm[\d.]+|xpu)"
+_GPU = re.compile(rf"(^|/){_BUILD}(/|$)")
+# "/cu117/torch2.0/", "/torch1.6.0/cu101/", "/torch-2.1.0+cu118.html", "/torch-2.1.0_cu118.html"; a wheel is no page.
+_ONE_TORCH = r"/torch-?([\d.]+|[$%][^/]*?)"
+_EXTENSIONS, _CPU_EXTENSIONS = (
+    re.compile(rf"/{build}{_ONE_TORCH}(/|$)|{_ONE_TORCH}/{build}(/|$)|{_ONE_TORCH}(\+|%2b|_){build}(\.html)?$")
+    for build in (_BUILD, "cpu")
+)
 _UNKNOWN = re.compile(r"\$|\{\{|%\w+%")
 
 
@@ -32,12 +38,14 @@ def route_of(url: str) -> Route:
     except ValueError:
         return "other"
     path = parts.path.lower().rstrip("/")
+    if _EXTENSIONS.search(path):
+        return "extension"
+    if _CPU_EXTENSIONS.search(path):
+        return "default"
     if _GPU.search(path):
         return "gpu"
     if host.startswith("pypi.nvidia."):
         return "nvidia"
-    if _EXTENSIONS.search(path):
-        return "default"
     if _CPU.search(path):
         return "cpu"
     if _UNKNOWN.search(url):

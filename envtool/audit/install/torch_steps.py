@@ -344,7 +344,7 @@ def _by_index(install: Install, settings: Mapping[str, str], options: Sequence[s
     others = {route_of(url) for url in [*extra, *options] if not url.startswith("backend:")}
     routes = {primary, *others}
     if cpu_pin:
-        return "cpu" if routes - {"default", "gpu", "nvidia"} else "unoffered"
+        return "cpu" if routes - {"default", "gpu", "nvidia", "extension"} else "unoffered"
     if primary in ("cpu", "gpu", "other"):
         return primary
     for route in ("cpu", "gpu", "other"):

@@ -121,7 +121,7 @@ def _problem(entry: Declared, *, gpu_index: bool) -> str:
     wheel = wheel_of(entry.url) if entry.url else None
     if wheel is not None and is_gpu_local(wheel[1].local):
         return f"a wheel of {entry.name} for {wheel[1].local}: the GPU build"
-    if entry.url and route_of(entry.url) in ("gpu", "nvidia"):
+    if entry.url and route_of(entry.url) in ("gpu", "nvidia", "extension"):
         return f"{entry.name} from a GPU index"
     pin = entry.pin
     if pin is not None and is_gpu_local(pin.local):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from envtool.audit.deps.brings_torch import TORCH
+from envtool.audit.deps.brings_torch import TORCH, brings_torch
 from envtool.audit.deps.cpu_route import has_envtool
-from envtool.audit.deps.model import IndexOption
+from envtool.audit.deps.model import Declared, IndexOption
 from envtool.audit.deps.read import declarations_of, included, includers
 from envtool.audit.deps.routes import Route, route_of
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
@@ -47,6 +47,8 @@ def _judge(option: IndexOption, route: Route) -> tuple[Severity, str]:
         return ("error" if decides else "warning"), message
     if route == "nvidia":
         return "warning", f"{flag} names NVIDIA's index: GPU packages, but no builds of torch"
+    if route == "extension":
+        return "error", f"{flag} names GPU builds of an extension of torch, which CPU builds of torch cannot load"
     if route == "gpu":
         return "error", f"{flag} sends torch to GPU builds, for everyone who installs from this file"
     if route == "cpu":
@@ -78,6 +80,8 @@ def _fix(option: IndexOption, route: Route, source: Source, project: Project) ->
     # Nor is a file for GPUs beside one that is not ours to change unasked.
     variant = is_gpu_variant(source, project) or has_cpu_sibling(source, project)
     safe = has_envtool(project) or (route == "gpu" and not variant)
+    # GPU builds of what? An index that does not say torch, in a file without it, may be the only one of its packages.
+    safe = safe and ("torch" in option.url.lower() or _needs_torch(source, project))
     return Fix(message="Remove the index line", edits=(Edit(start=start, end=end, replacement=""),), safe=safe)
 
 
@@ -89,9 +93,18 @@ def _alone(option: IndexOption, line: str) -> bool:
 
 
 def _has_cpu_pins(source: Source, project: Project) -> bool:
-    files = [*included(source, project, constraints=True), *includers(source, project)]
-    pins = [entry.pin for file in files for entry in declarations_of(file, project).requirements]
+    pins = [entry.pin for entry in _requirements(source, project)]
     return any(pin is not None and pin.local == "cpu" for pin in pins)
+
+
+def _needs_torch(source: Source, project: Project) -> bool:
+    return any(brings_torch(entry.name, entry.extras) for entry in _requirements(source, project))
+
+
+def _requirements(source: Source, project: Project) -> list[Declared]:
+    """What the file requires, and the files that it is read with."""
+    files = [*included(source, project, constraints=True), *includers(source, project)]
+    return [entry for file in files for entry in declarations_of(file, project).requirements]
 
 
 RULE = IndexInRequirements()

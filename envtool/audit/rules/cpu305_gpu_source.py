@@ -50,10 +50,10 @@ class GpuSource:
             yield from self._index(index, used, source, project)
         for option in declarations.options:
             route = route_of(option.url)
-            if route in ("gpu", "nvidia"):
+            if route in ("gpu", "nvidia", "extension"):
                 message = "an index of GPU builds for every install of this project"
                 # No torch is at NVIDIA's: what is taken from there is named, and has a finding of its own.
-                severity = "error" if route == "gpu" else "warning"
+                severity = "warning" if route == "nvidia" else "error"
                 yield self._finding(source, project, (option.start, option.end), severity, message)
         if declarations.backend and is_gpu_local(declarations.backend):
             at = max(source.text.find("torch-backend"), 0)
@@ -62,7 +62,7 @@ class GpuSource:
         yield from self._conda(source, project, declarations)
 
     def _index(self, index: NamedIndex, used: set[str], source: Source, project: Project) -> Iterator[Finding]:
-        if route_of(index.url) != "gpu" or (index.explicit and index.url not in used):
+        if route_of(index.url) not in ("gpu", "extension") or (index.explicit and index.url not in used):
             return
         message = f"index {index.name!r} holds GPU builds" + ("" if index.explicit else " and every package may use it")
         yield self._finding(source, project, (index.start, index.end), "error", message)
@@ -100,7 +100,7 @@ def _leads_to_gpu(url: str | None) -> bool:
     if not url:
         return False
     wheel = wheel_of(url)
-    return route_of(url) == "gpu" or (wheel is not None and is_gpu_local(wheel[1].local))
+    return route_of(url) in ("gpu", "extension") or (wheel is not None and is_gpu_local(wheel[1].local))
 
 
 def _paired(declarations: Declarations) -> str:

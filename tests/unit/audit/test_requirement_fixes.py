@@ -83,3 +83,29 @@ def test_a_pin_with_hashes_is_left_alone(tmp_path: Path, text: str) -> None:
     text = text.format("a" * 64)
     assert fixed(tmp_path, text, unsafe=True) == text
     assert fixed(tmp_path, "torch==2.1.0+cu118\nnumpy\n") == "torch==2.1.0\nnumpy\n"
+
+
+@pytest.mark.parametrize("page", ["wheels/cu101/torch1.7/index.html", "whl/torch-2.1.0+cu118.html"])
+def test_a_page_of_an_extension_stays(tmp_path: Path, page: str) -> None:
+    text = f"-f https://mirror.example/{page}\ntorch\ndetectron2==0.3\n"
+    assert fixed(tmp_path, text, unsafe=True) == text
+    report = run_audit(discover([tmp_path], cwd=tmp_path), RULES, AuditOptions())
+    assert [(finding.code, finding.severity, finding.message) for finding in report.findings] == [
+        (
+            "CPU304",
+            "error",
+            "--find-links names GPU builds of an extension of torch, which CPU builds of torch cannot load",
+        ),
+        (
+            "CPU301",
+            "error",
+            "torch comes from the default index, on Linux as the CUDA build with its GPU packages (about 2.7 GB)",
+        ),
+    ]
+
+
+def test_an_index_that_may_have_nothing_to_do_with_torch_stays(tmp_path: Path) -> None:
+    index = "--extra-index-url https://mirror.example/whl/cu121\n"
+    assert fixed(tmp_path, f"{index}llama-cpp-python\n") == f"{index}llama-cpp-python\n"
+    assert fixed(tmp_path, f"{index}torch\n") == "torch\n"
+    assert fixed(tmp_path, f"--extra-index-url {CU}\nllama-cpp-python\n") == "llama-cpp-python\n"
