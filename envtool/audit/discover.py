@@ -270,6 +270,9 @@ def _read(file: Path, name: str, kind: SourceKind, walk: _Walk, cache: dict[tupl
         walk.skip(file, f"cannot be read: {error.strerror or error}", amiss=True)
     except (UndecodableError, ValueError, RecursionError) as error:
         walk.skip(file, str(error) or "cannot be decoded", amiss=True)
+    except Exception as error:  # one odd file must not hide what the others hold
+        reason = f"reading failed with {type(error).__name__}: {error} (a bug in envtool, please report)"
+        walk.skip(file, reason, amiss=True)
     else:
         return Source(path=name, absolute=file, kind=kind, text=text)
     return None

@@ -43,7 +43,7 @@ def notebook_source(raw: str) -> Notebook:
     except ValueError:
         raise ValueError("not a notebook: the JSON is broken") from None
     cells = _cells(data)
-    language = str(data.get("metadata", {}).get("kernelspec", {}).get("language", "python"))
+    language = str(_table(_table(data, "metadata"), "kernelspec").get("language") or "python")
     if language.lower() not in ("python", "ipython"):
         raise ValueError(f"a notebook in {language}")
     places = _places(raw, cells)
@@ -65,13 +65,23 @@ def notebook_source(raw: str) -> Notebook:
     return Notebook(text="\n".join(virtual) + "\n", cells=tuple(spans), dropped=tuple(dropped))
 
 
+def _table(data: object, key: str) -> dict[str, object]:
+    """The object under a key; an empty one where there is something else, as tools that write notebooks leave it."""
+    value = data.get(key) if isinstance(data, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
 def _cells(data: object) -> list[tuple[list[str], bool]]:
     """Lines (without newlines) of every cell, and whether it is code."""
     if not isinstance(data, dict):
         raise ValueError("not a notebook: no object at the top")
     found = data.get("cells")
     if found is None:  # version 3 keeps them in worksheets
-        found = [cell for sheet in data.get("worksheets", []) for cell in sheet.get("cells", [])]
+        sheets = data.get("worksheets", [])
+        if not isinstance(sheets, list) or not all(isinstance(sheet, dict) for sheet in sheets):
+            raise ValueError("not a notebook: no cells")
+        groups = [sheet.get("cells", []) for sheet in sheets]
+        found = [cell for group in groups for cell in group] if all(isinstance(g, list) for g in groups) else None
     if not isinstance(found, list) or not all(isinstance(cell, dict) for cell in found):
         raise ValueError("not a notebook: no cells")
     result = []
