@@ -80,6 +80,14 @@ def included(source: Source, project: Project, *, constraints: bool = False) -> 
     return found
 
 
+def read_together(source: Source, project: Project) -> list[Source]:
+    """A file and, for a requirements file, all that pip reads in one command with it, whichever file is named there."""
+    files = [source]
+    for file in (source, *includers(source, project)):
+        files += [part for part in included(file, project, constraints=True) if part not in files]
+    return files
+
+
 def includers(source: Source, project: Project) -> list[Source]:
     """Requirements files that include this one, directly or through another."""
     key = ("includers", "")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from packaging.version import Version
-
 from envtool.audit.classify import is_benchmark, is_example, is_test
 from envtool.audit.deps.brings_torch import TORCH
 from envtool.audit.deps.conda import CONDA, brings_cuda
+from envtool.audit.deps.cpu_route import has_envtool
 from envtool.audit.deps.markers import holds_on
 from envtool.audit.deps.model import Declarations, Declared
-from envtool.audit.deps.read import declarations_of
+from envtool.audit.deps.read import declarations_of, read_together
 from envtool.audit.deps.routes import route_of, wheel_of
 from envtool.audit.install.commands import parse_install
 from envtool.audit.install.steps import commands_of
@@ -140,11 +139,13 @@ def _payload(name: str) -> str:
     return f"{name} is a GPU package: {uses.get(name, 'it has no use without a GPU')}"
 
 
+_WITH_CPU_BUILDS = frozenset({"torch", "torchvision", "torchaudio"})
+"""Those of which the PyTorch index has ``+cpu`` beside ``+cuNNN``, release by release."""
 _PIN = re.compile(r"(===?\s*v?\d[\w.!]*)\+[\w.]+")
 
 
 def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
-    """``+cuNNN`` taken off a pin; a CUDA wheel's URL turned into a pin of its public version."""
+    """``+cuNNN`` taken off a pin (``+cpu`` where every build is offered); a CUDA wheel's URL turned into such a pin."""
     # Of other packages nobody knows whether a public version is anywhere.
     if says_gpu(entry.group) or not is_family(entry.name):
         return None
@@ -152,6 +153,11 @@ def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
         return None  # the hashes are those of the GPU build's files
     # In a file that is meant for GPUs, beside one that is not, the pin is no mistake.
     safe = not is_gpu_variant(source, project) and not has_cpu_sibling(source, project)
+    local, message = "", "Pin the public version"
+    if _offers_every_build(source, project):
+        if entry.name not in _WITH_CPU_BUILDS:
+            return None
+        local, message = "+cpu", "Pin the CPU build"
     raw = source.text[entry.start : entry.end]
     pin = entry.pin
     if pin is not None and is_gpu_local(pin.local) and not entry.url:
@@ -161,11 +167,8 @@ def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
         if match is None:
             return None
         at = entry.start + match.end(1)
-        return Fix(
-            message="Pin the public version",
-            edits=(Edit(start=at, end=entry.start + match.end(), replacement=""),),
-            safe=safe,
-        )
+        edit = Edit(start=at, end=entry.start + match.end(), replacement=local)
+        return Fix(message=message, edits=(edit,), safe=safe)
     url = entry.url or ""
     wheel = wheel_of(url) if url in raw and source.kind not in ("pyproject", "pipfile") else None
     if wheel is None or not is_gpu_local(wheel[1].local) or wheel[1].is_prerelease:
@@ -174,12 +177,18 @@ def _fix(entry: Declared, source: Source, project: Project) -> Fix | None:
     if match is None:
         return None
     head = (match.group("head") or f"{entry.name}@").split("@")[0].strip()
-    edit = Edit(start=entry.start, end=entry.start + match.end(), replacement=f"{head}=={_public(wheel[1])}")
-    return Fix(message="Pin the public version", edits=(edit,), safe=safe)
+    edit = Edit(start=entry.start, end=entry.start + match.end(), replacement=f"{head}=={wheel[1].public}{local}")
+    return Fix(message=message, edits=(edit,), safe=safe)
 
 
-def _public(version: Version) -> str:
-    return version.public
+def _offers_every_build(source: Source, project: Project) -> bool:
+    """Whether a page of builds for CPU and GPU alike stays: of a public version pip takes the highest local one."""
+    if has_envtool(project):
+        return False  # envtool routes torch, and the page may go
+    declared = [declarations_of(file, project) for file in read_together(source, project)]
+    urls = [option.url for part in declared for option in part.options if not option.inline]
+    urls += [index.url for part in declared for index in part.indexes if not index.explicit]
+    return any(route_of(url) == "pytorch" for url in urls)
 
 
 RULE = GpuRequirement()

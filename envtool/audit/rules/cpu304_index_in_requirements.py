@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from envtool.audit.deps.brings_torch import TORCH, brings_torch
 from envtool.audit.deps.cpu_route import has_envtool
 from envtool.audit.deps.model import Declared, IndexOption
-from envtool.audit.deps.read import declarations_of, included, includers
+from envtool.audit.deps.read import declarations_of, read_together
 from envtool.audit.deps.routes import Route, route_of
 from envtool.audit.models import Edit, Finding, Fix, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import has_cpu_sibling, is_gpu_variant
 from envtool.audit.places import place, whole_lines
+from envtool.torch.backends import is_gpu_local
 
 
 class IndexInRequirements:
@@ -63,8 +64,8 @@ def _fix(option: IndexOption, route: Route, source: Source, project: Project) ->
     """Take the option out. A line that leads to CPU builds is safe to lose only when envtool does the routing."""
     if route not in ("cpu", "gpu", "pytorch") and not option.inline:
         return None
-    if route != "gpu" and not option.inline and not has_envtool(project) and _has_cpu_pins(source, project):
-        return None  # without it, nothing offers them
+    if route != "gpu" and not option.inline and not has_envtool(project) and _has_local_pins(source, project):
+        return None  # without it, nothing offers them (CPU303 makes those for GPUs ones for CPUs)
     text = source.text
     if option.inline:
         start = option.start
@@ -92,9 +93,9 @@ def _alone(option: IndexOption, line: str) -> bool:
     return re.fullmatch(rf"{flag}(?:(?<=\s)#[^\r\n]*)?", line) is not None
 
 
-def _has_cpu_pins(source: Source, project: Project) -> bool:
+def _has_local_pins(source: Source, project: Project) -> bool:
     pins = [entry.pin for entry in _requirements(source, project)]
-    return any(pin is not None and pin.local == "cpu" for pin in pins)
+    return any(pin is not None and (pin.local == "cpu" or is_gpu_local(pin.local)) for pin in pins)
 
 
 def _needs_torch(source: Source, project: Project) -> bool:
@@ -103,7 +104,7 @@ def _needs_torch(source: Source, project: Project) -> bool:
 
 def _requirements(source: Source, project: Project) -> list[Declared]:
     """What the file requires, and the files that it is read with."""
-    files = [*included(source, project, constraints=True), *includers(source, project)]
+    files = read_together(source, project)
     return [entry for file in files for entry in declarations_of(file, project).requirements]
 
 

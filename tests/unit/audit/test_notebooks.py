@@ -24,7 +24,7 @@ def test_without_a_language_it_is_python(metadata: object) -> None:
 
 @pytest.mark.parametrize("raw", ['{"worksheets": 3}', '{"worksheets": [3]}', '{"worksheets": [{"cells": null}]}'])
 def test_worksheets_that_are_none(raw: str) -> None:
-    with pytest.raises(ValueError, match="^not a notebook: no cells$"):
+    with pytest.raises(ValueError, match=r"^not a notebook: no cells$"):
         notebook_source(raw)
 
 

@@ -109,3 +109,30 @@ def test_an_index_that_may_have_nothing_to_do_with_torch_stays(tmp_path: Path) -
     assert fixed(tmp_path, f"{index}llama-cpp-python\n") == f"{index}llama-cpp-python\n"
     assert fixed(tmp_path, f"{index}torch\n") == "torch\n"
     assert fixed(tmp_path, f"--extra-index-url {CU}\nllama-cpp-python\n") == "llama-cpp-python\n"
+
+
+PAGE = "-f https://download.pytorch.org/whl/torch_stable.html\n"
+
+
+@pytest.mark.parametrize("unsafe", [False, True])
+def test_a_pin_beside_a_page_of_all_builds_becomes_one_for_cpus(tmp_path: Path, unsafe: bool) -> None:
+    wheel = "https://download.pytorch.org/whl/cu117/torchvision-0.14.1%2Bcu117-cp310-cp310-linux_x86_64.whl"
+    text = f"{PAGE}torch==1.13.1+cu117\n{wheel}\n"
+    assert fixed(tmp_path, text, unsafe=unsafe) == f"{PAGE}torch==1.13.1+cpu\ntorchvision==0.14.1+cpu\n"
+
+
+def test_the_page_may_stand_in_a_file_that_is_read_with_it(tmp_path: Path) -> None:
+    (tmp_path / "requirements-all.txt").write_text("-r requirements-page.txt\n-r requirements.txt\n")
+    (tmp_path / "requirements-page.txt").write_text(PAGE)
+    assert fixed(tmp_path, "torch==1.13.1+cu117\n", unsafe=True) == "torch==1.13.1+cpu\n"
+    assert (tmp_path / "requirements-page.txt").read_text() == PAGE
+
+
+def test_where_envtool_routes_the_page_goes_and_the_version_is_public(tmp_path: Path) -> None:
+    pyproject = "[project]\nname = 'x'\nversion = '1'\n\n[tool.envtool]\n"
+    assert fixed(tmp_path, f"{PAGE}torch==1.13.1+cu117\n", pyproject_toml=pyproject) == "torch==1.13.1\n"
+
+
+def test_no_cpu_pin_of_what_has_no_such_build(tmp_path: Path) -> None:
+    text = f"{PAGE}torch-tensorrt==1.3.0+cu117\n"
+    assert fixed(tmp_path, text) == text
