@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import math
 import stat
 import tarfile
 from pathlib import Path
@@ -13,14 +11,13 @@ from envtool.torch.archive.container import Archive, open_archive, zip_of
 from envtool.torch.archive.facts import ModelFile
 from envtool.torch.archive.gather import Gathered
 from envtool.torch.archive.limits import MAX_NESTED, MAX_PICKLE_BYTES, Budget, ModelError, damaged, too_much
+from envtool.torch.archive.safetensors import is_safetensors, read_safetensors
 from envtool.torch.archive.sequence import Sequence, read_legacy, read_tar
 from envtool.torch.archive.symbols import PickleFacts
 from envtool.torch.archive.zipped import read_zip
 
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
-_MAX_HEADER = 100_000_000
-"""The limit that the safetensors library itself sets for a header."""
 _LFS = b"version https://git-lfs"
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (_LFS, "a Git LFS pointer, not the file itself: run `git lfs pull`"),
@@ -91,8 +88,8 @@ def _read_start(start: bytes, name: str, size: int, budget: Budget, depth: int) 
             return ModelFile(path=name, kind="not-a-model", verdict="unknown", because=meaning, size=size)
     if start[257:262] == b"ustar" or _is_old_tar(start):
         return _tar(start, name, size, budget)
-    if _is_safetensors(start, size):
-        return _safetensors(start, name, size)
+    if is_safetensors(start, size):
+        return read_safetensors(start, name, size)
     if (start[0] == 0x80 and len(start) > 1 and start[1] <= 5) or start[:1] in b"(]}c":
         return _pickled(start, name, size, budget, depth)
     reason = "neither a zip archive, nor a pickle, nor safetensors"
@@ -151,59 +148,3 @@ def _tar(start: bytes, name: str, size: int, budget: Budget) -> ModelFile:
         reason = "a tar archive that torch did not write"
         return ModelFile(path=name, kind="not-a-model", verdict="unknown", because=reason, size=size)
     return read_tar(members, name, size, budget)
-
-
-def _is_safetensors(start: bytes, size: int) -> bool:
-    if len(start) < 10 or start[8:9] != b"{":
-        return False
-    return 2 <= int.from_bytes(start[:8], "little") <= max(_MAX_HEADER, size)
-
-
-def _safetensors(start: bytes, name: str, size: int) -> ModelFile:
-    """The header of safetensors: its length, then JSON (the format's README)."""
-    length = int.from_bytes(start[:8], "little")
-    if length > _MAX_HEADER or length > MAX_PICKLE_BYTES - 8:
-        raise too_much(f"a safetensors header of {length} bytes")
-    if 8 + length > size:
-        raise damaged("the safetensors file is truncated: its header is not complete")
-    try:
-        header = json.loads(start[8 : 8 + length])
-    except (ValueError, RecursionError) as error:
-        raise damaged("the safetensors header is not valid JSON") from error
-    if not isinstance(header, dict):
-        raise damaged("the safetensors header is not an object")
-    gathered = Gathered()
-    end = 0
-    for key, tensor in header.items():
-        if key == "__metadata__":
-            gathered.producer = "PyTorch" if isinstance(tensor, dict) and tensor.get("format") == "pt" else ""
-            continue
-        try:
-            shape, dtype, (begin, stop) = tensor["shape"], str(tensor["dtype"])[:20], tensor["data_offsets"]
-            numbers = [*shape, begin, stop]
-            valid = all(isinstance(number, int) and 0 <= number < 2**60 for number in numbers) and begin <= stop
-        except (KeyError, TypeError, ValueError):
-            valid = False
-        if not valid:
-            raise damaged("the safetensors header has a tensor without dtype, shape and offsets")
-        count = math.prod(shape[:64])
-        gathered.dtypes[_SAFE_DTYPES.get(dtype, dtype)] += count
-        gathered.elements += count
-        end = max(end, stop)
-    if 8 + length + end > size:
-        raise damaged(f"the safetensors file is truncated: {8 + length + end} bytes announced, {size} there")
-    return gathered.result(name, size, "safetensors")
-
-
-_SAFE_DTYPES = {
-    "BF16": "bfloat16",
-    "BOOL": "bool",
-    "F16": "float16",
-    "F32": "float32",
-    "F64": "float64",
-    "I16": "int16",
-    "I32": "int32",
-    "I64": "int64",
-    "I8": "int8",
-    "U8": "uint8",
-}

@@ -185,6 +185,43 @@ def test_safetensors(tmp_path: Path) -> None:
         read_model(craft.safetensors(tmp_path / "m.safetensors", header, bytes(11)))
 
 
+def _tensor(dtype: str, shape: list[int], begin: int, stop: int) -> dict[str, object]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, stop]}
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "reason"),
+    [
+        ({"a": _tensor("F32", [200], 0, 8)}, 8, "do not fit: 200 elements of F32 in 8 bytes"),
+        ({"a": _tensor("F4", [3], 0, 2)}, 2, "do not fit: 3 elements of F4 in 2 bytes"),
+        ({"a": _tensor("F32", [2], 0, 8)}, 48, "has 40 bytes that belong to no tensor"),
+        ({}, 8, "has 8 bytes that belong to no tensor"),
+        ({"a": _tensor("F32", [1], 0, 4), "b": _tensor("NEW", [1], 8, 12)}, 12, "at byte 4"),
+        ({"a": _tensor("F32", [1], 0, 4), "b": _tensor("F32", [1], 0, 4)}, 4, "at byte 4"),
+        ({"a": _tensor("F32", [1], 4, 8)}, 8, "at byte 0"),
+    ],
+)
+def test_what_the_safetensors_library_refuses(tmp_path: Path, header: object, size: int, reason: str) -> None:
+    with pytest.raises(ModelError, match=f"{reason}$") as caught:
+        read_model(craft.safetensors(tmp_path / "m.safetensors", header, bytes(size)))
+    assert caught.value.code == "model.damaged"
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        ({}, 0),
+        ({"a": _tensor("F32", [], 0, 4)}, 4),
+        ({"c": _tensor("F32", [0, 3], 4, 4), "b": _tensor("F32", [1], 0, 4), "a": _tensor("F32", [0], 0, 0)}, 4),
+        ({"a": _tensor("F4", [4], 0, 2), "b": _tensor("F6_E2M3", [4], 2, 5), "c": _tensor("F8_E8M0", [1], 5, 6)}, 6),
+        ({"a": _tensor("C64", [2], 0, 16), "b": _tensor("U16", [3], 16, 22)}, 22),
+        ({"a": _tensor("NEW", [3], 0, 5)}, 5),
+    ],
+)
+def test_safetensors_with_other_dtypes_and_no_elements(tmp_path: Path, header: object, size: int) -> None:
+    assert read_model(craft.safetensors(tmp_path / "m.safetensors", header, bytes(size))).verdict == "cpu"
+
+
 def test_plain_pickle_has_no_map_location(tmp_path: Path) -> None:
     inner = craft.legacy(tmp_path / "inner", "cuda:0").read_bytes()
     body = b"\x80\x03ctorch.storage\n_load_from_bytes\nB" + len(inner).to_bytes(4, "little") + inner + b"\x85R."
