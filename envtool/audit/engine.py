@@ -10,6 +10,7 @@ from dataclasses import replace
 import pathspec
 
 from envtool.audit.discover import Discovery
+from envtool.audit.embedded import as_written, embedded
 from envtool.audit.models import Finding, Project, Rule, Safe, Skipped, Source
 from envtool.audit.options import AuditOptions
 from envtool.audit.report import AuditReport, RuleInfo
@@ -25,9 +26,9 @@ def run_audit(discovery: Discovery, rules: Sequence[Rule], options: AuditOptions
     safe: set[Safe] = set()
     failed: list[Skipped] = []
     for rule in chosen:
-        for source in project.of_kind(*rule.kinds):
+        for source in (*project.of_kind(*rule.kinds), *embedded(project, rule.kinds)):
             try:
-                rows = list(rule.check(source, project))
+                rows = [as_written(row, source, project) for row in rule.check(source, project)]
             except Exception as error:  # one broken rule must not hide what the others find
                 reason = (
                     f"rule {rule.code} failed with {type(error).__name__}: {error} (a bug in envtool, please report)"

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from envtool.audit.models import Finding
+from envtool.audit.notebooks import inert_until
 from envtool.audit.report import AuditReport
 
 _WIDTH = 110
@@ -43,6 +44,8 @@ def excerpt_of(finding: Finding, report: AuditReport) -> list[str]:
     end = len(text.rstrip()) if place.end_line > place.line else min(place.end_column - 1, len(text))
     # Only a window of a long line: a minified file must not fill the screen.
     first = max(0, start - _LEAD) if len(text) > _WIDTH else len(text) - len(text.lstrip())
+    if source.kind == "notebook":
+        first = max(first, inert_until(text))
     last = min(len(text), first + _WIDTH)
     shown = _without_credentials(text)
     before, marked = plain("".join(shown[first:start])), plain("".join(shown[start : min(end, last)]))

@@ -33,6 +33,9 @@ class Notebook:
 _DECODER = json.JSONDecoder()
 _SOURCE_KEY = re.compile(r'"source"\s*:\s*\[')
 _MAGIC = re.compile(r"^(\s*)([%!?]|[\w.]+\?+\s*$)")
+_SHELL = re.compile(r"^[ \t]*(?:!!?|%(?:sx|system|env|set_env)\b|%(?=(?:pip|uv|conda|mamba|micromamba)\b))")
+_INERT = "pass  # "
+"""What stands for a line of IPython's own: after it, the line as it is written."""
 _ASSIGNED_MAGIC = re.compile(r"^(\s*[\w, .\[\]]+=\s*)[%!].*$")
 
 
@@ -137,20 +140,44 @@ def _python_lines(lines: list[str]) -> list[str] | None:
     if first.startswith("%%") and first.split()[0] not in ("%%time", "%%timeit", "%%capture", "%%prun"):
         return None
     result: list[str] = []
-    continued = False
+    continued = shell = False
     for line in lines:
         if continued:
-            result.append("")
+            result.append(f"# {line}" if shell and line.replace("\t", " ").isprintable() else "")
             continued = line.rstrip().endswith("\\")
         elif match := _MAGIC.match(line):
-            result.append(f"{match.group(1)}pass")
+            shell = _SHELL.match(line) is not None and line.replace("\t", " ").isprintable()
+            kept = f"{_INERT}{line.lstrip()}" if shell else "pass"
+            result.append(f"{match.group(1)}{kept}")
             continued = line.rstrip().endswith("\\")
         elif match := _ASSIGNED_MAGIC.match(line):
+            shell = False
             result.append(f"{match.group(1)}None")
             continued = line.rstrip().endswith("\\")
         else:
             result.append(line)
     return result
+
+
+def shell_text(text: str) -> str:
+    """The shell commands of a notebook's virtual source, each where it stands there; empty where there are none."""
+    result: list[str] = []
+    continued = found = False
+    for line in text.split("\n"):
+        at = inert_until(line)
+        mark = 2 if continued and line.startswith("# ") else 0
+        if at and (match := _SHELL.match(line[at:])):
+            mark = at + match.end()
+        found |= bool(mark)
+        result.append(" " * mark + line[mark:] if mark else " " * len(line))
+        continued = bool(mark) and line.rstrip().endswith("\\")
+    return "\n".join(result) if found else ""
+
+
+def inert_until(line: str) -> int:
+    """How much of a line of the virtual source stands before what is written in the notebook; 0 for Python."""
+    indent = len(line) - len(line.lstrip())
+    return indent + len(_INERT) if re.match(rf"{_INERT}[%!]", line[indent:]) else 0
 
 
 def _parses(lines: list[str]) -> bool:

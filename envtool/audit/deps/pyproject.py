@@ -32,6 +32,7 @@ def read_pyproject(text: str, *, pixi: bool = False) -> Declarations:
     urls = {index.name: index.url for index in indexes}
     return Declarations(
         requirements=(
+            *_script(data, places),
             *_pep621(data, places),
             *_groups(data, places),
             *_poetry(_table(tool, "poetry"), places),
@@ -85,6 +86,12 @@ def _declared(
         scope=scope,
         group=group,
     )
+
+
+def _script(data: Table, places: Places) -> Iterator[Declared]:
+    """The block of a script (PEP 723) lists them at its top, where a pyproject.toml has nothing."""
+    for value in _list(data.get("dependencies")):
+        yield from _declared(value, places, places.under("dependencies", places.whole()))
 
 
 def _pep621(data: Table, places: Places) -> Iterator[Declared]:

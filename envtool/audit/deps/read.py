@@ -47,7 +47,8 @@ def _check_toml(source: Source, project: Project) -> None:
     try:
         tomli.loads(source.text)
     except (tomli.TOMLDecodeError, RecursionError) as error:
-        project.cache["skipped", source.path] = Skipped(path=source.path, reason=f"not TOML: {error}", amiss=True)
+        what = "its script block is not TOML" if source.path.lower().endswith((".py", ".pyw", ".pyi")) else "not TOML"
+        project.cache["skipped", source.path] = Skipped(path=source.path, reason=f"{what}: {error}", amiss=True)
 
 
 def lock_of(source: Source, project: Project) -> LockContent:

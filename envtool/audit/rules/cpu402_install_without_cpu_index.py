@@ -46,6 +46,9 @@ class InstallWithoutCpuIndex:
             # What a project's metadata or lock leads to is reported there.
             if step.how == "project" and severity == "error":
                 severity = "warning"
+            # Who opens a notebook says where it runs, often on a hosted machine with a GPU.
+            if severity == "error" and step.origin == "default" and project.sources[source.path].kind == "notebook":
+                severity = "warning"
             yield Finding(
                 code=self.code,
                 severity=severity,

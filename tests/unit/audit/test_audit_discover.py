@@ -230,10 +230,10 @@ def test_notebook_lines_are_those_of_the_file(tmp_path):
     for number, line in enumerate(raw.splitlines(), start=1):
         if '"import torch' in line:
             assert lines[number - 1] == "import torch"
-            assert lines[number - 2] == "pass"
+            assert lines[number - 2] == "pass  # %pip install x"
         if "y = '" in line:
             assert lines[number - 1] == "y = 'é'"
-    assert [text for text in lines if text] == ["pass", "import torch", "x = 1", "y = 'é'"]
+    assert [text for text in lines if text] == ["pass  # %pip install x", "import torch", "x = 1", "y = 'é'"]
 
 
 def test_notebook_cells_that_are_not_python(tmp_path):
