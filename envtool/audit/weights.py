@@ -41,6 +41,6 @@ def model_at(path: str, project: Project) -> Scan | None:
     """What is known about the file at a path; None when it is no model, or cannot be read."""
     source = project.sources.get(path)
     found = project.cache.get(("model", path)) or (model_of(source, project) if source is not None else None)
-    if found is None or getattr(found, "verdict", "") == "unknown":
+    if found is None or getattr(found, "kind", "") in ("not-a-model", "unreadable"):
         return None
     return cast(Scan, found)

@@ -65,6 +65,7 @@ def model(
 
     Each file gets a verdict, with the reason: it loads as it is, it loads with
     map_location="cpu", or it does not run on a CPU (its code fixes a device).
+    A plain pickle is for pickle.load: torch.load does not read it.
 
     With --load, each model is also loaded there and run: are the outputs finite
     and the same twice, how long does it take, with how many threads.

@@ -13,7 +13,7 @@ from envtool.errors import ExitCode, NoInputsError, UsageError
 from envtool.models import Outcome, Reporter
 from envtool.reports.escape import printable
 from envtool.reports.tables import plural
-from envtool.torch.archive import MODEL_SUFFIXES, ModelError, ModelFile, read_row
+from envtool.torch.archive import MODEL_SUFFIXES, TORCH_SUFFIXES, ModelError, ModelFile, read_row
 from envtool.torch.archive.text import clean_values, describe
 
 FailOn = Literal["error", "warning", "never"]
@@ -129,8 +129,10 @@ def rewrite_model(path: Path, out: Path, load: LoadOptions | None, reporter: Rep
 
 
 def is_candidate(row: ModelFile) -> bool:
-    """Whether a file found in a folder is a model, or should be one: .bin and .ts are many things."""
-    return row.kind != "not-a-model" or not row.size or "pointer" in row.because
+    """Whether a file found in a folder is a model, or should be one: .bin and .ts are many things, .pt is not."""
+    if not row.size or "pointer" in row.because or Path(row.path).suffix.lower() in TORCH_SUFFIXES:
+        return True
+    return row.kind != "not-a-model" and (row.kind, row.verdict) != ("pickle", "unknown")
 
 
 def fails(row: ModelFile, fail_on: FailOn = "error") -> bool:

@@ -12,7 +12,7 @@ from envtool.torch.archive import KIND_NAMES
 # torch.load reads safetensors too (torch 2.13). torch.load and torch.jit.load with each other's files: CPU112.
 _TAKES = {
     "torch.jit.load": frozenset({"torchscript", "checkpoint", "state-dict"}),
-    "torch.load": frozenset({"checkpoint", "state-dict", "torchscript", "safetensors", "pickle"}),
+    "torch.load": frozenset({"checkpoint", "state-dict", "torchscript", "safetensors"}),
     "torch.export.load": frozenset({"pt2"}),
 }
 _RAISES = {
@@ -47,9 +47,11 @@ class WrongLoader(CodeRule):
                 continue
             path, model = scan
             if model.kind in _LOADERS and model.kind not in _TAKES[loader]:
+                raised = _RAISES[loader]
+                if (loader, model.kind) == ("torch.load", "pickle"):
+                    raised = "UnpicklingError, and without weights_only RuntimeError: Invalid magic number"
                 message = (
-                    f"{path} is a {KIND_NAMES[model.kind]} file: {loader} raises {_RAISES[loader]}; "
-                    f"use {_LOADERS[model.kind]}"
+                    f"{path} is a {KIND_NAMES[model.kind]} file: {loader} raises {raised}; use {_LOADERS[model.kind]}"
                 )
                 yield from self.report(flow, call, message, raised="RuntimeError")
 

@@ -12,9 +12,13 @@ MODEL_SUFFIXES = frozenset(
 )
 """Suffixes under which model files are found in a folder. What a file is, its content decides."""
 
+TORCH_SUFFIXES = frozenset({".ckpt", ".pt", ".pth", ".ptl", ".safetensors"})
+"""Suffixes that nothing but models has: what is no model there is a broken one."""
+
 __all__ = [
     "KIND_NAMES",
     "MODEL_SUFFIXES",
+    "TORCH_SUFFIXES",
     "DeviceUse",
     "ModelError",
     "ModelFile",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,6 +23,11 @@ KIND_NAMES: Mapping[str, str] = {
     "not-a-model": "not a model",
     "unreadable": "unreadable",
 }
+
+_RUNS = re.compile(
+    r"(?:os|posix|nt|subprocess|pty|socket|shutil|runpy|ctypes|_ctypes|webbrowser|importlib|timeit|pdb|bdb)\."
+    r"|(?:builtins|__builtin__)\.(?:eval|exec|execfile|compile|open|__import__|apply)$"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +72,11 @@ class ModelFile:
     notes: tuple[str, ...] = ()
 
     @property
+    def runs(self) -> tuple[str, ...]:
+        """The globals that no model needs, and that run commands or code when the file is unpickled."""
+        return tuple(name for name in self.globals if _RUNS.match(name))
+
+    @property
     def has_cuda(self) -> bool:
         """Whether it holds a storage that is on anything but a CPU: loading it as it is fails."""
         return any(device.partition(":")[0] not in ("cpu", "meta") for device in self.devices)
@@ -92,6 +103,7 @@ class ModelFile:
             "size": self.size,
             "producer": self.producer,
             "globals": list(self.globals),
+            "runs": list(self.runs),
             "inputs": list(self.inputs),
             "notes": list(self.notes),
         }

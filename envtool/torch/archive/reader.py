@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import stat
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 from envtool.torch.archive.container import Archive, open_archive, zip_of
@@ -29,6 +30,8 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"<html", "an HTML page: the download went wrong"),
     (b"\x1f\x8b", "a gzip file: unpack it first"),
 )
+_PICKLES = (".pkl", ".pickle", ".p", ".joblib", ".sav")
+"""Names that say pickle.load: whoever loads such a file does not ask torch for it."""
 
 
 def read_model(path: Path, shown: str = "") -> ModelFile:
@@ -119,7 +122,11 @@ def _pickled(start: bytes, name: str, size: int, budget: Budget, depth: int) -> 
     gathered = Gathered()
     gathered.add_pickle("", "", facts)
     _nested(facts, gathered, budget, depth)
-    return gathered.result(name, size, "pickle")
+    found = gathered.result(name, size, "pickle")
+    if found.verdict != "cpu" or name.lower().endswith(_PICKLES):
+        return found
+    # Both ways: UnpicklingError with weights_only, "Invalid magic number" without (torch 2.13).
+    return replace(found, verdict="unknown", because="a plain pickle: pickle.load reads it, torch.load does not")
 
 
 def _nested(facts: PickleFacts, gathered: Gathered, budget: Budget, depth: int) -> None:

@@ -24,10 +24,16 @@ def describe(row: ModelFile) -> str:
     verdict = "cannot be read" if row.kind == "unreadable" else VERDICTS[row.verdict]
     if row.kind == "not-a-model":
         verdict = "is not a model"
+    elif row.kind == "pickle" and row.verdict == "unknown":
+        verdict = "not a model that torch.load reads"
     lines = [f"{row.path}: {verdict}", f"  {row.because}"]
     if row.kind not in ("unreadable", "not-a-model"):
         lines += [f"  {line}" for line in _packed(_contents(row))]
         lines += [f"  note: {note}" for note in row.notes]
+    if row.runs:
+        lines.append(
+            f"  warning: a full unpickling runs {', '.join(row.runs[:3])}: do not load it unless you know who made it"
+        )
     return "\n".join(printable(line) for line in lines)
 
 

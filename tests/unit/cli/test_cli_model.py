@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -108,12 +109,42 @@ def test_what_is_named_is_judged_or_fails(folder: Path) -> None:
 
 
 def test_files_in_a_folder_that_are_no_models_are_counted(folder: Path) -> None:
-    (folder / "text.pt").write_text("hello\n")
+    (folder / "text.bin").write_text("hello\n")
+    (folder / "plain.bin").write_bytes(pickle.dumps({"a": 1}))
     done = model(".")
     assert done.exit_code == 0
-    assert done.stdout.endswith("\n\n1 more is no model file (--json)\n")
+    assert done.stdout.endswith("\n\n2 more are no model files (--json)\n")
     (folder / "empty.pt").write_bytes(b"")
     assert model(".").exit_code == 10
+
+
+@pytest.mark.parametrize("name", ["h.pt", "h.pth", "h.ckpt", "h.ptl", "h.safetensors", "h.PT"])
+@pytest.mark.parametrize("data", [b"<!DOCTYPE html><html>", b"\x13\x37 no model", b"version https://git-lfs\n"])
+def test_a_broken_model_in_a_folder_is_judged_as_if_it_were_named(folder: Path, name: str, data: bytes) -> None:
+    (folder / name).write_bytes(data)
+    code, rows = result(".")
+    assert (code, rows["error"]["message"]) == (10, "1 of 3 model files cannot be judged")
+    assert result(name)[1]["result"]["files"][0] in rows["result"]["files"]
+
+
+def test_a_plain_pickle_is_not_what_torch_load_reads(folder: Path) -> None:
+    (folder / "a.pt").write_bytes(pickle.dumps({"a": 1}))
+    done = model("a.pt")
+    assert (done.exit_code, done.stdout.splitlines()[:2]) == (
+        10,
+        ["a.pt: not a model that torch.load reads", "  a plain pickle: pickle.load reads it, torch.load does not"],
+    )
+    assert model(".").exit_code == 10
+    (folder / "a.pt").rename(folder / "a.pkl")
+    assert result("a.pkl")[1]["result"]["files"][0]["verdict"] == "cpu"
+
+
+@pytest.mark.parametrize("name", ["bad.pt", "bad.pkl"])
+def test_what_a_pickle_runs_is_a_warning(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"cposix\nsystem\n(Vecho\ntR.")
+    warning = "  warning: a full unpickling runs posix.system: do not load it unless you know who made it"
+    assert warning in model(name).stdout.splitlines()
+    assert result(name)[1]["result"]["files"][0]["runs"] == ["posix.system"]
 
 
 def test_unreadable_is_a_row(folder: Path) -> None:

@@ -232,6 +232,22 @@ def test_plain_pickle_has_no_map_location(tmp_path: Path) -> None:
     assert read_model(tmp_path / "w.pkl").verdict == "cpu"
 
 
+def test_a_plain_pickle_under_another_name_is_unknown(tmp_path: Path) -> None:
+    inner = craft.legacy(tmp_path / "inner", "cpu").read_bytes()
+    body = b"\x80\x03ctorch.storage\n_load_from_bytes\nB" + len(inner).to_bytes(4, "little") + inner + b"\x85R."
+    for name, verdict in (("t.pt", "unknown"), ("t.pkl", "cpu"), ("t", "unknown")):
+        (tmp_path / name).write_bytes(body)
+        row = read_model(tmp_path / name)
+        assert (row.kind, row.verdict, row.devices) == ("pickle", verdict, {"cpu": 1})
+
+
+def test_what_an_unpickling_runs(tmp_path: Path) -> None:
+    path = tmp_path / "x.pkl"
+    for text, runs in (("os system", ("os.system",)), ("builtins eval", ("builtins.eval",)), ("code.net Net", ())):
+        path.write_bytes(b"c" + text.replace(" ", "\n").encode() + b"\n.")
+        assert read_model(path).runs == runs
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
