@@ -10,16 +10,20 @@ from typing import Any
 from envtool.bundle.models import BundleSettings
 from envtool.errors import UsageError
 
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _KEYS = ("smoke", "max-size", "on-failure", "start-check", "strip", "keep", "sources")
 
 
 def parse_size(text: str) -> int:
-    """Bytes of ``600MB``, ``0.5 GiB`` or a plain number. Raises UsageError (``bundle.size``)."""
+    """Bytes of ``600MB`` or ``0.5 GiB``. Raises UsageError (``bundle.size``), also for a number without a unit.
+
+    Whoever writes 600 means megabytes, and would learn after minutes of building that it was taken for bytes.
+    """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
     unit = _UNITS.get(match[2].lower()) if match else None
     if match is None or unit is None or float(match[1]) == 0:
-        raise UsageError("bundle.size", f"{text!r} is no size", "Write it as 600MB, 0.6GB or 570MiB.")
+        what = "has no unit" if match is not None and not match[2] else "is no size"
+        raise UsageError("bundle.size", f"the size {text!r} {what}", "Write it as 600MB, 0.6GB or 570MiB.")
     return int(float(match[1]) * unit)
 
 

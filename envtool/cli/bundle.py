@@ -221,6 +221,8 @@ def _outcome(result: BundleResult, root: Path, *, audit: list[dict[str, Any]] | 
     failed = [check for check in result.checks if check.status == "fail"]
     if not failed:
         return Outcome(result=data, text=text, brief="")
-    error = (f"bundle.{failed[0].id}", failed[0].found, f"{failed[0].fix} The bundle before it is untouched.")
+    others = [check.id for check in failed[1:]]
+    more = f" ({len(others)} more failed: {', '.join(others)})" if others else ""
+    error = (f"bundle.{failed[0].id}", failed[0].found + more, f"{failed[0].fix} The bundle before it is untouched.")
     brief = render_failures(result.checks)
     return Outcome(result=data, text=text, brief=brief, exit_code=int(ExitCode.VERIFY), error=error)

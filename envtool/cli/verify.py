@@ -94,6 +94,10 @@ def verify(
         from envtool.env.verify import VerifyOptions, verify_environment
         from envtool.reports.escape import printable
 
+        if junit is not None and not junit.parent.is_dir():
+            # Before the probe, which takes seconds; a folder is not made, for its name is more likely a slip.
+            message = f"cannot write {junit}: there is no folder {junit.parent}"
+            raise UsageError("verify.junit", message, "Make the folder, or check --junit.")
         project = o.open_here()
         venv = project.root / project.settings.venv
         own = current(layout_for(project.root, project.settings.venv)) if python is None and path is None else None
@@ -210,7 +214,6 @@ def _write_junit(target: Path, report: VerifyReport, environment: str, seconds: 
     from envtool.reports.junit import render_junit
 
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(render_junit(report, environment, seconds=seconds))
     except OSError as error:
         raise UsageError("verify.junit", f"cannot write {target}: {error.strerror}", "Check --junit.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import craft
@@ -31,6 +32,7 @@ def make(folder: Path) -> None:
     craft.torchscript(folder / "unused.jit", "cpu", device="cuda:0")
     craft.exported(folder / "cpu.pt2", "cpu")
     craft.exported(folder / "gpu.pt2", "cuda", 0)
+    (folder / "plain.pt").write_bytes(pickle.dumps({"a": 1}))
     (folder / "words.ts").write_text("export const device: string = 'cuda';\n")
 
 
@@ -76,6 +78,7 @@ def test_unreadable_model_is_a_skipped_row(tmp_path: Path) -> None:
         ("torch.load('models/../cpu.pt2')", True),
         ("torch.load('cpu.pt2')", True),
         ("torch.export.load('script.jit')", True),
+        ("torch.load('plain.pt')", True),
         ("torch.jit.load('script.jit')", False),
         ("torch.load('gpu.pt', map_location='cpu')", False),
         ("torch.load('absent.pt')", False),

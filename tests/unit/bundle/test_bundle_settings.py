@@ -11,13 +11,13 @@ from envtool.errors import UsageError
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("600MB", 600_000_000), ("0.5 GiB", 2**29), ("123", 123), ("1kib", 1024), (" 7 b ", 7)],
+    [("600MB", 600_000_000), ("0.5 GiB", 2**29), ("123B", 123), ("1kib", 1024), (" 7 b ", 7)],
 )
 def test_sizes(text, size):
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "MB", "600 megs", "-1MB", "0", "0.0GB", "1e9"])
+@pytest.mark.parametrize("text", ["", "MB", "600 megs", "-1MB", "0", "0.0GB", "1e9", "100", "0.5"])
 def test_what_is_no_size(text):
     with pytest.raises(UsageError) as caught:
         parse_size(text)
@@ -57,6 +57,7 @@ def test_everything_set():
         ({"on-failure": "ignore"}, "settings.value"),
         ({"max-size": True}, "settings.value"),
         ({"max-size": "big"}, "bundle.size"),
+        ({"max-size": 600}, "bundle.size"),
         ({"start-check": "no"}, "settings.value"),
         ({"keep": "torch.onnx"}, "settings.value"),
         ({"keep": ["not a module"]}, "settings.value"),

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from envtool.bundle.models import BundleResult, Sizes
 from envtool.cli.app import application
+from envtool.cli.bundle import _outcome
+from envtool.models import CheckResult
 
 
 def bundle(*words: object) -> tuple[int, dict[str, Any]]:
@@ -46,6 +49,37 @@ def test_a_quiet_stop_is_the_error_alone(folder: Path) -> None:
     done = CliRunner().invoke(application("bundle"), ["bundle", "app.spec", "-q"])
     assert (done.exit_code, done.stdout) == (10, "")
     assert done.stderr.startswith("error[bundle.audit]: nothing was built: 2 errors")
+
+
+@pytest.mark.parametrize("size", ["100", "0.6"])
+def test_a_size_without_a_unit_stops_before_the_build(folder: Path, size: str) -> None:
+    code, data = bundle("app.spec", "--max-size", size)
+    assert (code, data["error"]["code"]) == (2, "bundle.size")
+    assert data["error"]["message"] == f"the size {size!r} has no unit"
+    assert data["error"]["hint"].startswith("Write it as 600MB")
+
+
+def test_every_failure_of_a_bundle_is_told(tmp_path: Path) -> None:
+    sizes = Sizes(total=3, packed=False, parts=(("torch", 3),))
+    checks = (
+        CheckResult(id="smoke", status="fail", found="the app ended with status 2: --nope", fix="Run it by hand."),
+        CheckResult(id="size", status="fail", found="300 MB is over the limit of 100 MB", fix="Leave packages out."),
+    )
+    result = BundleResult(
+        path=tmp_path / "app",
+        executable=tmp_path / "app" / "app",
+        torch="2.13.0",
+        sizes=sizes,
+        checks=checks,
+        seconds={},
+    )
+    outcome = _outcome(result, tmp_path)
+    assert outcome.error is not None
+    assert outcome.error[:2] == ("bundle.smoke", "the app ended with status 2: --nope (1 more failed: size)")
+    assert [line.split(":")[0] for line in (outcome.brief or "").splitlines() if "FAIL" in line] == [
+        "FAIL  smoke",
+        "FAIL  size",
+    ]
 
 
 def test_no_audit_goes_on_to_the_environment(folder: Path) -> None:

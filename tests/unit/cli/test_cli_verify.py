@@ -246,6 +246,7 @@ def test_what_envtool_made_it_as_is_what_it_should_be(environment, project):
 
 
 def test_junit_is_written(environment, project):
+    (project / "out").mkdir()
     assert run("--static", "--junit", "out/verify.xml").exit_code == 0
     suite = ET.parse(project / "out/verify.xml").getroot().find("testsuite")
     assert suite.attrib["failures"] == "0"
@@ -257,6 +258,13 @@ def test_junit_that_cannot_be_written(environment, project):
     result = run("--static", "--junit", "file/verify.xml")
     assert result.exit_code == 2
     assert "error[verify.junit]" in result.stderr
+
+
+def test_junit_makes_no_folder(environment, project):
+    result = run("--static", "--junit", "nodir/sub/verify.xml")
+    assert (result.exit_code, "error[verify.junit]" in result.stderr) == (2, True)
+    assert "there is no folder" in result.stderr
+    assert not (project / "nodir").exists()
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
