@@ -53,11 +53,14 @@ def triage(report: AuditReport, after: AuditReport, fail_on: str, phases: Iterab
     now: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in sorted(report.findings, key=lambda row: row.fix is not None and row.fix.safe):
         now.setdefault((finding.path, finding.code, finding.message), []).append(finding)
+    # A fix elsewhere may change what a line is found to do, and not that it is found: it is the same finding.
+    lines = {finding.fingerprint: finding for finding in report.findings if finding.fingerprint}
     gone, stays = set(report.findings), []
     for finding in after.findings:
-        same = now.get((finding.path, finding.code, finding.message), [])
-        stays.append((finding, same.pop(0) if same else finding))
-        gone.discard(stays[-1][1])
+        same = [one for one in now.get((finding.path, finding.code, finding.message), []) if one in gone]
+        known = same[0] if same else lines.get(finding.fingerprint, finding)
+        stays.append((finding, known if known in gone else finding))
+        gone.discard(known)
     rest = [told for finding, told in stays if _fails(finding, fail_on)]
     settled = [finding for finding in rest if SETTLED.get(finding.code, "") in phases]
     return Triage(
@@ -141,13 +144,18 @@ def plan_fix(migration: Migration) -> Gate:
         return _without_fixes(migration, _triage(migration, report, options))
     plan = plan_fixes(report.sources, report.findings)
     if not plan.texts:
-        return Gate(evidence=("nothing to fix",), status="todo")
+        return Gate(evidence=("nothing to fix",))
     return Gate(evidence=(f"would change {listed([printable(path) for path in plan.texts])}",), status="todo")
 
 
 def _triage(migration: Migration, report: AuditReport, options: AuditOptions) -> Triage:
     phases = [name for name in ("lock", "bundle") if migration.options.runs(name)]
-    return triage(report, foresee(report, RULES, options), options.fail_on, phases)
+    after = foresee(report, RULES, options)
+    found = triage(report, after, options.fail_on, phases)
+    if not (migration.options.fix and migration.options.runs("fix")):
+        return found
+    # What is said to be left is what the fixes of this move leave.
+    return replace(found, other=sum(not _fails(finding, options.fail_on) for finding in after.findings))
 
 
 def _without_fixes(migration: Migration, found: Triage) -> Gate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import pathspec
@@ -11,7 +12,7 @@ from envtool.adapters import files, git, platform
 from envtool.env import generations as chain
 from envtool.errors import InstallError, UsageError
 from envtool.migrate.bundle import app_source
-from envtool.migrate.models import Gate, Migration
+from envtool.migrate.models import Gate, Migration, Status
 from envtool.models import SUPPORTED_PYTHONS
 from envtool.reports.migration import GET
 
@@ -30,14 +31,20 @@ def docs(migration: Migration) -> Gate:
     for path, content in changes.items():
         migration.expect(path, content)
         _write(path, content)
-    return Gate(evidence=tuple(evidence), status="pass" if changes or (migration.root / README).is_file() else "skip")
+    return Gate(evidence=tuple(evidence), status=_status(migration, changes))
 
 
 def plan_docs(migration: Migration) -> Gate:
     """What would be written. Raises UsageError (``migrate.markers``)."""
     changes, evidence = _changes(migration)
     names = [migration.name(path) for path in changes]
-    return Gate(evidence=(f"would change {', '.join(names)}",) if names else tuple(evidence), status="todo")
+    if not names:
+        return Gate(evidence=tuple(evidence), status=_status(migration, changes))
+    return Gate(evidence=(f"would change {', '.join(names)}",), status="todo")
+
+
+def _status(migration: Migration, changes: Mapping[Path, bytes]) -> Status:
+    return "pass" if changes or (migration.root / README).is_file() else "skip"
 
 
 def section(facts: dict[str, str], eol: bytes) -> bytes:

@@ -42,7 +42,7 @@ def plan_lock(migration: Migration) -> Gate:
     _, result, gate = _lock(migration)
     migration.facts["lock"] = result.lock
     would = f"would write {LOCKFILES}/" if result.changed else f"{LOCKFILES}/ is up to date"
-    return replace(gate, evidence=(*gate.evidence, would), status="todo")
+    return replace(gate, evidence=(*gate.evidence, would), status="todo" if result.changed else "pass")
 
 
 def _lock(migration: Migration) -> tuple[Project, LockResult, Gate]:

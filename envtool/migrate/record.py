@@ -74,6 +74,7 @@ class Record:
             },
             "way_back": facts.get("way_back"),
             "remaining": facts.get("remaining", []),
+            "notes": facts.get("notes", []),
             "started": self.started,
             "finished": self.finished,
         }

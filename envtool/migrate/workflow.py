@@ -11,6 +11,7 @@ from typing import Any
 from envtool.adapters import platform
 from envtool.adapters.process import uninterrupted
 from envtool.env import generations as chain
+from envtool.env.afterwards import UV_SYNC, uv_keeps
 from envtool.env.installed import installed_versions
 from envtool.env.verify import VerifyOptions, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError, ExitCode, UsageError, interruption
@@ -18,7 +19,7 @@ from envtool.migrate import audit, bundle, docs, lock, setup, weights
 from envtool.migrate.again import carried, continued, holds, with_rest
 from envtool.migrate.fingerprint import fingerprint
 from envtool.migrate.hints import go_on
-from envtool.migrate.models import Before, Gate, Migration, Options, Phase, Row
+from envtool.migrate.models import PHASES, Before, Gate, Migration, Options, Phase, Row
 from envtool.migrate.record import Record, fresh, read_record, write_record
 from envtool.migrate.remaining import remaining
 from envtool.migrate.transaction import Transaction, begin, tidy, unfinished
@@ -176,7 +177,8 @@ class _Run:
             self.transaction.place(self.transaction.staging / built, self.layout.root / bundle.DIST / built)
         if self.record.row("setup").status == "pass":
             rows = [row.as_dict() for row in remaining(self.migration)]
-            self.record = replace(self.record, facts={**self.record.facts, "remaining": rows})
+            notes = [UV_SYNC.message] if uv_keeps(self.migration.project(), self.layout) else []
+            self.record = replace(self.record, facts={**self.record.facts, "remaining": rows, "notes": notes})
         partial = any(row.left_out for row in self.record.rows)
         record = self.record.ended("partial" if partial else "done")
         record = replace(record, fingerprint=fingerprint(self.layout, record.options, record))
@@ -209,17 +211,30 @@ class _Run:
             with contextlib.suppress(EnvtoolError):
                 write_record(self.layout, record if self.stands is None or left else self.stands)
         result = {**record.as_dict(), "changed": False, "touched": touched}
+        if self.stands is not None:
+            result["stands"] = self.stands.finished
         return Ended(result=result, exit_code=exit_code, error=error)
 
 
 def _options(wanted: Wanted, record: Record | None) -> Options:
-    """The options given, with ``resume`` on top of those of the last migration. Raises UsageError."""
-    if not wanted.resume:
-        return wanted.options
-    if record is None:
+    """The options given, with ``resume`` on top of those of the last migration.
+
+    Raises UsageError (``migrate.resume``, and ``usage.phase`` where they leave every phase out).
+    """
+    options = wanted.options
+    if wanted.resume and record is None:
         message = "there is no migration to go on with"
         raise UsageError("migrate.resume", message, "Begin one: envtool migrate --fix")
-    return record.options.with_given(wanted.options)
+    if wanted.resume and record is not None:
+        options = record.options.with_given(options)
+    if not wanted.undo and not any(map(options.runs, PHASES)):
+        given = " and ".join(f"{name} {','.join(names)}" for name, names in _named(options) if names)
+        raise UsageError("usage.phase", f"{given} leave no phase to run", f"There are: {', '.join(PHASES)}.")
+    return options
+
+
+def _named(options: Options) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return ("--only", options.only), ("--skip", options.skip)
 
 
 def _begin(layout: Layout, options: Options, last: Record | None, reporter: Reporter) -> Record:

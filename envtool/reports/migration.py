@@ -79,10 +79,16 @@ def _last_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         seconds = f" ({back['seconds']:.2f} s, measured)" if back else ""
         lines.append(("back", f"envtool rollback{seconds}"))
         lines.append(("record", f"{result['record']}, for the team {result['summary']}"))
+        for text in result["notes"]:
+            wrapped = textwrap.wrap(text, width=_WIDTH - 9, break_long_words=False, break_on_hyphens=False)
+            lines += [("" if number else "note", line) for number, line in enumerate(wrapped)]
         lines += _by_hand(result["remaining"])
     elif result["restored"]:
         but = " but for what is named below" if result["left"] else ""
         as_it_was = f"the environment and all files are as they were{but}"
+        if result.get("stands"):
+            as_it_was += " before this run"
+            lines.append(("stands", f"the move of {result['stands']}, with its fixes"))
         lines.append(("undone", as_it_was) if result.get("touched", True) else ("stopped", "nothing was changed yet"))
     lines += [("left", text) for text in result["left"]]
     return lines
@@ -185,6 +191,7 @@ def _team(record: Mapping[str, Any]) -> list[str]:
     lines.append("- Commit `lockfiles/` and the files that were changed, but not `.venv` and `.envtool/`.")
     if record["facts"].get("spec"):
         lines.append(f"- The app: `envtool bundle {shlex.quote(record['facts']['spec'])}`.")
+    lines += [f"- {_escaped(text)}." for text in record["notes"]]
     lines.append("- A problem on CPU-only torch: `envtool rollback` first, then look for the cause.")
     return lines
 

@@ -294,6 +294,17 @@ def test_nothing_to_resume_or_undo(moving: MovingPlace) -> None:
     assert (both.code, both.error["code"]) == (2, "usage.migrate")
 
 
+@pytest.mark.parametrize(
+    "words", [("--only", "audit", "--skip", "audit"), ("--skip", "audit,fix,lock,setup,models,bundle,docs")]
+)
+def test_phases_that_are_all_left_out(moving: MovingPlace, words: tuple[str, ...]) -> None:
+    for more in ((), ("--dry-run",)):
+        done = moving.call("migrate", *words, *more, "--json")
+        assert (done.code, done.error["code"]) == (2, "usage.phase")
+        assert done.error["message"].endswith("leave no phase to run")
+    assert not (moving.root / ".envtool/migration.json").exists()
+
+
 def test_a_dry_run_writes_nothing(moving: MovingPlace) -> None:
     before = picture(moving.root)
     done = moving.call(*MIGRATION, "--dry-run", "--json")

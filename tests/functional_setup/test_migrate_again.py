@@ -106,6 +106,8 @@ def test_a_continued_move_that_fails_puts_back_its_own_phases(moved: MovingPlace
     moved.write("no.py", "raise SystemExit('no')\n")
     assert moved.call("migrate").code == 0  # a new file
     state = picture(moved.root)
+    assert moved.call("migrate", "--check", "python no.py").out.splitlines()[-2].startswith("stands   the move of ")
+    assert picture(moved.root) == state
     done = moved.call("migrate", "--check", "python no.py", "--json")
     assert (done.code, done.error["code"]) == (7, "check.failed")
     assert picture(moved.root) == state

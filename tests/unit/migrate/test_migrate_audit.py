@@ -8,7 +8,8 @@ import pytest
 
 from envtool.env.records import layout_for
 from envtool.errors import FindingsError
-from envtool.migrate.audit import audit, fix
+from envtool.migrate.audit import audit, fix, plan_fix
+from envtool.migrate.docs import docs, plan_docs
 from envtool.migrate.models import Before, Migration, Options
 from envtool.reports.progress import make_reporter
 
@@ -54,6 +55,36 @@ def test_a_pin_of_a_gpu_build_is_to_blame_too(tmp_path: Path) -> None:
     with pytest.raises(FindingsError) as caught:
         fix(moving(tmp_path, files))
     assert BECAUSE.replace("txt:1", "txt:2") in caught.value.message.splitlines()
+
+
+def test_what_a_fix_elsewhere_only_changes_is_not_mended_by_it(tmp_path: Path) -> None:
+    # Without its pin the command takes torch from the default index: the same finding in other words.
+    dockerfile = "FROM python:3.11-slim\nRUN pip install -r requirements.txt\n"
+    migration = moving(tmp_path, {"requirements.txt": "numpy\ntorch==2.5.0+cu121\n", "Dockerfile": dockerfile})
+    with pytest.raises(FindingsError) as left:
+        audit(migration)
+    assert [line.split()[:2] for line in left.value.message.splitlines()[1:]] == [["Dockerfile:2", "CPU402"]]
+    with pytest.raises(FindingsError) as fixable:
+        fix(migration)
+    assert [line.split()[:2] for line in fixable.value.message.splitlines()[1:]] == [["requirements.txt:2", "CPU303"]]
+
+
+@pytest.mark.parametrize(("with_fix", "below"), [(True, 1), (False, 2)])
+def test_what_is_below_the_level_is_counted_as_the_fixes_leave_it(tmp_path: Path, with_fix: bool, below: int) -> None:
+    texts = {
+        "app.spec": "a = Analysis(['a.py'], hiddenimports=['triton'])\n",
+        "a.py": "import torch\ntorch.jit.load(p)\n",
+    }
+    evidence = audit(moving(tmp_path, texts, with_fix=with_fix)).evidence
+    assert evidence[-1] == f"{below} below error; see: envtool audit"
+
+
+def test_a_plan_that_changes_nothing_says_so_as_the_run_does(tmp_path: Path) -> None:
+    migration = moving(tmp_path, {"a.py": "import os\n"}, with_fix=True)
+    assert (plan_fix(migration).status, plan_fix(migration).evidence) == ("pass", ("nothing to fix",))
+    assert (fix(migration).status, fix(migration).evidence) == ("pass", ("nothing to fix",))
+    (tmp_path / ".gitignore").write_text(".venv\n.envtool\n")
+    assert plan_docs(migration).status == docs(migration).status == "skip"
 
 
 def test_what_a_fix_uncovers_counts(tmp_path: Path) -> None:

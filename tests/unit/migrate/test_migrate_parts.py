@@ -246,6 +246,14 @@ def test_the_end_and_the_summary() -> None:
     assert "Tried during the move: 0.50 s." in summary
     assert "- The app: `envtool bundle 'my app.spec'`." in summary
     assert f"## For the team\n\n{GET}\n- After pulling: `envtool setup --cpu`" in summary
+    noted = {**done, "notes": ["uv run and uv sync bring .venv to what uv.lock says, CUDA torch included: mind it"]}
+    assert "\nnote     uv run and uv sync bring .venv to what uv.lock says, CUDA torch" in render_result(noted)
+    assert "- uv run and uv sync bring" in render_summary(noted)
+    again = {**record_table("failed"), "restored": True, "stands": "2026-01-01"}
+    assert render_result(again).splitlines()[-2:] == [
+        "stands   the move of 2026-01-01, with its fixes",
+        "undone   the environment and all files are as they were before this run",
+    ]
     failed = render_summary(record_table("failed"))
     assert "**Stopped by a gate.**" in failed
     assert "For the team" not in failed
