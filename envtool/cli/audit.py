@@ -9,7 +9,7 @@ import typer
 
 from envtool.cli import completion
 from envtool.cli.output import JsonOption, QuietOption, run_command
-from envtool.errors import UsageError
+from envtool.errors import NoInputsError, UsageError
 from envtool.models import Outcome, Reporter
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def audit(
 
     A finding is silenced on its line: # envtool: ignore[CPU101] the reason
 
-    Exit codes: 0 nothing at or above --fail-on, 10 findings, 2 wrong usage, 9
-    another envtool is at work (--fix).
+    Exit codes: 0 nothing at or above --fail-on, 10 findings, 3 nothing to
+    read, 2 wrong usage, 9 another envtool is at work (--fix).
     """
 
     def stage(_: Reporter) -> Outcome:
@@ -186,6 +186,7 @@ def _audit(paths: list[Path], choices: _Choices) -> tuple[AuditReport, AuditOpti
     from envtool.audit.engine import run_audit
     from envtool.audit.options import check_fail_level, code_prefixes, read_baseline, read_settings
     from envtool.audit.rules import RULES
+    from envtool.reports.escape import printable
 
     codes = [rule.code for rule in RULES]
     check_fail_level(choices.fail_on)
@@ -207,6 +208,11 @@ def _audit(paths: list[Path], choices: _Choices) -> tuple[AuditReport, AuditOpti
     # Nothing of a short-lived process is garbage; the collector would look at every syntax tree again and again.
     gc.disable()
     report = run_audit(discover(paths, cwd=cwd, exclude=options.exclude), RULES, options)
+    if not report.files and not report.skipped:
+        # A wrong path in CI must not be green.
+        where = ", ".join(printable(str(path)) for path in paths)
+        hint = "Name the project's folder. What is read: code, notebooks, requirements, containers, CI files, models."
+        raise NoInputsError("audit.nothing", f"nothing to read in {where}", hint)
     return replace(report, since=choices.since or ""), options
 
 

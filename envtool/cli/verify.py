@@ -151,7 +151,15 @@ def _target(python: Path | None, path: Path | None, venv: Path, *, static: bool)
     if path is not None:
         if not path.is_dir():
             raise UsageError("verify.target", f"no folder {path}", "--path takes a site-packages folder.")
-        return None, locate_site_packages(path) if (path / "pyvenv.cfg").is_file() else path
+        if (path / "pyvenv.cfg").is_file():
+            return None, locate_site_packages(path)
+        metadata = (entry for pattern in ("*.dist-info", "*.egg-info") for entry in path.glob(pattern))
+        if path.name not in ("site-packages", "dist-packages") and next(metadata, None) is None:
+            message = f"{path} holds no installed packages: is it a site-packages folder?"
+            raise UsageError(
+                "verify.target", message, "Name lib/pythonX.Y/site-packages of an environment, or --python."
+            )
+        return None, path
     if python is None and not venv.exists() and not venv.is_symlink():
         # An activated environment is not taken for the project's: what it is depends on the shell.
         active = os.environ.get("VIRTUAL_ENV")

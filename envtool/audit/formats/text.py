@@ -99,6 +99,10 @@ def _summary(report: AuditReport) -> str:
     if report.known:
         parts.append(f"{report.known} in the baseline")
     lines = ["; ".join(parts) + ".", *_unread(report), *fix_lines(report)]
+    if report.safe:
+        count = len(report.safe)
+        what = "1 line looks like trouble and is" if count == 1 else f"{count} lines look like trouble and are"
+        lines.append(f"{what} fine: --json says why, as a risk report does (-o risk.md).")
     if report.findings:
         lines.append(f"What a code means: envtool audit --explain {report.findings[0].code}")
     return "\n".join(lines)

@@ -194,3 +194,26 @@ def test_only_what_is_near_is_suggested(project, arguments, hint):
     result = run(*arguments)
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == f"  hint: {hint}"
+
+
+@pytest.mark.parametrize("name", [(), ("README.txt",)])
+def test_where_there_is_nothing_to_read_is_not_green(project, name):
+    (project / "a.py").unlink()
+    for file in name:
+        (project / file).write_text("nothing\n", encoding="utf-8")
+    result = run()
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "error[audit.nothing]: nothing to read in ." in result.stderr
+    (project / "empty").mkdir()
+    assert json.loads(run("empty", "--json").stdout)["error"]["message"] == "nothing to read in empty"
+
+
+def test_what_was_found_fine_is_counted(project, monkeypatch):
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    (project / "a.py").write_text("import torch\nif torch.cuda.is_available():\n    x.cuda()\n", encoding="utf-8")
+    data = json.loads(run("--json").stdout)["result"]
+    assert [row["line"] for row in data["safe"]] == [3]
+    assert run().stdout.splitlines() == [
+        "0 errors, 0 warnings, 0 notes in 1 file.",
+        "1 line looks like trouble and is fine: --json says why, as a risk report does (-o risk.md).",
+    ]

@@ -245,6 +245,16 @@ def test_what_envtool_made_it_as_is_what_it_should_be(environment, project):
     assert (done["result"]["expected"], done["exit_code"]) == ("cpu", 7)
 
 
+def test_a_folder_without_packages_is_no_environment(project):
+    (project / "src").mkdir()
+    result = run("--path", "src")
+    assert (result.exit_code, "error[verify.target]: src holds no installed packages" in result.stderr) == (2, True)
+    (project / "src" / "leaf-1.0.dist-info").mkdir()
+    assert run("--path", "src").exit_code == 7
+    (project / "site-packages").mkdir()
+    assert run("--path", "site-packages").exit_code == 7
+
+
 def test_junit_is_written(environment, project):
     (project / "out").mkdir()
     assert run("--static", "--junit", "out/verify.xml").exit_code == 0

@@ -69,7 +69,7 @@ def test_what_a_fix_elsewhere_only_changes_is_not_mended_by_it(tmp_path: Path) -
     assert [line.split()[:2] for line in fixable.value.message.splitlines()[1:]] == [["requirements.txt:2", "CPU303"]]
 
 
-@pytest.mark.parametrize(("with_fix", "below"), [(True, 1), (False, 2)])
+@pytest.mark.parametrize(("with_fix", "below"), [(True, 2), (False, 3)])
 def test_what_is_below_the_level_is_counted_as_the_fixes_leave_it(tmp_path: Path, with_fix: bool, below: int) -> None:
     texts = {
         "app.spec": "a = Analysis(['a.py'], hiddenimports=['triton'])\n",
