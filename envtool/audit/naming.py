@@ -19,6 +19,17 @@ _CHOICE = re.compile(
     re.I,
 )
 
+_SIDE = re.compile(
+    r"(^|[^a-z])(dev|develop|tests?|testing|docs?|readthedocs|lint|ci|build|examples?|optional)([^a-z/][^/]*)?$"
+)
+"""Files for developers: what an application runs with is not decided there."""
+
+
+@lru_cache(maxsize=4096)
+def is_side(path: str) -> bool:
+    """Whether a file is named for developers (``requirements-dev.txt``)."""
+    return _SIDE.search(path.lower()) is not None
+
 
 @lru_cache(maxsize=4096)
 def says_cpu(name: str) -> bool:

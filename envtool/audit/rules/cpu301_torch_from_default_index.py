@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from envtool.audit.classify import is_benchmark, is_example, is_test
 from envtool.audit.deps.brings_torch import TORCH, brings_torch
 from envtool.audit.deps.conda import CONDA
-from envtool.audit.deps.cpu_route import cpu_route
+from envtool.audit.deps.cpu_route import cpu_route, cpu_route_for
 from envtool.audit.deps.markers import on_linux
 from envtool.audit.deps.model import Declared
 from envtool.audit.deps.read import beside, declarations_of, included, includers, lock_of
 from envtool.audit.deps.routes import Route, route_of
 from envtool.audit.models import DECLARATIONS, Confidence, Finding, Project, Safe, Severity, Source, SourceKind
-from envtool.audit.naming import is_cpu_file, says_gpu, says_not_linux
+from envtool.audit.naming import is_cpu_file, is_side, says_gpu, says_not_linux
 from envtool.audit.places import place
 
 COST = "the CUDA build with its GPU packages (about 2.7 GB)"
-
-_SIDE = re.compile(
-    r"(^|[^a-z])(dev|develop|tests?|testing|docs?|readthedocs|lint|ci|build|examples?|optional)([^a-z/][^/]*)?$"
-)
-"""Requirements files for developers: what an application runs with is not decided there."""
 
 
 class TorchFromDefaultIndex:
@@ -42,11 +36,14 @@ class TorchFromDefaultIndex:
         if first is None:
             return
         location = place(source, project, first.start, first.end)
-        route = cpu_route(project)
+        route = cpu_route_for(source, project)
         if route:
             yield Safe(path=source.path, line=location.line, reason=f"{first.name}: CPU builds come by {route}")
             return
         severity, confidence = _weight(first, source, project)
+        other = cpu_route(project)
+        if other:
+            severity, confidence = "warning", "medium"
         what = "torch" if first.name == "torch" else f"{first.name} (which is built for torch)"
         if first.name not in TORCH:
             what = f"{first.name}, which requires torch,"
@@ -57,7 +54,7 @@ class TorchFromDefaultIndex:
             confidence=confidence,
             path=source.path,
             location=location,
-            message=f"{what} comes from the default index, on Linux as {COST}{where}",
+            message=f"{what} comes from the default index, on Linux as {COST}{where}{_elsewhere(other)}",
         )
 
     def _lock(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
@@ -72,21 +69,27 @@ class TorchFromDefaultIndex:
         if any("+cpu" in entry.version for entry in content.torch) or not plain or not content.gpu:
             return
         location = place(source, project, plain[0].start, plain[0].end)
-        route = cpu_route(project)
+        route = cpu_route_for(source, project)
         if route:
             yield Safe(path=source.path, line=location.line, reason=f"CPU builds come by {route}")
             return
+        other = cpu_route(project)
         default = any(entry.default for entry in plain)
         which = "every install from it" if default else "with the extra or group that asks for it, an install"
         yield Finding(
             code=self.code,
-            severity="error" if default else "warning",
+            severity="error" if default and not other else "warning",
             confidence="high",
             path=source.path,
             location=location,
             message=f"the lock holds torch {plain[0].version} from the default index and {len(content.gpu)} GPU "
-            f"packages ({', '.join(content.gpu[:2])}, …): {which} on Linux is {COST}",
+            f"packages ({', '.join(content.gpu[:2])}, …): {which} on Linux is {COST}{_elsewhere(other)}",
         )
+
+
+def _elsewhere(other: str) -> str:
+    """That the project knows CPU builds, but not for whoever installs this file."""
+    return f"; the CPU builds of {other} do not reach whoever installs this file" if other else ""
 
 
 def _unrouted(source: Source, project: Project) -> Declared | None:
@@ -140,7 +143,7 @@ def _weight(first: Declared, source: Source, project: Project) -> tuple[Severity
         is_test(source.path)
         or is_example(source.path)
         or is_benchmark(source.path)
-        or _SIDE.search(source.path.lower())
+        or is_side(source.path)
     ):
         return "warning", "medium"
     if source.kind not in ("requirements", "conda", "pipfile") or first.scope != "default":
