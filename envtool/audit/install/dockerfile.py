@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from envtool.audit.install.image_files import mounted
 from envtool.audit.install.lex import Dialect
-from envtool.audit.install.steps import Assign, Run, Runs, Step, Take
+from envtool.audit.install.steps import Assign, Copy, Run, Runs, Step, Take, Workdir
 from envtool.audit.install.variables import expand
 from envtool.audit.models import Source
 
@@ -69,16 +71,24 @@ class _Reader:
         first, last, value = int(entry["startline"]), int(entry["endline"]), str(entry["value"])
         start = self.starts[first] + len(self.lines[first]) - len(self.lines[first].lstrip())
         end = self.starts[last] + len(self.lines[last].rstrip())
-        if entry["instruction"] == "FROM":
+        instruction = str(entry["instruction"])
+        if instruction == "ONBUILD":
+            # Run by the build of every image that is made from this one.
+            begin = re.compile(r"(?i:onbuild)\s+(\w+)").match(self.text, start, end)
+            instruction, start = (begin.group(1).upper(), begin.start(1)) if begin else (instruction, start)
+            value = value[len(instruction) :].strip()
+        if instruction == "FROM":
             self._from(value, start, end)
-        elif entry["instruction"] in ("ARG", "ENV"):
+        elif instruction in ("ARG", "ENV"):
             self._assign(value)
-        elif entry["instruction"] == "SHELL":
+        elif instruction == "SHELL":
             self.dialect = "powershell" if re.search(r"pwsh|powershell", value) else "docker"
-        elif entry["instruction"] == "RUN" and self.stages:
+        elif instruction == "RUN" and self.stages:
             self._run(first, start, end)
-        elif entry["instruction"] in ("COPY", "ADD") and self.stages and (match := _TAKEN.search(value)):
-            self.stages[-1].steps.append(Take(scope=match.group("stage")))
+        elif instruction == "WORKDIR" and self.stages:
+            self.stages[-1].steps.append(Workdir(target=value.strip("\"'")))
+        elif instruction in ("COPY", "ADD") and self.stages:
+            self.stages[-1].steps += _copied(value)
 
     def _from(self, value: str, start: int, end: int) -> None:
         match = _FROM.match(value)
@@ -111,9 +121,23 @@ class _Reader:
             steps.append(Run(start=self.starts[first + 1], end=self.starts[self.bodies[first]], dialect="sh"))
             return
         begin = re.compile(r"(?i:run)\s+(?:--\S+\s+(?:\\\r?\n\s*)?)*").match(self.text, start, end)
+        steps += mounted(begin.group()) if begin else ()
         start = begin.end() if begin else start
         dialect: Dialect = "exec" if self.text.startswith("[", start) else self.dialect
         steps.append(Run(start=start, end=end, dialect=dialect))
+
+
+def _copied(value: str) -> Iterator[Step]:
+    """What a COPY or ADD brings: what another stage installed, or files of the project."""
+    if match := _TAKEN.search(value):
+        yield Take(scope=match.group("stage"))
+    try:
+        words = json.loads(value) if value.startswith("[") else shlex.split(value)
+    except ValueError:
+        return
+    files = [str(word) for word in words if not str(word).startswith("--")]
+    if len(files) > 1 and "--from=" not in value and "<<" not in value:
+        yield Copy(files=tuple(name for name in files[:-1] if "://" not in name), target=files[-1])
 
 
 def _known(stage: _Stage | None) -> dict[str, str]:

@@ -43,7 +43,22 @@ class Take:
     scope: str
 
 
-Step = Run | Assign | Take
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copy:
+    """Files of the project that an image gets (``COPY requirements.txt /tmp/``)."""
+
+    files: tuple[str, ...]
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workdir:
+    """The folder in an image in which later steps run."""
+
+    target: str
+
+
+Step = Run | Assign | Take | Copy | Workdir
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

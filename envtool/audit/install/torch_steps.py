@@ -14,8 +14,9 @@ from envtool.audit.deps.model import Declarations, Declared
 from envtool.audit.deps.read import beside, declarations_of, included
 from envtool.audit.deps.routes import Route, route_of, wheel_of
 from envtool.audit.install.commands import Install, Local, parse_install
+from envtool.audit.install.image_files import METADATA, Layout, find_requirements, folders, project_folders
 from envtool.audit.install.lex import Command
-from envtool.audit.install.steps import Assign, Run, Runs, Take, commands_of
+from envtool.audit.install.steps import Assign, Copy, Run, Runs, Take, Workdir, commands_of
 from envtool.audit.install.systems import leaves_out_linux
 from envtool.audit.install.variables import assignments
 from envtool.audit.models import Project, Source
@@ -58,6 +59,7 @@ class _State:
     elsewhere: bool = False
     folder: str = ""
     """Where the commands run, as far as the file says it."""
+    layout: Layout = field(default_factory=Layout)
 
 
 def torch_steps(source: Source, project: Project) -> list[TorchStep]:
@@ -75,6 +77,8 @@ def torch_steps(source: Source, project: Project) -> list[TorchStep]:
                 state.environment.update(step.values)
             elif isinstance(step, Take):
                 _take(step, state, states)
+            elif isinstance(step, Copy | Workdir):
+                state.layout.take(step, state.environment)
             else:
                 steps += _run_steps((scope, step, commands), state, source, project)
     found = project.cache[key]
@@ -85,7 +89,7 @@ def _start(scope: Runs, states: Mapping[str, _State]) -> _State:
     """What a scope begins with: what its parent ended with, or what its image is known to hold."""
     parent = states.get(scope.parent.lower()) if scope.parent else None
     if parent is not None:
-        return _State(dict(parent.environment), parent.have, set(parent.names))
+        return _State(dict(parent.environment), parent.have, set(parent.names), layout=parent.layout.copy())
     # Of "registry/pytorch/pytorch:tag" and "team/torch-base" one may expect that torch is in it.
     if "pytorch" in scope.base.lower() or "torch" in scope.base.lower().rsplit("/", 1)[-1]:
         return _State(have="other", names=set(TORCH))
@@ -212,17 +216,17 @@ def _wanted(install: Install, state: _State, where: tuple[Source, Project]) -> I
     if install.no_deps or state.elsewhere:
         return
     for word in install.files:
-        file = _find(word.text, source, project, state.folder)
+        file = find_requirements(word.text, source, project, state.folder, state.layout)
         for part in included(file, project) if file is not None else ():
             declarations = declarations_of(part, project)
             options = [*shared, *(option.url for option in declarations.options if not option.inline)]
             for requirement in declarations.requirements:
                 yield requirement, "file", (word.start, word.end), part, options
-    folders = [*install.locals]
+    projects = [*install.locals]
     if install.of_project:
-        folders.append(Local(path=".", extras=install.extras, word=install.head, without=install.without))
-    for local in folders:
-        for requirement, declarations in _project_requirements(local, state.folder, source, project):
+        projects.append(Local(path=".", extras=install.extras, word=install.head, without=install.without))
+    for local in projects:
+        for requirement, declarations in _project_requirements(local, state, source, project):
             options = [option.url for option in declarations.options] if install.is_uv else []
             if install.is_uv or install.of_project:
                 options += [index.url for index in declarations.indexes if not index.explicit]
@@ -232,7 +236,7 @@ def _wanted(install: Install, state: _State, where: tuple[Source, Project]) -> I
 
 def _uv_settings(source: Source, project: Project) -> list[str]:
     """The indexes and the torch backend that uv reads from the pyproject.toml it runs beside; never its sources."""
-    for folder in _folders(source.path, "."):
+    for folder in folders(source.path, "."):
         file = project.sources.get("pyproject.toml" if folder == "." else f"{folder}/pyproject.toml")
         if file is not None:
             declarations = declarations_of(file, project)
@@ -257,14 +261,12 @@ def _conda_names(install: Install) -> list[Declared]:
 
 
 def _project_requirements(
-    local: Local, where: str, source: Source, project: Project
+    local: Local, state: _State, source: Source, project: Project
 ) -> Iterator[tuple[Declared, Declarations]]:
     """What a project folder's metadata requires, with the extras asked for."""
-    written = local.path.lstrip("/") or "."
-    for folder in [*([beside("x", posixpath.join(where, written))] if where else []), *_folders(source.path, written)]:
+    for folder in project_folders(local.path, source, state.folder, state.layout):
         prefix = "" if folder == "." else f"{folder}/"
-        names = ("pyproject.toml", "setup.cfg", "setup.py")
-        files = [project.sources[prefix + name] for name in names if prefix + name in project.sources]
+        files = [project.sources[prefix + name] for name in METADATA if prefix + name in project.sources]
         every = [declarations_of(file, project) for file in files]
         groups = {requirement.group for declarations in every for requirement in declarations.requirements}
         if local.extras - {"*"} - groups and any(brings_torch(extra) or "torch" in extra for extra in local.extras):
@@ -284,15 +286,6 @@ def _project_requirements(
             return
 
 
-def _folders(path: str, written: str) -> list[str]:
-    """Folders that a path may mean: relative to the file's own folder, or to one above it up to the root."""
-    found = [beside(path, written)]
-    while "/" in path:
-        path = path.rsplit("/", 1)[0]
-        found.append(beside(path, written))
-    return [folder for folder in found if not folder.startswith("..")]
-
-
 def _routes_of(requirement: Declared, declarations: Declarations, local: Local) -> list[str]:
     """URLs that a project binds torch to, for a Linux machine and the extras and groups asked for."""
     return [
@@ -303,18 +296,6 @@ def _routes_of(requirement: Declared, declarations: Declarations, local: Local) 
         and holds_on(routed.marker, "linux-x86_64")
         and (not routed.choice or routed.choice in local.extras - local.without)
     ] + ([f"backend:{declarations.backend}"] if declarations.backend else [])
-
-
-def _find(path: str, source: Source, project: Project, folder: str) -> Source | None:
-    """The project's file for a path in a command: relative to where it runs, to the file, or by name in an image."""
-    written = path.replace("\\", "/").lstrip("/")
-    for candidate in (beside("x", posixpath.join(folder, written)), beside("x", written), beside(source.path, written)):
-        found = project.sources.get(candidate)
-        if found is not None and found.kind == "requirements":
-            return found
-    name = written.rsplit("/", 1)[-1]
-    same = [other for other in project.of_kind("requirements") if other.path.rsplit("/", 1)[-1] == name]
-    return same[0] if len(same) == 1 else None
 
 
 def _origin(requirement: Declared, install: Install, settings: Mapping[str, str], options: Sequence[str]) -> Origin:

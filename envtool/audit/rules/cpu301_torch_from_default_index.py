@@ -139,12 +139,7 @@ def _option_routes(source: Source, project: Project) -> set[Route]:
 
 def _weight(first: Declared, source: Source, project: Project) -> tuple[Severity, Confidence]:
     """An application's requirements file decides; metadata does not, who installs it does."""
-    if (
-        is_test(source.path)
-        or is_example(source.path)
-        or is_benchmark(source.path)
-        or is_side(source.path)
-    ):
+    if is_test(source.path) or is_example(source.path) or is_benchmark(source.path) or is_side(source.path):
         return "warning", "medium"
     if source.kind not in ("requirements", "conda", "pipfile") or first.scope != "default":
         return "warning", "medium"
