@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 
 from envtool.audit import values
-from envtool.audit.flow import COMPREHENSIONS, FUNCTIONS, Binding, Flow, Function, blocks, default_of, keyword
+from envtool.audit.flow import COMPREHENSIONS, FUNCTIONS, Binding, Flow, Function, blocks, default_of, given_to
 from envtool.audit.leaning import is_device_test, leaning
 from envtool.audit.modules import callers_of
-from envtool.audit.script_options import holds_options, option_defaults
+from envtool.audit.script_options import is_holder, option_defaults
 
 _GPU_MARK = re.compile(r"cuda|gpu|triton", re.IGNORECASE)
 _NO_MARK = re.compile(r"^[\w.]*\b(option|argument|autocast|custom_fwd|custom_bwd)\b")
@@ -45,15 +45,16 @@ def by_choice(flow: Flow, node: ast.AST) -> str:
             if side == inside and (known is None or (side == 1 and is_device_test(parent.test))):
                 return f"line {parent.lineno} chooses the GPU"
         elif isinstance(parent, ast.BoolOp):
-            sides = [side_of(flow, part) for part in parent.values[: _position(parent.values, child)]]
-            if (1 if isinstance(parent.op, ast.And) else -1) in sides:
+            wanted = 1 if isinstance(parent.op, ast.And) else -1
+            before = parent.values[: _position(parent.values, child)]
+            if any(side_of(flow, part) == wanted and not _by_default(flow, part, wanted == 1) for part in before):
                 return f"line {parent.lineno} chooses the GPU"
         elif isinstance(parent, COMPREHENSIONS) and not isinstance(child, ast.comprehension):
             if any(leaning(test) == 1 for generator in parent.generators for test in generator.ifs):
                 return f"line {parent.lineno} chooses the GPU"
         elif isinstance(parent, ast.match_case) and "cuda" in ast.dump(parent.pattern).lower():
             return "a case for the GPU"
-        if (reason := _left_early(parent, child)) or (reason := _marked(flow, parent, child)):
+        if (reason := _left_early(flow, parent, child)) or (reason := _marked(flow, parent, child)):
             return reason
         child = parent
     return ""
@@ -110,7 +111,14 @@ def _position(items: Sequence[ast.AST], item: ast.AST) -> int:
     return next((index for index, other in enumerate(items) if other is item), 0)
 
 
-def _left_early(parent: ast.AST, child: ast.AST) -> str:
+def _by_default(flow: Flow, test: ast.expr, answer: bool) -> bool:
+    """Whether a condition is known to be so when nobody asks for anything; of a device its name is the cause."""
+    return not any(isinstance(part, ast.Constant) and isinstance(part.value, str) for part in ast.walk(test)) and (
+        values.truth(flow, test) is answer
+    )
+
+
+def _left_early(flow: Flow, parent: ast.AST, child: ast.AST) -> str:
     """``if device == "cpu": return`` before the node."""
     if not isinstance(child, ast.stmt):
         return ""
@@ -121,6 +129,7 @@ def _left_early(parent: ast.AST, child: ast.AST) -> str:
                 and not statement.orelse
                 and leaning(statement.test) == -1
                 and isinstance(statement.body[-1], ast.Return | ast.Raise | ast.Continue | ast.Break)
+                and not _by_default(flow, statement.test, answer=False)
             ):
                 return f"line {statement.lineno} leaves when there is no GPU"
     return ""
@@ -180,9 +189,7 @@ def _is_off(flow: Flow, test: ast.expr, depth: int = 0) -> bool:
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
         return any(_is_off(flow, part, depth) for part in test.values)
     if isinstance(test, ast.Attribute):
-        base = test.value
-        holder = base.id if isinstance(base, ast.Name) else base.attr if isinstance(base, ast.Attribute) else ""
-        defaults = [default for _, default in option_defaults(flow, test.attr)] if holds_options(holder) else []
+        defaults = [default for _, default in option_defaults(flow, test.attr)] if is_holder(flow, test.value) else []
         return bool(defaults) and all(_is_false(default) for default in defaults)
     bound = flow.lookup(test.id, test) if isinstance(test, ast.Name) else None
     if bound is None or len(bound[1]) != 1 or depth > 2:
@@ -203,19 +210,6 @@ def _off_parameter(flow: Flow, function: Function, name: str, depth: int) -> boo
         if given is not None and not _is_false(given) and not _is_off(other, given, depth + 1):
             return False
     return True
-
-
-def given_to(function: Function, call: ast.Call, name: str) -> ast.expr | None:
-    """What a call gives to a parameter; the call itself where that cannot be told; None where it is left out."""
-    if (word := keyword(call, name)) is not None:
-        return word
-    if any(word.arg is None for word in call.keywords) or any(isinstance(part, ast.Starred) for part in call.args):
-        return call
-    names = [arg.arg for arg in (*function.args.posonlyargs, *function.args.args)]
-    if names and names[0] in ("self", "cls"):
-        names = names[1:]
-    index = names.index(name) if name in names else len(call.args)
-    return call.args[index] if index < len(call.args) else None
 
 
 def _is_false(value: ast.expr | bool | None) -> bool:

@@ -62,8 +62,17 @@ def entry_default(flow: Flow, parameter: ast.arg) -> ast.expr | None:
     for decorator in function.decorator_list:
         is_option = isinstance(decorator, ast.Call) and getattr(decorator.func, "attr", "") == "option"
         if isinstance(decorator, ast.Call) and is_option and option_name(decorator) == parameter.arg:
-            return keyword(decorator, "default")
+            return keyword(decorator, "default") or _flag(decorator)
     default = default_of(function, parameter.arg)
     if isinstance(default, ast.Call) and flow.dotted(default.func) in ("typer.Option", "typer.Argument"):
         return default.args[0] if default.args else keyword(default, "default")
     return default
+
+
+def _flag(option: ast.Call) -> ast.expr | None:
+    """A flag of click that has no default is off: ``is_flag=True``, ``"--gpu/--no-gpu"``."""
+    said = keyword(option, "is_flag")
+    named = any(isinstance(name, ast.Constant) and "/" in str(name.value) for name in option.args)
+    if not named and not (isinstance(said, ast.Constant) and said.value is True):
+        return None
+    return ast.copy_location(ast.Constant(value=False), option)

@@ -304,6 +304,19 @@ def keyword(call: ast.Call, *names: str) -> ast.expr | None:
     return next((word.value for word in call.keywords if word.arg in names), None)
 
 
+def given_to(function: Function, call: ast.Call, name: str) -> ast.expr | None:
+    """What a call gives to a parameter; the call itself where that cannot be told; None where it is left out."""
+    if (word := keyword(call, name)) is not None:
+        return word
+    if any(word.arg is None for word in call.keywords) or any(isinstance(part, ast.Starred) for part in call.args):
+        return call
+    names = [arg.arg for arg in (*function.args.posonlyargs, *function.args.args)]
+    if names and names[0] in ("self", "cls"):
+        names = names[1:]
+    index = names.index(name) if name in names else len(call.args)
+    return call.args[index] if index < len(call.args) else None
+
+
 def flow_of(source: Source, project: Project) -> Flow | None:
     """The flow of a source, built once; None when it cannot be parsed."""
     key = ("flow", source.path)

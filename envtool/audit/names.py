@@ -6,11 +6,11 @@ import ast
 
 from envtool.audit import reach, values
 from envtool.audit.devices import NAMES, Values, mapped, one, union
-from envtool.audit.entries import entry_default
-from envtool.audit.flow import Binding, Flow, keyword
+from envtool.audit.entries import entry_default, is_entry
+from envtool.audit.flow import FUNCTIONS, Binding, Flow, default_of, given_to, keyword
 from envtool.audit.leaning import speaks_of_devices
-from envtool.audit.modules import flow_at, imported_symbol, module_path, resolve_definition
-from envtool.audit.script_options import holds_options, option_defaults
+from envtool.audit.modules import callers_of, flow_at, imported_symbol, module_path, resolve_definition
+from envtool.audit.script_options import is_holder, option_defaults
 
 
 def name_values(flow: Flow, node: ast.Name) -> Values:
@@ -70,10 +70,31 @@ def settle(flow: Flow, bindings: list[Binding], scope: ast.AST, use: ast.AST | N
         )
         if state == "never":
             continue
-        value = entry_default(flow, binding.statement) if isinstance(binding.statement, ast.arg) else binding.value
-        new = values.evaluate(flow, value)
+        new = (
+            _parameter(flow, binding.statement)
+            if isinstance(binding.statement, ast.arg)
+            else values.evaluate(flow, binding.value)
+        )
         found = new if state == "always" else union([found, new])
     return found or None
+
+
+def _parameter(flow: Flow, parameter: ast.arg) -> Values:
+    """What a parameter is when nobody asks for a GPU: the default of a command's option, or of a flag that all calls
+    in the project leave out or give a known value."""
+    default = entry_default(flow, parameter)
+    if default is not None:
+        return values.evaluate(flow, default)
+    function = flow.parents.get(flow.parents.get(parameter, parameter))
+    if not isinstance(function, FUNCTIONS) or not speaks_of_devices(parameter.arg) or is_entry(flow, function):
+        return None
+    flag = default_of(function, parameter.arg)
+    calls = callers_of(flow, function) if isinstance(flag, ast.Constant) and isinstance(flag.value, bool) else None
+    parts = []
+    for other, call in calls or ():
+        given = given_to(function, call, parameter.arg)
+        parts.append(values.evaluate(flow, flag) if given is None else values.evaluate(other, given))
+    return union(parts) or None
 
 
 def _place(node: ast.AST) -> tuple[int, int]:
@@ -111,9 +132,7 @@ def attribute_values(flow: Flow, node: ast.Attribute) -> Values:
 def _field(flow: Flow, node: ast.Attribute) -> Values:
     """``self.device``, ``args.device``, ``Config.device``, ``settings.DEVICE``."""
     if not isinstance(node.value, ast.Name):
-        if isinstance(node.value, ast.Attribute) and holds_options(node.value.attr):
-            return _options(flow, node)
-        return None
+        return _options(flow, node) if is_holder(flow, node.value) else None
     base = node.value.id
     owner = flow.class_of(node) if base in ("self", "cls") else None
     if owner is not None:
@@ -127,7 +146,7 @@ def _field(flow: Flow, node: ast.Attribute) -> Values:
         if _same_object(flow, node.value, binding.statement)
     ]
     if assigned:
-        return _assigned_field(flow, node, assigned, base)
+        return _assigned_field(flow, node, assigned, node.value)
     return _field_of_module(flow, node, node.value)
 
 
@@ -139,9 +158,9 @@ def _same_object(flow: Flow, base: ast.Name, statement: ast.AST) -> bool:
     return isinstance(there[0], ast.Module) or any(isinstance(binding.statement, ast.arg) for binding in there[1])
 
 
-def _assigned_field(flow: Flow, node: ast.Attribute, assigned: list[Binding], base: str) -> Values:
+def _assigned_field(flow: Flow, node: ast.Attribute, assigned: list[Binding], base: ast.Name) -> Values:
     """``args.device = …`` somewhere in the module, else the option's default."""
-    default = _options(flow, node) if holds_options(base) else None
+    default = _options(flow, node) if is_holder(flow, base) else None
     found = settle(flow, assigned, flow.scope_of(assigned[0].statement), None)
     certain = any(
         reach.state_within(flow, binding.statement, flow.scope_of(binding.statement)) == "always"
@@ -163,7 +182,7 @@ def _field_of_module(flow: Flow, node: ast.Attribute, base: ast.Name) -> Values:
     made = _made_from(flow, base)
     if made is not None:
         return _field_of_object(*made, node.attr)
-    return _options(flow, node) if holds_options(base.id) else None
+    return _options(flow, node) if is_holder(flow, base) else None
 
 
 def _made_from(flow: Flow, base: ast.Name) -> tuple[Flow, ast.Call, Flow, ast.ClassDef] | None:

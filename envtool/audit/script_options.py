@@ -18,11 +18,28 @@ _HOLDER_ENDS = ("_args", "_opt", "_cfg", "_config")
 _DATACLASS_PARSERS = ("HfArgumentParser", "simple_parsing", "tyro", "draccus", "pyrallis", "chz")
 
 _FLAGS = {"store_true": False, "store_false": True}
+_PARSES = frozenset({"parse_args", "parse_known_args", "parse_intermixed_args", "parse_known_intermixed_args"})
 
 
 def holds_options(name: str) -> bool:
     """Whether a name is one under which scripts keep their options."""
     return name in OPTION_HOLDERS or name.endswith(_HOLDER_ENDS)
+
+
+def is_holder(flow: Flow, node: ast.expr) -> bool:
+    """Whether an expression holds the options of a script: by its name, or because a parser gave it."""
+    if isinstance(node, ast.Attribute):
+        return holds_options(node.attr)
+    if not isinstance(node, ast.Name):
+        return False
+    bound = flow.lookup(node.id, node)
+    return holds_options(node.id) or (bound is not None and all(_is_parsed(item.statement) for item in bound[1]))
+
+
+def _is_parsed(statement: ast.AST) -> bool:
+    """``a = parser.parse_args()`` and ``a, rest = parser.parse_known_args()``."""
+    value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign | ast.NamedExpr) else None
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _PARSES
 
 
 def _collect(project: Project) -> dict[str, list[tuple[Flow, ast.expr | bool | None]]]:
@@ -65,7 +82,7 @@ def option_name(call: ast.Call) -> str:
     if isinstance(dest, ast.Constant) and isinstance(dest.value, str):
         return dest.value
     name = next((name for name in names if name.startswith("--")), names[0] if names else "")
-    return name.lstrip("-").replace("-", "_")
+    return name.split("/")[0].lstrip("-").replace("-", "_")  # click: "--gpu/--no-gpu"
 
 
 def _option(call: ast.Call) -> tuple[str, ast.expr | bool | None]:

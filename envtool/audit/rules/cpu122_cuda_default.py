@@ -6,10 +6,9 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from envtool.audit.choice import given_to
 from envtool.audit.code import NOT_COMPILED, CodeRule, Row, checks_hardware, device_sinks, weigh
 from envtool.audit.entries import is_entry
-from envtool.audit.flow import Flow, Function, default_of, keyword, parameters, relevant_flow
+from envtool.audit.flow import Flow, Function, default_of, given_to, keyword, parameters, relevant_flow
 from envtool.audit.models import Project, Safe, Source
 from envtool.audit.modules import callers_of, flows_naming, loaded_paths
 from envtool.audit.reach import state_within, why_unreached
