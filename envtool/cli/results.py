@@ -49,11 +49,14 @@ def _dry_text(result: SetupResult) -> str:
             return "dry run: nothing changed"
         if not result.changed:
             what = "already satisfied" if result.reused else "already current"
-            return f"dry run: {what}: {_describe(result)}"
+            where = f"; {printable(str(result.place.path))}" if result.place is not None else ""
+            return f"dry run: {what}: {_describe(result)}{where}"
         there = ", which is there already: nothing to download" if result.reused else ""
         changes = result.plan.changes if result.plan is not None else ()
         return "\n".join([*changes, f"dry run: would switch to {_describe(result)}{there}"])
     lines = list(result.plan.changes) or ["no package changes"]
+    if result.place is not None:
+        lines.append(f"place     {printable(str(result.place.path))}")
     lines += [*_plan_lines(result.plan), *(f"note      {message}" for message in _lasting(result))]
     lines.append("dry run: nothing changed" + ("; the lock would be written" if result.lock_changed else ""))
     return "\n".join(lines)

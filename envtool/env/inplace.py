@@ -18,6 +18,7 @@ from packaging.version import Version
 from envtool.adapters import platform
 from envtool.adapters.clock import timestamp
 from envtool.adapters.process import run
+from envtool.adapters.pythons import is_generation
 from envtool.env import generations as chain
 from envtool.env import undo
 from envtool.env.commands import run_checks
@@ -56,8 +57,8 @@ class _Place:
 def set_up_in_place(project: Project, layout: Layout, wanted: SetupRequest, reporter: Reporter) -> SetupResult:
     """Bring an interpreter's own environment to the locked state.
 
-    Raises UsageError (``in-place.python``) without ``--python``, InstallError (6), VerifyError (7); in these cases the
-    environment is as it was.
+    Raises UsageError (``in-place.python``) without ``--python``, (``in-place.generation``) for an environment that
+    envtool made, InstallError (6), VerifyError (7); in these cases the environment is as it was.
     """
     if not project.settings.python:
         hint = "envtool setup --cpu --in-place --python /usr/local/bin/python"
@@ -66,6 +67,7 @@ def set_up_in_place(project: Project, layout: Layout, wanted: SetupRequest, repo
         raise UsageError("in-place.plain", "--in-place and --plain cannot be combined", "Leave --plain out.")
     steps = Steps(project, layout, wanted, reporter)
     if wanted.dry_run:
+        _refuse_generation(_look(choose_interpreter(project)))
         return _set_up(steps, contextlib.ExitStack())
     with chain.exclusive(layout), contextlib.ExitStack() as stack:
         for sentence in chain.recover(layout):
@@ -76,7 +78,16 @@ def set_up_in_place(project: Project, layout: Layout, wanted: SetupRequest, repo
             before = undo.read_before(layout, place.interpreter.path, place.folders)
             _put_back(before, folder)
             reporter.note("an earlier in-place setup was interrupted: what was there is back")
+        _refuse_generation(_look(choose_interpreter(project)))
         return _set_up(steps, stack)
+
+
+def _refuse_generation(place: _Place) -> None:
+    """A generation is what its record says, for the way back; it is replaced, and never changed."""
+    if is_generation(place.prefix):
+        message = f"{place.interpreter.path} is in an environment that envtool made: it is replaced, and never changed"
+        hint = "Leave --in-place and --python out; or name the interpreter that is to change by its path."
+        raise UsageError("in-place.generation", message, hint)
 
 
 def _set_up(steps: Steps, stack: contextlib.ExitStack) -> SetupResult:
@@ -84,6 +95,7 @@ def _set_up(steps: Steps, stack: contextlib.ExitStack) -> SetupResult:
     locked, request, interpreter = steps.locked()
     what = steps.installation(locked.lock, request)
     place = _look(interpreter)
+    reporter.phase("place", str(place.interpreter.path))
     torch, rest = pins_here(what.lock, wanted.backend.name, interpreter.version)
     change, leftovers = _changes(place, (*torch, *rest), keep_gpu=not wanted.backend.is_cpu)
     own = {str(canonicalize_name(project.name)) for project in what.projects if project.name}

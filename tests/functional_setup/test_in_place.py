@@ -66,6 +66,7 @@ def test_only_what_has_to_change(place: Place, prefix: Path) -> None:
         "~ torch 2.13.0 -> 2.13.0+cpu",
         "- triton 3.7",
     ]
+    assert f"place     {prefix}/bin/python" in plan.out.splitlines()
     assert mine(prefix) == before
     done = place.done(*in_place(place, prefix, "--check", "python -c 'import leaf, mine; assert leaf.__version__'"))
     assert done.out.splitlines()[0].startswith(f"current  {prefix}/bin/python is torch 2.13.0+cpu (cpu), Python 3.")
@@ -339,3 +340,14 @@ def test_a_package_that_lists_files_elsewhere_is_not_moved(place: Place, prefix:
     assert (done.code, done.error["code"]) == (6, "in-place.outside")
     assert tree(tmp_path, "project", "uv-cache", "home") == before
     assert not (place.root / ".envtool/in-place").exists()
+
+
+def test_a_generation_is_refused(place: Place) -> None:
+    place.done("--cpu")
+    before = tree(place.root)
+    for name in (str(place.venv / "bin/python"), str(place.root / ".envtool/generations/1")):
+        for words in ((), ("--dry-run",)):
+            done = place.setup("--cpu", "--in-place", "--python", name, "--json", *words)
+            assert (done.code, done.error["code"]) == (2, "in-place.generation"), done.out
+            assert "bin/python is in an environment that envtool made" in done.error["message"]
+    assert tree(place.root) == before

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from envtool.adapters.pythons import _search_path, find_python, installed_pythons, is_path
+from envtool.adapters.pythons import _search_path, find_python, installed_pythons, is_generation, is_path
 from envtool.errors import InstallError
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -91,3 +92,33 @@ def test_a_folder_of_a_user_that_is_not_there(pyenv: Path, monkeypatch: pytest.M
     """Path.expanduser raises then; and where a container runs under a number without a name, too."""
     monkeypatch.setenv("PYENV_ROOT", "~nobody-has-this-name/x")
     assert _search_path() == {}
+
+
+@posix
+def test_the_folders_own_environment_is_not_what_a_name_means(
+    pyenv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+    project = tmp_path / "project"
+    made, own = project / ".envtool/generations/1", tmp_path / "own"
+    for folder in (made, own):
+        subprocess.run([real, "-m", "venv", "--without-pip", folder], check=True)
+    (project / ".venv").symlink_to(made)
+    monkeypatch.chdir(project)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "python3").symlink_to(real)
+    monkeypatch.setenv("PATH", str(programs))
+    for request in ("python3", MINOR, f">={MINOR}"):
+        assert find_python(request).resolve() == real
+        assert find_python(request).parent != project / ".venv/bin"
+    assert find_python(".venv/bin/python") == project / ".venv/bin/python", "a path is what it names"
+    # Activated: an environment of ours is left out, another one is what the shell would run.
+    monkeypatch.setenv("VIRTUAL_ENV", str(project / ".venv"))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(project / ".venv/bin"), str(programs)]))
+    assert find_python("python3").parent not in (project / ".venv/bin", made / "bin")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(own / "bin"), str(programs)]))
+    assert find_python("python3") == own / "bin/python3"
+    (own / ".envtool.json").touch()
+    assert (is_generation(own), is_generation(made), is_generation(project / ".venv")) == (True, True, True)
+    assert find_python("python3") != own / "bin/python3"
