@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import tempfile
 import time
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envtool.adapters import platform
+from envtool.adapters.command_words import command_words, shell_operator
 from envtool.adapters.process import run
 from envtool.errors import EnvtoolError, UsageError
 from envtool.models import Completed
@@ -35,12 +35,16 @@ def smoke_arguments(command: str, name: str) -> list[str]:
     Raises UsageError (``bundle.smoke``).
     """
     try:
-        words = shlex.split(command, posix=not platform.is_windows())
+        words = command_words(command)
     except ValueError as error:
         raise UsageError("bundle.smoke", f"--smoke {command!r}: {error}", 'Such as --smoke "app --selftest"') from error
     if not words or Path(words[0]).stem not in ("app", name):
         hint = f'Begin with app or {name}, which stand for the executable: --smoke "app --selftest"'
         raise UsageError("bundle.smoke", f"--smoke {command!r} does not begin with the app", hint)
+    operator = shell_operator(command)
+    if operator is not None:
+        hint = "Give the app alone an option that tests it, or quote what is meant as it stands."
+        raise UsageError("bundle.smoke", f"--smoke {command!r} has {operator}, and no shell runs it", hint)
     return words[1:]
 
 

@@ -44,7 +44,7 @@ def setup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and the changes, and stop.")] = False,
     check: Annotated[
         list[str] | None,
-        typer.Option("--check", metavar="CMD", help="Run this in the new environment before the switch. Repeatable."),
+        typer.Option("--check", metavar="CMD", help="Run this program, in no shell, before the switch. Repeatable."),
     ] = None,
     plain: Annotated[
         bool, typer.Option("--plain", help="Make .venv an ordinary folder, with no way back (for images).")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import re
-import shlex
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envtool.adapters import platform
+from envtool.adapters.command_words import command_words, in_a_shell, shell_operator
 from envtool.adapters.process import clean_environment, follow
 from envtool.env.running import activated
 from envtool.errors import EnvtoolError, UsageError, VerifyError
@@ -32,18 +31,23 @@ class Command:
 def read_commands(texts: Iterable[str]) -> tuple[Command, ...]:
     """Checks as words, by the rules of a POSIX shell (on Windows, by its own), without a shell.
 
-    Raises UsageError (``usage.check``) for an open quote, or for nothing at all.
+    Raises UsageError (``usage.check``) for an open quote, for nothing at all, or for what only a shell can do.
     """
     found = []
     for text in texts:
         try:
-            words = shlex.split(text, posix=not platform.is_windows())
+            words = command_words(text)
         except ValueError as error:
             message = f"check `{printable(text)}` cannot be read: {str(error).lower()}"
             hint = "Quote the whole command: --check \"python -c 'import torch'\""
             raise UsageError("usage.check", message, hint) from None
         if not words:
             raise UsageError("usage.check", "a check is empty", "Name a command: --check pytest")
+        operator = shell_operator(text)
+        if operator is not None:
+            message = f"check `{printable(text)}` has {operator}, and no shell runs it"
+            hint = f"Let one run it: {printable(in_a_shell(text))}. Or quote what is meant as it stands."
+            raise UsageError("usage.check", message, hint)
         found.append(Command(text=text, words=tuple(words)))
     return tuple(found)
 

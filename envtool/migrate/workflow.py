@@ -12,6 +12,7 @@ from envtool.adapters import platform
 from envtool.adapters.process import uninterrupted
 from envtool.env import generations as chain
 from envtool.env.afterwards import UV_SYNC, uv_keeps
+from envtool.env.commands import read_commands
 from envtool.env.installed import installed_versions
 from envtool.env.verify import VerifyOptions, locate_site_packages, verify_environment
 from envtool.errors import EnvtoolError, ExitCode, UsageError, interruption
@@ -59,9 +60,10 @@ class Ended:
 def migrate(layout: Layout, wanted: Wanted, reporter: Reporter) -> Ended:
     """Move the project, or go on with it, or undo it. A gate that fails, and Ctrl-C, put everything back.
 
-    Raises BusyError (9), UsageError (``migrate.resume``), RollbackError where something cannot be put back; the
-    error of a gate is part of what is returned.
+    Raises BusyError (9), UsageError (``migrate.resume``, ``usage.check``), RollbackError where something cannot be put
+    back; the error of a gate is part of what is returned.
     """
+    read_commands(wanted.options.checks)  # one that cannot be read is known before the work of the other phases
     if wanted.dry_run:
         return _rehearse(layout, wanted, reporter)
     with chain.exclusive(layout, migrating=True):

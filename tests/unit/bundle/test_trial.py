@@ -36,7 +36,7 @@ def test_the_first_word_is_the_app(command, arguments):
     assert smoke_arguments(command, "voice") == arguments
 
 
-@pytest.mark.parametrize("command", ["python -m voice", "--selftest", "", "app 'unclosed"])
+@pytest.mark.parametrize("command", ["python -m voice", "--selftest", "", "app 'unclosed", "app --selftest | tail"])
 def test_another_first_word_is_an_error(command):
     with pytest.raises(UsageError) as caught:
         smoke_arguments(command, "voice")
