@@ -103,6 +103,7 @@ def lock(
         )
         if check:
             return check_lock(project, wanted)
+        o.note_choice(project, extra, group, reporter)
         if diff:
             return lock_outcome(project, lock_project(project, wanted, reporter), (), wrote=False)
         layout = layout_for(project.root, project.settings.venv)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +15,7 @@ from envtool.errors import UsageError
 if TYPE_CHECKING:
     from envtool.lock.request import RequestOptions
     from envtool.lock.workspace import Project
+    from envtool.models import Reporter
 
 _INPUTS = "Inputs"
 _ENVIRONMENT = "Environment"
@@ -104,9 +107,16 @@ def request_options(
     groups: list[str] | None = None,
     script: Path | None = None,
 ) -> RequestOptions:
-    """The inputs that a command line names."""
+    """The inputs that a command line names. Raises UsageError (``usage.*``) for what cannot be meant so."""
     from envtool.lock.request import RequestOptions
 
+    for text in specifiers or ():
+        _refuse_path(text)
+    chosen = [f"--extra {name}" for name in extras or ()] + [f"--group {name}" for name in groups or ()]
+    if chosen and (specifiers or files or script):
+        what = "-r" if files else "--script" if script else "what the command line names"
+        message = f"{what} replaces the project's requirements, which {' '.join(chosen)} adds to"
+        raise UsageError("usage.extra", message, f"Leave out {what}, or {' '.join(chosen)}.")
     return RequestOptions(
         specifiers=tuple(specifiers or ()),
         files=tuple(files or ()),
@@ -115,6 +125,33 @@ def request_options(
         groups=tuple(groups or ()),
         script=script,
     )
+
+
+def _refuse_path(text: str) -> None:
+    """A file or folder in place of a requirement; ``requirements.txt`` could be the name of a package."""
+    name = text.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if text.endswith((".txt", ".in")):
+        raise UsageError("usage.file", f"{text} is no requirement", f"Did you mean -r {text}?")
+    if text in (".", "./") or (name in ("pyproject.toml", "setup.py", "setup.cfg") and os.path.exists(text)):  # noqa: PTH110
+        hint = "The project of this folder is set up without naming it: leave it out."
+        raise UsageError("usage.file", f"{text} is no requirement", hint)
+
+
+def note_choice(project: Project, extras: list[str] | None, groups: list[str] | None, reporter: Reporter) -> None:
+    """Say how a choice of extras or groups is kept: without it, the next command takes its packages away again."""
+    kept = [
+        f"{key} = [{', '.join(json.dumps(name) for name in (*there, *new))}]"
+        for key, there, given in (
+            ("extras", project.settings.extras, extras),
+            ("groups", project.settings.groups, groups),
+        )
+        if (new := [name for name in given or () if name not in there])
+    ]
+    if kept:
+        words = " ".join([*(f"--extra {name}" for name in extras or ()), *(f"--group {name}" for name in groups or ())])
+        reporter.note(
+            f"without {words}, the next command leaves it out again; to keep it: {', '.join(kept)} in [tool.envtool]"
+        )
 
 
 def open_here(**overrides: Any) -> Project:

@@ -82,7 +82,7 @@ def setup(
     start = time.monotonic()
 
     def stage(reporter: Reporter) -> Outcome:
-        name = _backend_name(cpu, full, backend)
+        name = _backend_name(cpu, full, backend, constraint, find_links)
         from envtool.adapters.indexes import begin_reading
 
         begin_reading()
@@ -120,6 +120,8 @@ def setup(
             probe=not no_probe,
             words=tuple(setup_words(sys.argv[2:])),
         )
+        if not frozen:
+            o.note_choice(project, extra, group, reporter)
         if in_place:
             from envtool.env.inplace import set_up_in_place
 
@@ -131,11 +133,16 @@ def setup(
     run_command("setup", stage, as_json=json, quiet=quiet)
 
 
-def _backend_name(cpu: bool, full: bool, backend: str | None) -> str:
+def _backend_name(
+    cpu: bool, full: bool, backend: str | None, constraint: list[Path] | None, find_links: list[str] | None
+) -> str:
     from envtool.errors import UsageError
 
     named = [name for name, given in (("cpu", cpu), ("full", full), (backend or "", backend)) if given]
     if len(named) != 1:
         message = "say which torch: --cpu or --full" if not named else f"choose one of {', '.join(named)}"
-        raise UsageError("usage.backend", message, "envtool setup --cpu")
+        # One dash makes other options of them: -c pu, and -f ull.
+        typed = "cpu" if Path("pu") in (constraint or ()) else "full" if "ull" in (find_links or ()) else ""
+        hint = f"Did you mean --{typed}? -{typed} is read as -{typed[0]} {typed[1:]}." if typed and not named else ""
+        raise UsageError("usage.backend", message, hint or "envtool setup --cpu")
     return named[0]

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from envtool.errors import ResolutionError
 from envtool.lock.markers import cells_of
+from envtool.lock.requirements_file import COMMAND_LINE
 from envtool.models import Note, Requested, Resolved
 from envtool.torch.family import is_gpu_payload
 from envtool.torch.select import Cell
@@ -43,9 +44,22 @@ def split_direct(
         hint = f"Replace {', '.join(swaps)}. " if swaps else ""
         hint += f"{'Or leave' if swaps else 'Leave'} "
         hint += 'it out of cpu locks with --gpu-packages drop (in [tool.envtool]: gpu-packages = "drop"), '
-        hint += "take the line out, or move it to an extra."
+        hint += f"{_ways_out(named)}."
         raise ResolutionError("gpu.direct", message, hint)
     return kept, tuple(Note(code="gpu.dropped", message=_dropped(item)) for item in named)
+
+
+def _ways_out(named: Sequence[Requested]) -> str:
+    """What else can be done, by where the requirements come from."""
+    ways = [f"leave out --extra {name}" for name in sorted({item.extra for item in named if item.extra})]
+    ways += [f"leave out --group {name}" for name in sorted({item.group for item in named if item.group})]
+    listed = {item.origin for item in named if not item.extra and not item.group}
+    if COMMAND_LINE in listed:
+        ways.append("leave it out of the command line")
+    if listed - {COMMAND_LINE}:
+        ways += ["take the line out", "move it to an extra"]
+    *others, last = ways
+    return f"{', '.join([*others, ''])}or {last}"
 
 
 def _is_payload(item: Requested, cells: Sequence[Cell]) -> bool:

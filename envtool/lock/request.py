@@ -19,7 +19,7 @@ from envtool.errors import NoInputsError, ResolutionError, UsageError
 from envtool.lock.above import project_above, torch_beside
 from envtool.lock.draft import Draft, relative, uv_table
 from envtool.lock.pyproject import extra_requirements, group_requirements, torch_elsewhere
-from envtool.lock.requirements_file import read_requirements_file, requested
+from envtool.lock.requirements_file import COMMAND_LINE, read_requirements_file, requested
 from envtool.lock.shape import check_script
 from envtool.lock.uv_table import overridden, read_uv_table
 from envtool.lock.workspace import read_pyproject
@@ -121,6 +121,8 @@ def _read_sources(
     for name in ("requirements.in", "requirements.txt"):
         if (root / name).is_file():
             draft.add_content(read_requirements_file(root / name, root))
+            if options.install_project:
+                _note_what_is_not_installed(draft, pyproject or {}, name)
             return python, name
     if unlisted:
         draft.add_dynamic(root, options.extras)
@@ -143,6 +145,15 @@ def _add_torch_alone(draft: Draft) -> None:
         draft.note("request.default", message)
 
 
+def _note_what_is_not_installed(draft: Draft, pyproject: Mapping[str, Any], name: str) -> None:
+    """A project that can be built is installed where its own table lists the requirements, and not from a file."""
+    own = canonicalize_name(str((pyproject.get("project") or {}).get("name", "")))
+    here = any(project.path == "." for project in draft.projects)
+    if own and "build-system" in pyproject and not here:
+        message = f"{own} itself is not installed: add -e . to {name}, if it is to be"
+        draft.note("request.not-installed", message)
+
+
 def _note_what_is_left_out(draft: Draft, settings: Settings, project: Mapping[str, Any]) -> None:
     """pip and uv add what stands on the command line to what is there; here it is all that is asked for."""
     files = [name for name in ("requirements.in", "requirements.txt") if (draft.root / name).is_file()]
@@ -160,7 +171,7 @@ def _note_what_is_left_out(draft: Draft, settings: Settings, project: Mapping[st
 
 def _read_command_line(draft: Draft, options: RequestOptions) -> str:
     for text in options.specifiers:
-        draft.add([requested(text, "command line")])
+        draft.add([requested(text, COMMAND_LINE)])
     for path in options.files:
         draft.add_content(read_requirements_file(path, draft.root))
     words = ["the command line"] if options.specifiers else []

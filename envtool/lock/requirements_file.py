@@ -57,6 +57,10 @@ class FileContent:
     files: list[Path] = field(default_factory=list)
 
 
+COMMAND_LINE = "command line"
+"""The origin of a requirement that a command names itself."""
+
+
 def decode(data: bytes) -> str:
     """Text of a requirements file: by its byte order mark, its coding comment, UTF-8, and at last Latin-1."""
     for mark, encoding in _BOMS:
@@ -129,6 +133,10 @@ class _Reader:
             data = path.read_bytes()
         except FileNotFoundError:
             named = f" (named in {origin})" if origin else ""
+            url = re.search(r"\b(https?|ftp|file):/+(.*)", path.as_posix())  # as a path it has lost a slash
+            if url:
+                message = f"{redact_text(f'{url[1]}://{url[2]}')} is a URL{named}, and only files are read"
+                raise UsageError("requirements.url", message, "Download it, and name the file.") from None
             hint = "Create it, or take the line out."
             raise UsageError("requirements.missing", f"requirements file {shown} does not exist{named}", hint) from None
         except OSError as error:

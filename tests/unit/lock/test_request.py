@@ -453,3 +453,19 @@ def test_requirements_of_the_settings_stand_for_the_dependencies_alone(tmp_path:
     both = Settings(requirements=("torch", "own"), groups=("dev",))
     assert listed(ask(tmp_path, both)) == ["torch", "own", "pytest"]
     assert listed(ask(tmp_path, Settings(groups=("dev",)))) == ["torch", "project-dep", "pytest"]
+
+
+def test_a_project_beside_its_requirements_file_is_not_installed(tmp_path: Path) -> None:
+    build = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "Voice_App"\nversion = "1"\n{build}')
+    (tmp_path / "requirements.txt").write_text("torch\n")
+    found = [note for note in ask(tmp_path).notes if note.code == "request.not-installed"]
+    told = "voice-app itself is not installed: add -e . to requirements.txt, if it is to be"
+    assert [note.message for note in found] == [told]
+    assert ask(tmp_path, install_project=False).notes == ()
+    (tmp_path / "requirements.txt").write_text("torch\n-e .\n")
+    found = [note for note in ask(tmp_path).notes if note.code == "request.not-installed"]
+    assert (found, [project.path for project in ask(tmp_path).projects]) == ([], ["."])
+    (tmp_path / "requirements.txt").write_text("torch\n")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "voice"\nversion = "1"\n')
+    assert ask(tmp_path).notes == (), "without a build system there is nothing to install"

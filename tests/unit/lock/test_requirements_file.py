@@ -201,3 +201,16 @@ def test_why_a_line_is_no_requirement(tmp_path: Path, text: str, reason: str) ->
     with pytest.raises(UsageError) as caught:
         requested(text, "command line")
     assert caught.value.message == f"command line: {text!r} is not a requirement: {reason}"
+
+
+def test_a_url_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.txt").write_text("torch\n-c https://me:secret@example.com/c.txt\n")
+    for path, said in (
+        (Path("https://example.com/r.txt"), "https://example.com/r.txt is a URL, and only files are read"),
+        (Path("r.txt"), "https://example.com/c.txt is a URL (named in r.txt:2), and only files are read"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            read_requirements_file(path, tmp_path)
+        assert (caught.value.code, caught.value.message) == ("requirements.url", said)
+        assert caught.value.hint == "Download it, and name the file."
