@@ -18,10 +18,12 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envtool.adapters import files, platform
 from envtool.env.occupant import Occupant, check_place, current, occupant
 from envtool.env.records import (
+    drop_empty,
     ignore,
     layout_for,
     list_generations,
@@ -32,6 +34,7 @@ from envtool.env.records import (
     record_path,
     remember,
     remembered_previous,
+    sweep_unused,
     unwritable,
     write_plain_record,
     write_record,
@@ -40,6 +43,9 @@ from envtool.env.recovery import close_journal, open_journal, recover, staging
 from envtool.env.running import check_path
 from envtool.errors import BusyError, InstallError
 from envtool.models import Generation, Layout
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 __all__ = [
     "Occupant",
@@ -65,32 +71,23 @@ __all__ = [
     "write_record",
 ]
 
+_TRIES = 20
+"""How often the lock is tried for while others take its folder away."""
+
 
 @contextlib.contextmanager
 def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> Iterator[None]:
-    """Hold the project's lock: one writer at a time. Creates ``.envtool/`` when it is not there.
+    """Hold the project's lock: one writer at a time. Creates ``.envtool/`` when it is not there;
+    one that it has created and put nothing into is taken away again.
 
     The operating system frees the lock when its holder dies, however it dies. ``wait``: seconds to wait for another
     envtool. ``migrating``: this is the one that may work beside an unfinished migration. Raises BusyError (``busy``)
     when the other does not end in time, or (``migrate.unfinished``) when a migration was interrupted here, InstallError
     (``env.state``) when ``.envtool`` cannot be written by this user.
     """
-    from filelock import FileLock, Timeout
-
-    prepare(layout)
-    lock = FileLock(layout.state / "lock", timeout=wait)
+    ours = not platform.exists(layout.state)
+    lock = _acquire(layout, wait)
     holder = layout.state / "lock.pid"
-    try:
-        lock.acquire()
-    except Timeout as error:
-        number = _holder(holder)
-        raise BusyError(
-            "busy",
-            f"another envtool{f' (process {number})' if number is not None else ''} is working in {layout.root}",
-            "Wait until it has ended and run the command again; it holds .envtool/lock.",
-        ) from error
-    except OSError as error:
-        raise unwritable(layout, error) from error
     try:
         ignore(layout)
         with contextlib.suppress(OSError):
@@ -101,9 +98,41 @@ def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> It
             raise BusyError("migrate.unfinished", message, hint)
         yield
     finally:
+        if ours:
+            sweep_unused(layout)
         with contextlib.suppress(OSError):
             holder.unlink()
         lock.release()
+        if ours:
+            drop_empty(layout)
+
+
+def _acquire(layout: Layout, wait: float) -> BaseFileLock:
+    """The lock, with the folders that belong to it: a command that failed may just be taking them away."""
+    from filelock import FileLock, Timeout
+
+    path = layout.state / "lock"
+    for _ in range(_TRIES):
+        prepare(layout)
+        lock = FileLock(path, timeout=wait)
+        try:
+            lock.acquire()
+            prepare(layout)
+        except Timeout as error:
+            number = _holder(layout.state / "lock.pid")
+            raise BusyError(
+                "busy",
+                f"another envtool{f' (process {number})' if number is not None else ''} is working in {layout.root}",
+                "Wait until it has ended and run the command again; it holds .envtool/lock.",
+            ) from error
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise unwritable(layout, error) from error
+        if path.exists():
+            return lock
+        lock.release()  # of a file that has no name any more: it keeps nobody out
+    raise BusyError("busy", f"another envtool is ending in {layout.root}", "Run the command again.")
 
 
 @contextlib.contextmanager

@@ -51,6 +51,28 @@ def ignore(layout: Layout) -> None:
         raise unwritable(layout, error) from error
 
 
+def sweep_unused(layout: Layout) -> None:
+    """Take our files out of an ``.envtool/`` that holds nothing else; call it with the lock held.
+
+    Whoever waits for the lock makes them anew (``exclusive``). Windows removes no file that is open: there the lock is
+    left to :func:`drop_empty`.
+    """
+    with contextlib.suppress(OSError):
+        if {path.name for path in layout.state.iterdir()} <= {"lock", "lock.pid", ".gitignore", "generations"}:
+            layout.generations.rmdir()  # refused, as all that follows is left out, where a generation is in it
+            for name in (".gitignore", "lock.pid", "lock"):
+                files.remove_file(layout.state / name)
+
+
+def drop_empty(layout: Layout) -> None:
+    """Remove what :func:`sweep_unused` has emptied; call it with the lock released. What is in use stays."""
+    with contextlib.suppress(OSError):
+        if {path.name for path in layout.state.iterdir()} <= {"lock"}:
+            if platform.is_windows():
+                files.remove_file(layout.state / "lock")
+            layout.state.rmdir()
+
+
 def unwritable(layout: Layout, error: OSError) -> InstallError:
     """The error for a ``.envtool/`` that cannot be written."""
     return InstallError(

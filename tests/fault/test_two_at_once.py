@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,3 +121,45 @@ def test_a_child_that_outlives_its_envtool_does_not_hinder_the_sweep(layout: Lay
     write_record(layout, one)
     activate(layout, one)
     assert name_of(layout.venv) == "new"
+
+
+def test_what_fails_takes_its_folder_away_again(layout: Layout) -> None:
+    """And only then: one that was there, or that holds something, stays."""
+    shutil.rmtree(layout.state, ignore_errors=True)
+    for words, status in ((("rollback",), 8), (("setup", "--cpu", "--frozen"), 5)):
+        assert _envtool(layout, *words).returncode == status
+        assert [path.name for path in layout.root.iterdir()] == []
+    with pytest.raises(KeyboardInterrupt), exclusive(layout):
+        make_environment(layout.generation(1), "half done")
+        raise KeyboardInterrupt
+    assert sorted(path.name for path in layout.state.iterdir()) == [".gitignore", "generations", "lock"]
+    assert _envtool(layout, "rollback").returncode == 8
+    assert sorted(path.name for path in layout.state.iterdir()) == [".gitignore", "generations", "lock"]
+
+
+def test_one_at_a_time_while_folders_come_and_go(layout: Layout) -> None:
+    """Who waits for a lock that is taken away with its folder gets another one, and is alone with it."""
+    shutil.rmtree(layout.state, ignore_errors=True)
+    children = []
+    for number in range(6):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                for _ in range(30):
+                    try:
+                        with exclusive(layout, wait=60):
+                            assert layout.generations.is_dir()
+                            mark = os.open(layout.root / "alone", os.O_CREAT | os.O_EXCL)
+                            time.sleep(0.001 * number)
+                            os.close(mark)
+                            (layout.root / "alone").unlink()
+                            raise ValueError("it fails")
+                    except ValueError:
+                        pass
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 6
+    assert not (layout.root / "alone").exists()
