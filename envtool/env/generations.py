@@ -78,7 +78,7 @@ _TRIES = 20
 @contextlib.contextmanager
 def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> Iterator[None]:
     """Hold the project's lock: one writer at a time. Creates ``.envtool/`` when it is not there;
-    one that it has created and put nothing into is taken away again.
+    what fails takes one away again that it has created and put nothing into.
 
     The operating system frees the lock when its holder dies, however it dies. ``wait``: seconds to wait for another
     envtool. ``migrating``: this is the one that may work beside an unfinished migration. Raises BusyError (``busy``)
@@ -97,9 +97,11 @@ def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> It
             hint = "Undo it: envtool migrate --undo. Or go on with it: envtool migrate --resume"
             raise BusyError("migrate.unfinished", message, hint)
         yield
-    finally:
+    except BaseException:
         if ours:
             sweep_unused(layout)
+        raise
+    finally:
         with contextlib.suppress(OSError):
             holder.unlink()
         lock.release()

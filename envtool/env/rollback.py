@@ -42,12 +42,12 @@ def rollback(project: Project, layout: Layout, wanted: RollbackRequest, reporter
         target = choose(layout, wanted.to, reporter)
         if target is not None:
             return _flip(layout, target, wanted, reporter, lambda: time.monotonic() - start)
+        _check_locked(project)
     return _build(project, layout, wanted, reporter)
 
 
-def _build(project: Project, layout: Layout, wanted: RollbackRequest, reporter: Reporter) -> SetupResult:
-    """Full torch from the lock. What a setup needs is imported here: a flip does without it."""
-    from envtool.env.setup import SetupRequest, setup
+def _check_locked(project: Project) -> None:
+    """Raise RollbackError (``rollback.nowhere``) where there is no lock to build full torch from."""
     from envtool.lock.above import project_above
     from envtool.lock.text import LOCK_TOML
 
@@ -55,6 +55,12 @@ def _build(project: Project, layout: Layout, wanted: RollbackRequest, reporter: 
         message = "there is no full-torch generation here, and no lock to build one from"
         hint = project_above(project.root) or "See what there is: envtool status. Or: envtool setup --full"
         raise RollbackError("rollback.nowhere", message, hint)
+
+
+def _build(project: Project, layout: Layout, wanted: RollbackRequest, reporter: Reporter) -> SetupResult:
+    """Full torch from the lock. What a setup needs is imported here: a flip does without it."""
+    from envtool.env.setup import SetupRequest, setup
+
     reporter.note("no full-torch generation is here: building one from torch-full.txt")
     # Its words are those of no setup command, so that none is taken for having asked for this.
     build = SetupRequest(backend=FULL, as_locked=True, dry_run=wanted.dry_run, words=("rollback",))

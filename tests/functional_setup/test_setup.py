@@ -244,7 +244,7 @@ def test_a_failed_verification_changes_nothing(place: Place, tmp_path: Path) -> 
     done = place.setup("--cpu", "--json")
     assert (done.code, done.error["code"]) == (7, "verify.build-identity")
     assert not place.venv.is_symlink()
-    assert [path.name for path in (place.root / ".envtool/generations").iterdir()] == []
+    assert not (place.root / ".envtool").exists()
     indexes.stop()
 
 
@@ -260,7 +260,7 @@ def test_a_hash_that_does_not_match(place: Place, tmp_path: Path) -> None:
     assert (done.code, done.error["code"]) == (5, "install.hash-mismatch")
     assert "leaf" in done.error["message"]
     assert not place.venv.is_symlink()
-    assert [path.name for path in (place.root / ".envtool/generations").iterdir()] == []
+    assert not (place.root / ".envtool").exists()
     indexes.stop()
 
 
