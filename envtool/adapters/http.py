@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from envtool.adapters.certificates import HINT, distrusted, trusted
 from envtool.errors import InstallError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def _session() -> requests.Session:
     adapter = HTTPAdapter(max_retries=retry, pool_maxsize=16)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
+    session.verify = trusted() or True
     return session
 
 
@@ -83,7 +85,9 @@ def _request(method: str, url: str, headers: Mapping[str, str], *, stream: bool 
             allow_redirects=True,
         )
     except requests.exceptions.RequestException as error:
-        raise UnreachableError("network.unreachable", f"{redact(url)} cannot be reached: {_reason(error)}") from error
+        reason = _reason(error)
+        hint = HINT if distrusted(reason) else ""
+        raise UnreachableError("network.unreachable", f"{redact(url)} cannot be reached: {reason}", hint) from error
     if response.status_code >= 500:
         raise UnreachableError("network.server-error", f"{redact(url)} answered {response.status_code}")
     if response.status_code in (401, 407):
@@ -101,7 +105,10 @@ def _reason(error: BaseException) -> str:
             return inner.strerror
         arguments = [arg for arg in inner.args if isinstance(arg, BaseException)]
         reason = getattr(arguments[0], "reason", None) if arguments else None
-        inner = reason or (arguments[0] if arguments else inner.__cause__ or inner.__context__)
+        if isinstance(reason, BaseException):  # ssl's errors have a word there
+            inner = reason
+        else:
+            inner = arguments[0] if arguments else inner.__cause__ or inner.__context__
     return type(error).__name__
 
 

@@ -55,7 +55,7 @@ def _lost_connection(text: str) -> str:
     if not found:
         return ""
     host = re.search(r"host='([^']+)'", found[1])
-    cause = re.search(r"\[Errno -?\d+\] ([^\"')]+)", found[1]) or re.search(r"(\w+)", found[1])
+    cause = re.search(r"\[(?:Errno -?\d+|SSL: \w+)\] ([^\"'()]*[^\"'() ])", found[1]) or re.search(r"(\w+)", found[1])
     return f"{host[1] if host else ''}{found[2]}{f' ({cause[1]})' if cause else ''}"
 
 

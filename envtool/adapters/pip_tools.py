@@ -18,6 +18,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from envtool.adapters.certificates import trusted
 from envtool.adapters.empty_wheel import write_empty_wheel
 from envtool.adapters.old_setuptools import OLD_SETUPTOOLS, lacks_pkg_resources, mark_built
 from envtool.adapters.pip_errors import built, check_compiled
@@ -47,6 +48,8 @@ def _environment(access: IndexAccess, folder: Path) -> dict[str, str]:
     """pip's settings as variables: never on a command line, and none of the user's own configuration."""
     links = [str(folder), *access.find_links]
     extra = {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_FIND_LINKS": " ".join(links)}
+    if certificates := trusted():
+        extra["PIP_CERT"] = certificates
     if access.default_index:
         extra["PIP_INDEX_URL"] = access.default_index
     if access.routes:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from envtool.adapters.certificates import for_uv
 from envtool.errors import EnvtoolError, Terminated
 from envtool.models import Completed
 
@@ -72,10 +73,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         for key, value in os.environ.items()
         if key not in _DROP and not key.startswith("PIP_") and (not key.startswith("UV_") or key in _KEEP_UV)
     }
-    # pip's users set their corporate certificate once, as PIP_CERT; uv reads SSL_CERT_FILE.
-    if "PIP_CERT" in os.environ:
-        kept.setdefault("SSL_CERT_FILE", os.environ["PIP_CERT"])
-    return {**kept, **(extra or {})}
+    return {**kept, **for_uv(), **(extra or {})}
 
 
 def raise_when_terminated() -> None:

@@ -6,6 +6,7 @@ import re
 import textwrap
 from urllib.parse import urlsplit
 
+from envtool.adapters import certificates
 from envtool.adapters.http import CREDENTIALS_HINT, redact
 from envtool.errors import InstallError, LockError, ResolutionError, UnsatisfiableError, UsageError
 from envtool.models import Completed, IndexAccess
@@ -42,7 +43,7 @@ def unreachable(said: str, access: IndexAccess) -> IndexUnreachableError:
     """The error for an index that does not answer: its hint says who named it, or what to do without a network."""
     urls = [access.default_index or "", *(route.url for route in access.routes), *access.find_links]
     named = any(host and host in said for host in (urlsplit(url).hostname for url in urls))
-    hint = _NAMED_INDEX if named else _NO_NETWORK
+    hint = certificates.HINT if certificates.distrusted(said) else _NAMED_INDEX if named else _NO_NETWORK
     url = _URL.search(said)
     message = f"an index cannot be reached: {said}"
     return IndexUnreachableError("network.unreachable", message, hint, url=url[0] if url else "")

@@ -188,7 +188,7 @@ def _check_reachable(index: str, names: str) -> None:
         hint = (
             "Set torch-index to a mirror, or find-links to a folder with the wheel; the default index has CUDA builds."
         )
-        raise InstallError("torch-index.unreachable", message, hint) from None
+        raise InstallError("torch-index.unreachable", message, error.hint or hint) from None
     if page is None:
         raise InstallError("torch-index.empty", f"{redact(index)} has no torch", "Is torch-index the right base?")
 

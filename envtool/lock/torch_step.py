@@ -74,7 +74,7 @@ class FamilySource:
             message += f"{self.backend.name} build of torch for Python {self.grid.primary} on {self.grid.host}"
             hint = f"Tried find-links: {tried}. Set torch-index to a mirror, find-links to a folder of wheels, or "
             hint += "HTTPS_PROXY to a proxy."
-            raise InstallError("torch-index.unreachable", message, hint) from error
+            raise InstallError("torch-index.unreachable", message, error.hint or hint) from error
         self.flat = True
         asked = (tuple(target.name for target in self.grid.targets), self.grid.pythons)
         self.narrowed = asked != ((self.grid.host,), (self.grid.primary,))

@@ -80,7 +80,7 @@ def look_up(
             tried = f"{folders_named(folders)} {'has' if len(folders) == 1 else 'have'}" if folders else ""
             no = f"{tried} no wheel" if tried else "no find-links folder has a wheel"
             message = f"{error.message}, and {no} of {', '.join(names)}"
-            raise InstallError("torch-index.unreachable", message, hint) from error
+            raise InstallError("torch-index.unreachable", message, error.hint or hint) from error
         note = f"{redact(index)} cannot be reached: this is what the find-links folders hold"
         return found, (Note(code="torch-index.find-links", message=note),)
 
