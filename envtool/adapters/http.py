@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from envtool.adapters.certificates import HINT, distrusted, trusted
+from envtool.adapters.variables import USERINFO, conceal
 from envtool.errors import InstallError
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ class UnreachableError(InstallError):
 
 def redact(url: str) -> str:
     """The URL without user name and password, fit for a message or a file."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return USERINFO.sub("", url)
     if not (parts.username or parts.password):
         return url
     host = parts.netloc.rsplit("@", 1)[-1]
@@ -48,7 +51,12 @@ def redact(url: str) -> str:
 
 def redact_text(text: str) -> str:
     """A text without the user names and passwords of the URLs in it."""
-    return re.sub(r"(?<=://)[^/\s@]*@", "", text)
+    return conceal(USERINFO.sub("", text))
+
+
+def shown(url: str) -> str:
+    """The URL for a message: without user name and password, and with the variables that it was written with."""
+    return conceal(redact(url))
 
 
 def credentials(url: str) -> tuple[str, str] | None:
@@ -87,12 +95,12 @@ def _request(method: str, url: str, headers: Mapping[str, str], *, stream: bool 
     except requests.exceptions.RequestException as error:
         reason = _reason(error)
         hint = HINT if distrusted(reason) else ""
-        raise UnreachableError("network.unreachable", f"{redact(url)} cannot be reached: {reason}", hint) from error
+        raise UnreachableError("network.unreachable", f"{shown(url)} cannot be reached: {reason}", hint) from error
     if response.status_code >= 500:
-        raise UnreachableError("network.server-error", f"{redact(url)} answered {response.status_code}")
+        raise UnreachableError("network.server-error", f"{shown(url)} answered {response.status_code}")
     if response.status_code in (401, 407):
         raise InstallError(
-            "network.credentials", f"{redact(url)} asks for credentials ({response.status_code})", CREDENTIALS_HINT
+            "network.credentials", f"{shown(url)} asks for credentials ({response.status_code})", CREDENTIALS_HINT
         )
     return response
 
@@ -121,9 +129,7 @@ def fetch_page(url: str, accept: str) -> Page | None:
     if response.status_code in _ABSENT:
         return None
     if response.status_code >= 400:
-        raise InstallError(
-            "network.status", f"{redact(url)} answered {response.status_code}", "Is the index URL right?"
-        )
+        raise InstallError("network.status", f"{shown(url)} answered {response.status_code}", "Is the index URL right?")
     # An index page is UTF-8 (PEP 503 pages say nothing; requests would guess latin-1 for text/html).
     text = response.content.decode("utf-8", errors="replace")
     return Page(url=response.url, content_type=response.headers.get("Content-Type", ""), text=text)
@@ -157,7 +163,7 @@ def sha256_of_url(url: str) -> str | None:
         for chunk in response.iter_content(1 << 20):
             digest.update(chunk)
     except requests.exceptions.RequestException as error:
-        raise UnreachableError("network.interrupted", f"{redact(url)} broke off: {_reason(error)}") from error
+        raise UnreachableError("network.interrupted", f"{shown(url)} broke off: {_reason(error)}") from error
     finally:
         response.close()
     return digest.hexdigest()

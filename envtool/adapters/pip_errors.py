@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
+from envtool.adapters.http import redact_text
 from envtool.adapters.uv_errors import PLAIN, last_words, unreachable
 from envtool.errors import ResolutionError, UnsatisfiableError
 from envtool.models import Completed, IndexAccess
@@ -28,7 +29,7 @@ def check_compiled(done: Completed, folder: str, stand_ins: tuple[str, ...], acc
     if done.returncode == 0:
         return
     text = f"{done.stdout}\n{done.stderr}".replace(folder, "").strip()
-    text = re.sub(r"(https?://)[^/\s@]+@", r"\1", text)
+    text = redact_text(text)
     said = _said(text)
     if re.search(_IMPOSSIBLE, text):
         causes = _causes(text)

@@ -24,6 +24,7 @@ from envtool.adapters.old_setuptools import OLD_SETUPTOOLS, lacks_pkg_resources,
 from envtool.adapters.pip_errors import built, check_compiled
 from envtool.adapters.process import clean_environment, run
 from envtool.adapters.requirements import parse_requirements
+from envtool.adapters.variables import filled_in
 from envtool.errors import UsageError
 from envtool.models import Artifact, IndexAccess, Problem, Resolved
 
@@ -46,14 +47,14 @@ def check_python(minor: str) -> None:
 
 def _environment(access: IndexAccess, folder: Path) -> dict[str, str]:
     """pip's settings as variables: never on a command line, and none of the user's own configuration."""
-    links = [str(folder), *access.find_links]
+    links = [str(folder), *map(filled_in, access.find_links)]
     extra = {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_FIND_LINKS": " ".join(links)}
     if certificates := trusted():
         extra["PIP_CERT"] = certificates
     if access.default_index:
-        extra["PIP_INDEX_URL"] = access.default_index
+        extra["PIP_INDEX_URL"] = filled_in(access.default_index)
     if access.routes:
-        extra["PIP_EXTRA_INDEX_URL"] = " ".join(route.url for route in access.routes)
+        extra["PIP_EXTRA_INDEX_URL"] = " ".join(filled_in(route.url) for route in access.routes)
     return clean_environment(extra)
 
 

@@ -21,6 +21,7 @@ from envtool.adapters.http import credentials, redact
 from envtool.adapters.old_setuptools import OLD_SETUPTOOLS, lacks_pkg_resources, mark_built
 from envtool.adapters.process import clean_environment, run
 from envtool.adapters.uv_errors import built, check_resolved
+from envtool.adapters.variables import filled_in, shows
 from envtool.errors import InstallError
 from envtool.models import Artifact, Completed, IndexAccess, Problem, Resolved
 
@@ -80,13 +81,13 @@ def access_environment(access: IndexAccess) -> dict[str, str]:
     """
     extra: dict[str, str] = {}
     if access.default_index:
-        extra["UV_DEFAULT_INDEX"] = access.default_index
+        extra["UV_DEFAULT_INDEX"] = filled_in(access.default_index)
     if access.find_links:
         # uv splits UV_FIND_LINKS at commas.
-        extra["UV_FIND_LINKS"] = ",".join(access.find_links)
+        extra["UV_FIND_LINKS"] = ",".join(map(filled_in, access.find_links))
     routes = [route for route in access.routes if not route.packages]
     if routes:
-        extra["UV_INDEX"] = " ".join(f"{route.name}={route.url}" for route in routes)
+        extra["UV_INDEX"] = " ".join(f"{route.name}={filled_in(route.url)}" for route in routes)
     return extra
 
 
@@ -100,7 +101,8 @@ def run_uv(
 ) -> Completed:
     """Run uv with a clean environment plus ``env``. No user or project configuration of uv's is read.
 
-    With ``show_stderr`` uv draws on the terminal; a failure's words are given back all the same.
+    With ``show_stderr`` uv draws on the terminal; a failure's words are given back all the same. Where an index has a
+    secret in its URL, uv does not: it would show it.
     ``old_setuptools``: a package that is known to be built with :data:`OLD_SETUPTOOLS`; it is not found out once more.
     """
     uv_version()
@@ -108,6 +110,7 @@ def run_uv(
     if "XDG_CONFIG_DIRS" not in extra:
         # A uv.toml of the user's could add an index; what envtool takes from it, it reads itself.
         extra["UV_NO_CONFIG"] = "1"
+    show_stderr = show_stderr and not shows(extra.values())
     if not show_stderr:
         extra["UV_NO_PROGRESS"] = "1"
     if old_setuptools and (known := _with_old_setuptools(args, extra, cwd, old_setuptools)) is not None:

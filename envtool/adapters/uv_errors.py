@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from envtool.adapters import certificates
 from envtool.adapters.http import CREDENTIALS_HINT, redact
+from envtool.adapters.variables import conceal
 from envtool.errors import InstallError, LockError, ResolutionError, UnsatisfiableError, UsageError
 from envtool.models import Completed, IndexAccess
 
@@ -186,7 +187,7 @@ _URL = re.compile(r"https?://[^\s`'\")]+")
 def _clean(text: str) -> str:
     """uv's words without credentials, colours and the name of the temporary project."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    text = _URL.sub(lambda match: redact(match[0]), text)
+    text = conceal(_URL.sub(lambda match: redact(match[0]), text))
     return text.replace("envtool-request", "your project")
 
 

@@ -15,7 +15,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from envtool.adapters.files import path_of_url
-from envtool.adapters.http import credentials, redact
+from envtool.adapters.http import credentials, redact, shown
+from envtool.adapters.variables import expand
 from envtool.errors import ResolutionError, UsageError
 from envtool.lock.pyproject import extra_requirements
 from envtool.lock.requirements_file import FileContent, Kind, Line, requested
@@ -227,8 +228,8 @@ class Draft:
             self.note("request.hashes", "hashes in the requirements are replaced by the lock's own")
 
     def _add_option(self, kind: Kind, value: str, where: str, told: Index | None = None) -> None:
-        _check_url(value, where)
-        if is_pytorch_index(value):
+        _check_url(expand(value), where)
+        if is_pytorch_index(expand(value)):
             message = f"{where}: index line {redact(value)} dropped: envtool routes the torch family itself"
             self.note("request.index-dropped", message)
             return
@@ -264,11 +265,10 @@ class Draft:
         try:
             name, version, _, _ = parse_wheel_filename(filename)
         except (InvalidWheelFilename, ValueError):
-            shown = redact(url)
-            self.unlockable.append(f"{line.name + ' @ ' if line.name else ''}{shown} ({line.origin})")
+            self.unlockable.append(f"{line.name + ' @ ' if line.name else ''}{shown(url)} ({line.origin})")
             return
         if not is_family(name):
-            self.unlockable.append(f"{redact(url)} ({line.origin})")
+            self.unlockable.append(f"{shown(url)} ({line.origin})")
             return
         extras = f"[{','.join(line.extras)}]" if line.extras else ""
         marker = f" ; {line.marker}" if line.marker else ""

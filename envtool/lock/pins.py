@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from envtool.adapters.old_setuptools import old_setuptools_note
+from envtool.adapters.variables import filled_in
 from envtool.errors import LockError
 from envtool.lock.markers import marker_for, shorten
 from envtool.lock.torch_step import FamilySource, digests
@@ -112,7 +113,7 @@ def _bytes_digest(artifact: Artifact, access: IndexAccess) -> str:
     digest = None
     if artifact.url.startswith(("http://", "https://")):
         indexes = [url for url in (access.default_index, *(route.url for route in access.routes)) if url]
-        digest = hash_url(artifact.url, indexes)
+        digest = hash_url(artifact.url, map(filled_in, indexes))
     elif Path(artifact.url).is_file():
         digest = hash_file(Path(artifact.url))
     if digest is None:

@@ -16,6 +16,7 @@ from envtool.adapters.http import redact
 from envtool.adapters.indexes import default_is_set, named_credentials, read_ambient
 from envtool.adapters.process import run
 from envtool.adapters.pythons import find_python
+from envtool.adapters.variables import expand, filled_in
 from envtool.errors import InstallError, UsageError
 from envtool.lock.inputs import minor_versions, unsupported
 from envtool.lock.workspace import Project
@@ -179,9 +180,9 @@ def index_access(project: Project, routes: tuple[Route, ...], secrets: Mapping[s
 
 
 def _located(root: Path, route: Route, secret: tuple[str, str] | None) -> str:
-    if "://" in route.url:
+    if "://" in expand(route.url):  # filled in where it is used: nobody else needs its secrets
         return with_credentials(route.url, secret)
-    folder = Path(_absolute(root, route.url))
+    folder = Path(_absolute(root, filled_in(route.url)))
     if not folder.is_dir() and route.kind != "find-links":  # uv takes the next index without a word
         message = f"the index {route.url} is no folder"
         raise UsageError("request.index", message, "Mend its url under [tool.uv], or in the requirements file.")
@@ -189,7 +190,7 @@ def _located(root: Path, route: Route, secret: tuple[str, str] | None) -> str:
 
 
 def _absolute(root: Path, link: str) -> str:
-    return link if "://" in link else str((root / Path(link).expanduser()).resolve())
+    return link if "://" in expand(link) else str((root / Path(link).expanduser()).resolve())
 
 
 def find_links_folders(project: Project, access: IndexAccess) -> tuple[Path, ...]:

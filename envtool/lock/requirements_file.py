@@ -18,11 +18,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from envtool.adapters.http import redact_text
 from envtool.adapters.requirements import parse_requirements
+from envtool.adapters.variables import expand
 from envtool.errors import UsageError
 from envtool.models import Requested
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_SPLIT = re.compile(r"\s+(?=-)")
+"""Where options begin behind a requirement."""
 Kind = Literal["index", "default-index", "find-links"]
 _INDEX_OPTIONS: dict[str, Kind] = {
     "index_url": "default-index",
@@ -48,7 +51,7 @@ class Line:
 
 @dataclass
 class FileContent:
-    """What a requirements file and all its nested files hold. ``options``: (kind, value, origin)."""
+    """What a requirements file and all its nested files hold. ``options``: (kind, value as it is written, origin)."""
 
     lines: list[Line] = field(default_factory=list)
     constraints: list[Line] = field(default_factory=list)
@@ -97,11 +100,6 @@ def why_invalid(text: str, error: InvalidRequirement) -> str:
     return f"a version is missing behind {open_end[1]}" if open_end else str(error).split("\n", maxsplit=1)[0]
 
 
-def _expand(text: str, environ: Mapping[str, str]) -> str:
-    # pip expands ${UPPER_CASE} only, and leaves what is not set as it is.
-    return re.sub(r"\$\{([A-Z0-9_]+)\}", lambda match: environ.get(match[1], match[0]), text)
-
-
 def read_requirements_file(
     path: Path, root: Path, environ: Mapping[str, str] = os.environ, *, constraint: bool = False
 ) -> FileContent:
@@ -146,20 +144,29 @@ class _Reader:
         if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
             message = f"requirements file {shown} is not a text file"
             raise UsageError("requirements.unreadable", message, "Save it as UTF-8.")
-        return _expand(decode(data).replace("\r\n", "\n").replace("\r", "\n"), self.environ)
+        return decode(data).replace("\r\n", "\n").replace("\r", "\n")
 
     def read(self, path: Path, *, constraint: bool, origin: str) -> None:
         if path.resolve() in self.content.files:
             return
         shown = self.name(path)
-        parsed = parse_requirements(self.text(path, origin))
+        text = self.text(path, origin)
+        raw = parse_requirements(text)
+        expanded = expand(text, self.environ)
+        parsed = raw if expanded == text else parse_requirements(expanded)
         self.content.files.append(path.resolve())
         into = self.content.constraints if constraint else self.content.lines
         for item in parsed.requirements:
             into.append(_line(item, f"{shown}:{item.requirement_line.line_number}"))
+        written = {item.line_number: item.line.strip() for item in raw.invalid_lines if _SPLIT.search(item.line)}
         for item in parsed.invalid_lines:
-            into.append(_salvage(item.line.strip(), f"{shown}:{item.line_number}", self.content, item.error_message))
-        for item in parsed.options:
+            where = f"{shown}:{item.line_number}"
+            line = _salvage(item.line.strip(), where, item.error_message)
+            into.append(line)
+            if line.requirement is not None:
+                _inline_options(written.get(item.line_number, item.line.strip()), where, self.content)
+        options = {item.requirement_line.line_number: item for item in (*parsed.options, *raw.options)}
+        for item in options.values():
             where = f"{shown}:{item.requirement_line.line_number}"
             for kind, value in item.options.items():
                 for one in value if isinstance(value, list) else [value]:
@@ -167,6 +174,7 @@ class _Reader:
 
     def option(self, kind: str, value: str, where: str, path: Path, *, constraint: bool) -> None:
         if kind in ("requirements", "constraints"):
+            value = expand(value, self.environ)
             self.read(path.parent / value, constraint=constraint or kind == "constraints", origin=where)
         elif kind in _INDEX_OPTIONS:
             self.content.options.append((_INDEX_OPTIONS[kind], value, where))
@@ -187,16 +195,15 @@ def _line(item: Any, where: str) -> Line:
     return Line(origin=where, name=item.name, requirement=Requirement(text), hashed=bool(item.hash_options))
 
 
-def _salvage(text: str, where: str, content: FileContent, reason: str) -> Line:
+def _salvage(text: str, where: str, reason: str) -> Line:
     """A line that pip's reader refuses: options behind a requirement, or a path that it takes for something else."""
-    words = re.split(r"\s+(?=-)", text, maxsplit=1)
+    words = _SPLIT.split(text, maxsplit=1)
     if len(words) == 2:
         try:
             requirement = Requirement(words[0])
         except InvalidRequirement:
             pass
         else:
-            _inline_options(words[1], where, content)
             return Line(origin=where, name=requirement.name, requirement=requirement)
     if re.match(r"^(\.{1,2}[\\/]|[\\/]|[A-Za-z]:\\)", text):
         return Line(origin=where, local=text)
@@ -209,7 +216,8 @@ def _salvage(text: str, where: str, content: FileContent, reason: str) -> Line:
     raise UsageError("requirements.invalid", f"{where}: cannot read {redact_text(text)!r}: {first}", hint)
 
 
-def _inline_options(text: str, where: str, content: FileContent) -> None:
+def _inline_options(line: str, where: str, content: FileContent) -> None:
+    """The options behind a requirement, as they are written."""
     kinds: dict[str, Kind] = {
         "--index-url": "default-index",
         "-i": "default-index",
@@ -217,7 +225,12 @@ def _inline_options(text: str, where: str, content: FileContent) -> None:
         "--find-links": "find-links",
         "-f": "find-links",
     }
-    words = shlex.split(text.replace("=http", " http"))
+    text = " ".join(_SPLIT.split(line, maxsplit=1)[1:])
+    try:
+        words = [part for word in shlex.split(text) for part in (word.split("=", 1) if word[:2] == "--" else [word])]
+    except ValueError as error:  # shlex says what is open
+        message = f"{where}: cannot read {redact_text(line)!r}: {str(error)[:1].lower()}{str(error)[1:]}"
+        raise UsageError("requirements.invalid", message, "Close the quotation mark, or take it out.") from None
     for position, word in enumerate(words):
         if word in kinds and position + 1 < len(words):
             content.options.append((kinds[word], words[position + 1], where))

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from envtool.adapters.http import credentials, redact
+from envtool.adapters.http import credentials, redact, redact_text
 from envtool.adapters.indexes import read_ambient
-from envtool.adapters.uv import access_environment
-from envtool.models import IndexAccess, NamedIndex
+from envtool.adapters.uv import access_environment, run_uv
+from envtool.adapters.variables import expand, filled_in
+from envtool.errors import UsageError
+from envtool.models import Completed, IndexAccess, NamedIndex
 
 
 def ambient(tmp_path: Path, **variables: str) -> IndexAccess:
@@ -71,6 +73,7 @@ def test_an_extra_index_is_left_out(tmp_path: Path, variable: str) -> None:
         ("https://user:pass@host.example:8080/simple", "https://host.example:8080/simple", ("user", "pass")),
         ("https://token@host.example/s?q=1#f", "https://host.example/s?q=1#f", ("token", "")),
         ("https://user:p%40ss@host.example/s", "https://host.example/s", ("user", "p%40ss")),
+        ("https://me@corp.example:s3cret@host.example/s", "https://host.example/s", ("me@corp.example", "s3cret")),
         ("https://host.example/simple", "https://host.example/simple", None),
         ("./wheels", "./wheels", None),
     ],
@@ -78,6 +81,23 @@ def test_an_extra_index_is_left_out(tmp_path: Path, variable: str) -> None:
 def test_redaction(url: str, plain: str, secret: tuple[str, str] | None) -> None:
     assert redact(url) == plain
     assert credentials(url) == secret
+    assert redact_text(f"from {url}, and") == f"from {plain}, and"
+
+
+def test_a_url_that_cannot_be_read_is_redacted_too() -> None:
+    assert redact("https://me:s3cret@[host/simple") == "https://[host/simple"
+
+
+def test_what_a_variable_put_into_a_url_shows_as_the_variable() -> None:
+    environ = {"TOKEN": "s3cret/1", "SHORT": "a"}
+    url = filled_in("https://host.example/${SHORT}/${TOKEN}/simple", environ)
+    assert url == "https://host.example/a/s3cret/1/simple"
+    assert redact_text("a page s3cret%2F1 of s3cret/1") == "a page ${TOKEN} of ${TOKEN}"
+    assert expand("torch==${SHORT} ${TOKEN2}", environ) == "torch==a ${TOKEN2}"
+    with pytest.raises(UsageError) as caught:
+        filled_in("https://me:t0ken@host.example/${TOKEN}", {})
+    message = "TOKEN is not set, which the index https://host.example/${TOKEN} needs"
+    assert (caught.value.code, caught.value.message) == ("request.variable", message)
 
 
 def test_secrets_do_not_show_in_a_repr() -> None:
@@ -90,3 +110,17 @@ def test_secrets_do_not_show_in_a_repr() -> None:
         "UV_DEFAULT_INDEX": "https://u:s3cret@host.example/s",
         "UV_INDEX": "a=https://u:s3cret@b.example",
     }
+
+
+def test_uv_does_not_draw_where_it_would_show_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[bool] = []
+
+    def run(*_: object, show_stderr: bool, **__: object) -> Completed:
+        drawn.append(show_stderr)
+        return Completed(args=(), returncode=0, stdout="", stderr="")
+
+    monkeypatch.setattr("envtool.adapters.uv.run", run)
+    monkeypatch.setenv("DRAWN_TOKEN", "dr4wn-t0ken")
+    for url in ("https://host.example/simple", "https://host.example/${DRAWN_TOKEN}/simple"):
+        run_uv(["pip", "install"], env=access_environment(IndexAccess(default_index=url)), show_stderr=True)
+    assert drawn == [True, False]

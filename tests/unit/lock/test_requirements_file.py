@@ -164,8 +164,34 @@ def test_direct_references(tmp_path: Path) -> None:
 def test_variables(tmp_path: Path) -> None:
     text = "--index-url https://${USER_NAME}:${TOKEN}@one.example/simple\n${PACKAGE}\ntorch # ${lower} $PLAIN\n"
     content = read(tmp_path, text, {"USER_NAME": "me", "TOKEN": "t0ken", "PACKAGE": "numpy"})
-    assert content.options[0][1] == "https://me:t0ken@one.example/simple"
+    assert content.options[0][1] == "https://${USER_NAME}:${TOKEN}@one.example/simple"
     assert names(content) == ["numpy", "torch"]
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("torch --extra-index-url https://one.example/${TOKEN}/simple", "https://one.example/${TOKEN}/simple"),
+        ("torch --extra-index-url=${INDEX}", "${INDEX}"),
+        ('torch==${VERSION} --extra-index-url="${INDEX}"', "${INDEX}"),
+        ("torch\n--extra-index-url \\\n  ${INDEX}", "${INDEX}"),
+        ("torch\n${OPTION}", "https://one.example/t0ken/simple"),
+        ("torch ${OPTION}", "https://one.example/t0ken/simple"),
+    ],
+)
+def test_variables_of_an_index(tmp_path: Path, line: str, value: str) -> None:
+    index = "https://one.example/t0ken/simple"
+    environ = {"TOKEN": "t0ken", "INDEX": index, "OPTION": f"--extra-index-url {index}", "VERSION": "2.13.0"}
+    content = read(tmp_path, f"{line}\n", environ)
+    assert [option[:2] for option in content.options] == ([("index", value)])
+    assert [line.name for line in content.lines] == ["torch"]
+
+
+def test_an_open_quotation_mark(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, 'numpy\ntorch --extra-index-url "https://me@corp.example:s3cret@one.example/simple\n')
+    shown = "'torch --extra-index-url \"https://one.example/simple'"
+    assert caught.value.message == f"requirements.txt:2: cannot read {shown}: no closing quotation"
 
 
 @pytest.mark.parametrize("line", ["{{ cookiecutter.name }}", "torch==", "torch 2.0", "<<<<<<< HEAD", "torch=2.0", "@"])
