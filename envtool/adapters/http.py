@@ -65,6 +65,14 @@ def credentials(url: str) -> tuple[str, str] | None:
     return (parts.username or "", parts.password or "") if parts.username or parts.password else None
 
 
+def with_credentials(url: str, secret: tuple[str, str] | None) -> str:
+    """The URL with user name and password put in."""
+    if secret is None:
+        return url
+    parts = urlsplit(redact(url))
+    return parts._replace(netloc=f"{secret[0]}:{secret[1]}@{parts.netloc}").geturl()
+
+
 @lru_cache(maxsize=1)
 def _session() -> requests.Session:
     import requests

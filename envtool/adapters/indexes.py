@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import tomli
 
+from envtool.adapters.http import with_credentials
 from envtool.adapters.process import run
 from envtool.models import IndexAccess
 
@@ -29,13 +30,24 @@ def begin_reading(environ: Mapping[str, str] = os.environ) -> None:
 
 
 def read_ambient(environ: Mapping[str, str] = os.environ) -> IndexAccess:
-    """Default index and find-links: UV_* variables first, then uv.toml, then pip's variables and configuration."""
+    """Default index and find-links: UV_* variables first, then uv.toml, then pip's variables and configuration.
+
+    One that uv has a name for comes with the credentials that uv's variables say for the name.
+    """
     pip = _asked(tuple(sorted(environ.items()))).result()
     uv_index, uv_links = _uv_toml(environ)
-    default = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL") or uv_index or pip.get("index-url")
+    told = _named(environ.get("UV_DEFAULT_INDEX", "")), ("", environ.get("UV_INDEX_URL", "")), uv_index
+    name, url = next((index for index in told if index[1]), ("", pip.get("index-url", "")))
+    default = with_credentials(url, named_credentials(name, environ))
     links = [part.strip() for part in environ.get("UV_FIND_LINKS", "").split(",") if part.strip()]
     links = links or uv_links or pip.get("find-links", "").split()
     return IndexAccess(default_index=default or None, find_links=tuple(dict.fromkeys(links)))
+
+
+def _named(index: str) -> tuple[str, str]:
+    """Name and URL of an index as uv's variables have it: ``name=url``, or a URL alone."""
+    name, equals, url = index.partition("=")
+    return (name, url) if equals and re.fullmatch(r"[\w.-]+", name) else ("", index)
 
 
 def default_is_set(environ: Mapping[str, str] = os.environ) -> bool:
@@ -50,17 +62,20 @@ def named_credentials(index: str, environ: Mapping[str, str] = os.environ) -> tu
     return (user, password) if index and (user or password) else None
 
 
-def _uv_toml(environ: Mapping[str, str]) -> tuple[str | None, list[str]]:
+def _uv_toml(environ: Mapping[str, str]) -> tuple[tuple[str, str], list[str]]:
+    """Name and URL of the default index in the user's uv.toml, and its find-links."""
     base = environ.get("APPDATA") if sys.platform == "win32" else environ.get("XDG_CONFIG_HOME")
     folder = Path(base) if base else Path(environ.get("HOME", "")) / ".config"
     try:
         table = tomli.loads((folder / "uv" / "uv.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None, []
+        return ("", ""), []
     listed = [item for item in table.get("index", []) if isinstance(item, dict) and item.get("default")]
-    default = (listed[0].get("url") if listed else None) or table.get("index-url")
+    default = (str(listed[0].get("name") or ""), str(listed[0].get("url") or "")) if listed else ("", "")
+    if not default[1]:
+        default = "", str(table.get("index-url") or "")
     links = table.get("find-links", [])
-    return (str(default) if default else None), [str(link) for link in links if isinstance(link, str)]
+    return default, [str(link) for link in links if isinstance(link, str)]
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from envtool.adapters.http import redact
+from envtool.adapters.http import redact, with_credentials
 from envtool.adapters.indexes import default_is_set, named_credentials, read_ambient
 from envtool.adapters.process import run
 from envtool.adapters.pythons import find_python
@@ -21,7 +21,7 @@ from envtool.errors import InstallError, UsageError
 from envtool.lock.inputs import minor_versions, unsupported
 from envtool.lock.workspace import Project
 from envtool.models import SUPPORTED_PYTHONS, IndexAccess, NamedIndex, Route
-from envtool.torch.offers import local_folders, with_credentials
+from envtool.torch.offers import local_folders
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,16 +11,8 @@ from urllib.parse import urlsplit
 from packaging.utils import canonicalize_name
 
 from envtool.adapters.files import path_of_url
-from envtool.adapters.http import UnreachableError, credentials, fetch_page, redact, sha256_of_url
+from envtool.adapters.http import UnreachableError, credentials, fetch_page, redact, sha256_of_url, with_credentials
 from envtool.torch.index import ACCEPT, Candidate, make_candidate, parse_project_page
-
-
-def with_credentials(url: str, secret: tuple[str, str] | None) -> str:
-    """The URL with user name and password put in."""
-    if secret is None:
-        return url
-    parts = urlsplit(redact(url))
-    return parts._replace(netloc=f"{secret[0]}:{secret[1]}@{parts.netloc}").geturl()
 
 
 def read_project(index: str, name: str) -> tuple[Candidate, ...]:

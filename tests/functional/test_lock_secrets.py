@@ -106,3 +106,21 @@ def test_a_private_index_in_the_requirements(workspace: Workspace, watch: Watch)
         assert_secret(workspace, watch, done)
     finally:
         other.stop()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="where uv.toml lies")
+def test_a_default_index_that_uv_has_a_name_for(
+    workspace: Workspace, default_index: DefaultIndex, monkeypatch: pytest.MonkeyPatch, watch: Watch
+) -> None:
+    folder = Path(os.environ["XDG_CONFIG_HOME"], "uv")
+    folder.mkdir(parents=True)
+    text = f'[[index]]\nname = "corp"\nurl = "{default_index.url}"\ndefault = true\n'
+    (folder / "uv.toml").write_text(text, encoding="utf-8")
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
+    monkeypatch.setenv("UV_INDEX_CORP_USERNAME", USER)
+    monkeypatch.setenv("UV_INDEX_CORP_PASSWORD", PASSWORD)
+    default_index.secret = (USER, PASSWORD)
+    done = workspace.run("lock", "torch", "leaf")
+    assert done.exit_code == 0, done.stderr
+    assert "leaf==2.0" in workspace.pins("requirements.txt")
+    assert_secret(workspace, watch, done)

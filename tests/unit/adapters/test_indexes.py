@@ -62,6 +62,22 @@ def test_without_files_pip_is_not_asked_and_would_say_the_same(tmp_path: Path) -
     assert quick == asked == IndexAccess(default_index="https://env.example/simple", find_links=("/a", "/b"))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="where uv.toml lies")
+@pytest.mark.parametrize("own", ["", "old:0ld@"])
+def test_the_credentials_of_a_default_index_with_a_name(tmp_path: Path, own: str) -> None:
+    (tmp_path / "config" / "uv").mkdir(parents=True)
+    text = f'[[index]]\nname = "corp"\nurl = "https://{own}corp.example/simple"\ndefault = true\n'
+    (tmp_path / "config" / "uv" / "uv.toml").write_text(text, encoding="utf-8")
+    secret = {"UV_INDEX_CORP_USERNAME": "me", "UV_INDEX_CORP_PASSWORD": "s3cr@t"}
+    assert ambient(tmp_path).default_index == f"https://{own}corp.example/simple"
+    assert ambient(tmp_path, **secret).default_index == "https://me:s3cr%40t@corp.example/simple"
+    # Another one that comes before it has no name, or the same.
+    plain = ambient(tmp_path, UV_DEFAULT_INDEX="https://env.example/simple?a=b", **secret)
+    assert plain.default_index == "https://env.example/simple?a=b"
+    named = ambient(tmp_path, UV_DEFAULT_INDEX="corp=https://env.example/simple", **secret)
+    assert named.default_index == "https://me:s3cr%40t@env.example/simple"
+
+
 @pytest.mark.parametrize("variable", ["PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX"])
 def test_an_extra_index_is_left_out(tmp_path: Path, variable: str) -> None:
     assert ambient(tmp_path, **{variable: "https://extra.example/simple"}) == IndexAccess()
