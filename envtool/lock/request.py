@@ -121,8 +121,7 @@ def _read_sources(
     for name in ("requirements.in", "requirements.txt"):
         if (root / name).is_file():
             draft.add_content(read_requirements_file(root / name, root))
-            if options.install_project:
-                _note_what_is_not_installed(draft, pyproject or {}, name)
+            _note_what_is_not_installed(draft, pyproject or {}, name)
             return python, name
     if unlisted:
         draft.add_dynamic(root, options.extras)

@@ -22,7 +22,7 @@ class _Tensor(NamedTuple):
     begin: int
     stop: int
     dtype: str
-    count: int
+    items: int
 
 
 def is_safetensors(start: bytes, size: int) -> bool:
@@ -50,8 +50,8 @@ def read_safetensors(start: bytes, name: str, size: int) -> ModelFile:
     gathered.producer = "PyTorch" if isinstance(metadata, dict) and metadata.get("format") == "pt" else ""
     tensors = sorted(_tensor(value) for value in header.values())
     for tensor in tensors:
-        gathered.dtypes[_DTYPES.get(tensor.dtype, tensor.dtype)] += tensor.count
-        gathered.elements += tensor.count
+        gathered.dtypes[_DTYPES.get(tensor.dtype, tensor.dtype)] += tensor.items
+        gathered.elements += tensor.items
     _check_cover(tensors, 8 + length, size)
     return gathered.result(name, size, "safetensors")
 

@@ -12,7 +12,7 @@ import pytest
 
 from envtool.errors import ExitCode, UsageError
 from envtool.lock import project as rooms
-from envtool.lock.project import Interpreter, choose_interpreter
+from envtool.lock.project import choose_interpreter
 from envtool.lock.workspace import Project, open_project
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
