@@ -118,6 +118,8 @@ class _Reader:
     root: Path
     environ: Mapping[str, str]
     content: FileContent = field(default_factory=FileContent)
+    seen: set[tuple[Path, bool]] = field(default_factory=set)
+    """What was read, and whether as constraints: one file may be both."""
 
     def name(self, path: Path) -> str:
         try:
@@ -147,8 +149,10 @@ class _Reader:
         return decode(data).replace("\r\n", "\n").replace("\r", "\n")
 
     def read(self, path: Path, *, constraint: bool, origin: str) -> None:
-        if path.resolve() in self.content.files:
+        role = (path.resolve(), constraint)
+        if role in self.seen:
             return
+        self.seen.add(role)
         shown = self.name(path)
         text = self.text(path, origin)
         raw = parse_requirements(text)

@@ -81,6 +81,14 @@ def test_constraints_are_apart(tmp_path: Path) -> None:
     assert [str(line.requirement) for line in content.constraints] == ["numpy<2"]
 
 
+def test_a_file_may_be_both_constraints_and_requirements(tmp_path: Path) -> None:
+    (tmp_path / "base.txt").write_text("-c test.txt\ntorch\n", encoding="utf-8")
+    (tmp_path / "test.txt").write_text("six==1.16.0\n", encoding="utf-8")
+    content = read(tmp_path, "-r base.txt\n-r test.txt\n-c test.txt\n")
+    assert names(content) == ["torch", "six==1.16.0"]
+    assert [str(line.requirement) for line in content.constraints] == ["six==1.16.0"]
+
+
 def test_a_missing_file_names_the_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read(tmp_path, "torch\n-r gone.txt\n")
