@@ -9,12 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from packaging.markers import Marker
+from packaging.requirements import Requirement
 
 from envtool.torch.select import Cell
 from envtool.torch.targets import TARGETS
 
 _PATCHES = (*range(50), 99)
 """Patch releases, and a late one. A marker that differs among them is finer than a cell, and is kept as it is."""
+
+
+def both(one: str | None, other: str | None) -> str | None:
+    """The marker that holds where both do; None: everywhere."""
+    if not one or not other or one == other:
+        return one or other
+    return str(Marker(f"({one}) and ({other})"))
+
+
+def limited(requirement: Requirement, marker: str | None) -> Requirement:
+    """The requirement where a marker holds."""
+    if not marker:
+        return requirement
+    found = Requirement(str(requirement))
+    found.marker = Marker(both(str(requirement.marker) if requirement.marker else None, marker) or marker)
+    return found
 
 
 def cells_of(marker: str | None, cells: Iterable[Cell]) -> tuple[frozenset[Cell], bool]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from envtool.errors import UsageError
+from envtool.lock.markers import both, limited
 from envtool.lock.requirements_file import requested
 from envtool.models import Requested
 from envtool.torch.family import is_family
@@ -22,21 +24,25 @@ def extra_requirements(project: Mapping[str, Any], extras: Sequence[str]) -> Ite
     """
     own = canonicalize_name(str(project.get("name", "")))
     table = {canonicalize_name(key): value for key, value in (project.get("optional-dependencies") or {}).items()}
-    pending, seen = [canonicalize_name(extra) for extra in extras], set()
+    pending: list[tuple[NormalizedName, tuple[str, ...]]] = [(canonicalize_name(extra), ()) for extra in extras]
+    seen: set[tuple[NormalizedName, tuple[str, ...]]] = set()
     while pending:
-        extra = pending.pop(0)
-        if extra in seen:
+        extra, markers = pending.pop(0)
+        if (extra, markers) in seen or (extra, ()) in seen:
             continue
-        seen.add(extra)
+        seen.add((extra, markers))
         if extra not in table:
             known = ", ".join(sorted(table)) or "none"
             raise UsageError("request.extra", f"pyproject.toml has no extra {extra!r}", f"Its extras: {known}.")
         for text in table[extra]:
             item = replace(requested(str(text), f"pyproject.toml[{extra}]"), extra=extra)
             if own and canonicalize_name(item.requirement.name) == own:
-                pending += [canonicalize_name(other) for other in sorted(item.requirement.extras)]
+                marker = item.requirement.marker
+                # Each once: extras that name each other come to an end.
+                within = tuple(dict.fromkeys((*markers, str(marker)))) if marker is not None else markers
+                pending += [(canonicalize_name(other), within) for other in sorted(item.requirement.extras)]
             else:
-                yield item
+                yield replace(item, requirement=limited(item.requirement, reduce(both, markers, None)))
 
 
 def group_requirements(pyproject: Mapping[str, Any], groups: Sequence[str]) -> Iterator[Requested]:

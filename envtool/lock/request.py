@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import tomli
-from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -18,6 +17,7 @@ from packaging.utils import canonicalize_name
 from envtool.errors import NoInputsError, ResolutionError, UsageError
 from envtool.lock.above import project_above, torch_beside
 from envtool.lock.draft import Draft, relative, uv_table
+from envtool.lock.markers import limited
 from envtool.lock.pyproject import extra_requirements, group_requirements, torch_elsewhere
 from envtool.lock.requirements_file import COMMAND_LINE, read_requirements_file, requested
 from envtool.lock.shape import check_script
@@ -253,12 +253,11 @@ def _add_own_extras(draft: Draft, project: Mapping[str, Any], item: Requested) -
     if "optional-dependencies" in project.get("dynamic", ()):
         draft.add_dynamic(draft.root, extras)
         return
-    marker = item.requirement.marker
-    for listed in extra_requirements(project, extras):
-        limited = Requirement(str(listed.requirement))
-        if marker is not None:
-            limited.marker = Marker(f"({limited.marker}) and ({marker})") if limited.marker else marker
-        draft.add([replace(listed, requirement=limited)])
+    marker = str(item.requirement.marker) if item.requirement.marker else None
+    draft.add(
+        replace(listed, requirement=limited(listed.requirement, marker))
+        for listed in extra_requirements(project, extras)
+    )
 
 
 def _add_dynamic(draft: Draft, pyproject: Mapping[str, Any], extras: tuple[str, ...]) -> None:
