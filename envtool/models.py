@@ -97,12 +97,16 @@ class Route:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalProject:
-    """A local folder with a build system that is part of the environment. ``path`` is relative to the project root."""
+    """A local folder with a build system that is part of the environment. ``path`` is relative to the project root.
+
+    It is installed only where its ``marker`` holds.
+    """
 
     path: str
     name: str | None
     editable: bool
     extras: tuple[str, ...] = ()
+    marker: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

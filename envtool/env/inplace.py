@@ -22,7 +22,7 @@ from envtool.adapters.pythons import is_generation
 from envtool.env import generations as chain
 from envtool.env import undo
 from envtool.env.commands import run_checks
-from envtool.env.install import Installation, install_into, pins_here
+from envtool.env.install import Installation, install_into, pins_here, projects_here
 from envtool.env.installed import installed_versions, is_installed
 from envtool.env.outcome import InPlace, SetupResult
 from envtool.env.plan import Plan, Size, check_space
@@ -98,10 +98,11 @@ def _set_up(steps: Steps, stack: contextlib.ExitStack) -> SetupResult:
     reporter.phase("place", str(place.interpreter.path))
     torch, rest = pins_here(what.lock, wanted.backend.name, interpreter.version)
     change, leftovers = _changes(place, (*torch, *rest), keep_gpu=not wanted.backend.is_cpu)
-    own = {str(canonicalize_name(project.name)) for project in what.projects if project.name}
+    projects = projects_here(what.projects, interpreter.version)
+    own = {str(canonicalize_name(project.name)) for project in projects if project.name}
     plan = replace(steps.plan(what, interpreter), changes=_lines(place, (*torch, *rest), leftovers))
     satisfied = (
-        not change and not leftovers and all(is_installed(place.site_packages, one, what.root) for one in what.projects)
+        not change and not leftovers and all(is_installed(place.site_packages, one, what.root) for one in projects)
     )
     if wanted.dry_run:
         plan = replace(plan, size=Size(download=0, disk=0)) if satisfied else plan

@@ -52,7 +52,7 @@ def pins_here(lock: Lock, backend: str, python: str) -> tuple[tuple[Pin, ...], t
     if backend not in lock.torch:
         hint = f"Lock it: envtool lock --backend {backend}"
         raise LockError("lock.backend", f"lockfiles/ holds no torch-{backend}.txt", hint)
-    environment = dict(target.environment(minor, version.micro if len(version.release) > 2 else 99))
+    environment = _environment(target, version)
 
     def applying(pins: Iterable[Pin]) -> tuple[Pin, ...]:
         return tuple(pin for pin in pins if pin.marker is None or Marker(pin.marker).evaluate(environment))
@@ -61,6 +61,20 @@ def pins_here(lock: Lock, backend: str, python: str) -> tuple[tuple[Pin, ...], t
     if not any(pin.name == "torch" for pin in torch):
         raise _no_torch(lock, backend, minor, target)
     return torch, applying(lock.rest.pins)
+
+
+def projects_here(projects: Iterable[LocalProject], python: str) -> tuple[LocalProject, ...]:
+    """The local projects whose markers hold on this machine with Python ``python``; see :func:`pins_here`."""
+    target = host_target()
+    environment = _environment(target, Version(python)) if target is not None else None
+    return tuple(
+        project for project in projects if project.marker is None or Marker(project.marker).evaluate(environment)
+    )
+
+
+def _environment(target: Target, python: Version) -> dict[str, str]:
+    minor = f"{python.major}.{python.minor}"
+    return dict(target.environment(minor, python.micro if len(python.release) > 2 else 99))
 
 
 def _no_torch(lock: Lock, backend: str, python: str, target: Target) -> LockError:
@@ -111,7 +125,7 @@ def install_into(interpreter: Path, python: str, what: Installation, reporter: R
         where = "the default index and those that lock.toml names" if what.access.routes else "the default index"
         reporter.phase("install", f"{plural(len(rest), 'package')} from {where}")
         _install_from_everywhere(interpreter, rest, what, reporter)
-    for project in what.projects:
+    for project in projects_here(what.projects, python):
         reporter.phase(
             "install", f"the project {project.name or project.path}{' (editable)' if project.editable else ''}"
         )

@@ -14,7 +14,7 @@ from envtool.env.afterwards import notes_after
 from envtool.env.by_hand import told_by_hand
 from envtool.env.commands import read_commands, run_checks
 from envtool.env.identity import has_python, lock_identity, quick_marks
-from envtool.env.install import Installation, install, make_environment, pins_here
+from envtool.env.install import Installation, install, make_environment, pins_here, projects_here
 from envtool.env.installed import installed_versions, local_projects
 from envtool.env.outcome import LASTING, SetupResult, after_new_lock, tell_changes
 from envtool.env.own import describe_own
@@ -184,7 +184,8 @@ class Steps:
 
     def identity(self, texts: Mapping[str, str], interpreter: Interpreter, request: Request) -> str:
         """What an environment built from these texts is identified by."""
-        return lock_identity(texts, self.wanted.backend.name, interpreter, self.project.root, self.projects(request))
+        projects = projects_here(self.projects(request), interpreter.version)
+        return lock_identity(texts, self.wanted.backend.name, interpreter, self.project.root, projects)
 
     def plan(self, what: Installation, interpreter: Interpreter) -> Plan:
         """What will change, and what it costs."""

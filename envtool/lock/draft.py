@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,8 @@ from envtool.adapters.files import path_of_url
 from envtool.adapters.http import credentials, redact, shown
 from envtool.adapters.variables import expand
 from envtool.errors import ResolutionError, UsageError
+from envtool.lock.markers import both, limited
+from envtool.lock.paths import is_absolute, relative
 from envtool.lock.pyproject import extra_requirements
 from envtool.lock.requirements_file import FileContent, Kind, Line, requested
 from envtool.lock.uv_sources import Place, places_of, unused_sources
@@ -28,14 +31,6 @@ from envtool.torch.backends import is_gpu_local, is_pytorch_index
 from envtool.torch.family import is_family
 
 _DECIDING = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
-
-
-def relative(path: Path, root: Path) -> str:
-    """A path as POSIX text, relative to ``root`` where it lies inside."""
-    try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
-    except ValueError:
-        return path.resolve().as_posix()
 
 
 def _check_url(url: str, where: str) -> None:
@@ -87,7 +82,8 @@ class Draft:
     """What was read so far. ``unlockable``: what no hash can pin, as words; it is an error once all is read.
 
     ``uv`` is what uv is told about the requirements that are being added. ``own`` are the indexes of single packages,
-    by URL. ``seen`` are the local projects that were read. ``linked``: see Request.
+    by URL. ``seen`` are the local projects that were read. ``linked``: see Request. ``within`` are the markers that the
+    local project which is being read has itself: they hold for all that it asks for.
     """
 
     root: Path
@@ -95,6 +91,7 @@ class Draft:
     own: dict[str, Route] = field(default_factory=dict)
     linked: dict[str, str] = field(default_factory=dict)
     seen: list[LocalProject] = field(default_factory=list)
+    within: tuple[str, ...] = ()
     requirements: list[Requested] = field(default_factory=list)
     constraints: list[Requested] = field(default_factory=list)
     overrides: list[Requested] = field(default_factory=list)
@@ -132,11 +129,16 @@ class Draft:
                     f"tool.uv.sources takes {name} from {relative(folder, self.root)}, and there is no such folder"
                 )
                 raise UsageError("request.source", message, "Mend that source.")
-            self._add_local(_line(item, local=relative(folder, self.root), editable=place.editable), folder)
+            shown = relative(folder, self.root, absolute=place.absolute)
+            self._add_local(_line(item, local=shown, editable=place.editable), folder)
         else:
             if place.index is not None:
                 self._add_own(name, place.index)
-            self.requirements.append(item)
+            limit = self._limit()
+            self.requirements.append(replace(item, requirement=limited(item.requirement, limit)) if limit else item)
+
+    def _limit(self) -> str | None:
+        return reduce(both, self.within, None)
 
     def _member(self, name: str) -> Path:
         found = workspace_member(self.uv.folder or self.root, name)
@@ -208,7 +210,9 @@ class Draft:
         return kept
 
     def _url(self, index: Index) -> str:
-        return index.url if "://" in index.url else relative(Path(index.url), self.root)
+        if "://" in index.url:
+            return index.url
+        return relative(Path(index.url), self.root, absolute=index.absolute)
 
     def add_content(self, content: FileContent, *, sourced: bool = False) -> None:
         """Add what a requirements file holds; ``sourced``: it lists a project's requirements, so its sources hold."""
@@ -271,12 +275,13 @@ class Draft:
             self.unlockable.append(f"{shown(url)} ({line.origin})")
             return
         extras = f"[{','.join(line.extras)}]" if line.extras else ""
-        marker = f" ; {line.marker}" if line.marker else ""
+        limit = both(line.marker, self._limit())
+        marker = f" ; {limit}" if limit else ""
         into.append(requested(f"{name}{extras}=={version.public}{marker}", line.origin))
         self.note("request.url", f"{line.origin}: direct link to {filename} becomes {name}=={version.public}")
 
     def _add_local(self, line: Line, folder: Path) -> None:
-        shown = relative(folder, self.root)
+        shown = relative(folder, self.root, absolute=is_absolute(line.local or ""))
         if not os.path.isdir(folder):  # noqa: PTH112 - False for any text, where Path.is_dir raises
             what = "a file, not a project folder" if os.path.lexists(folder) else "there is no such folder"
             self.unlockable.append(f"{line.local} ({line.origin}: {what})")
@@ -290,18 +295,21 @@ class Draft:
             )
             hint = "Take the line out, or name the folder of a project."
             raise UsageError("requirements.project", f"{message}neither pyproject.toml nor setup.py", hint)
+        # Each once: members of a workspace that need each other come to an end.
+        within = tuple(dict.fromkeys((*self.within, line.marker))) if line.marker else self.within
         local = LocalProject(
             path=shown or ".",
             name=canonicalize_name(name) if name else None,
             editable=line.editable,
             extras=line.extras,
+            marker=reduce(both, within, None),
         )
         if local in self.seen:
             return  # members of a workspace can need each other
         self.seen.append(local)
         if _uv(pyproject).get("package") is not False:  # a virtual one brings its requirements, and is not installed
             self.projects.append(local)
-        told = self.uv
+        told, outside, self.within = self.uv, self.within, within
         own = uv_table(folder, pyproject or {}, self.root)  # it has its own sources
         self.uv = replace(own, overrides=told.overrides, excluded=told.excluded)
         if pyproject is not None and name and "dependencies" not in project.get("dynamic", ()):
@@ -311,7 +319,7 @@ class Draft:
             self.files.append(folder / "pyproject.toml")
         else:
             self.add_dynamic(folder, line.extras)
-        self.uv = told
+        self.uv, self.within = told, outside
 
     def add_dynamic(self, folder: Path, extras: tuple[str, ...] = ()) -> None:
         """Add a project whose build backend says what it needs.
@@ -321,7 +329,8 @@ class Draft:
         deciding = [path for name in _DECIDING for path in [folder / name] if path.is_file()]
         digest = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in deciding))
         brackets = f"[{','.join(extras)}]" if extras else ""
-        line = f"{folder.resolve().as_uri()}{brackets}"
+        limit = self._limit()
+        line = f"{folder.resolve().as_uri()}{brackets}{f' ; {limit}' if limit else ''}"
         self.dynamic.append(DynamicProject(line=line, digest=digest.hexdigest()))
         self.files += deciding
         shown = relative(folder, self.root)

@@ -24,7 +24,10 @@ def inputs_digest(request: Request, targets: Sequence[str], gpu_packages: str) -
         "python": str(request.python),
         "targets": list(targets or ALL_TARGETS),
         "gpu-packages": gpu_packages,
-        "projects": [[project.path, list(project.extras), project.editable] for project in request.projects],
+        "projects": [
+            [project.path, list(project.extras), project.editable, *([project.marker] if project.marker else [])]
+            for project in request.projects
+        ],
         "routes": [[route.kind, route.url, *route.packages] for route in request.routes],
     }
     if tuple(targets) == ALL_TARGETS:

@@ -16,8 +16,9 @@ from packaging.utils import canonicalize_name
 
 from envtool.errors import NoInputsError, ResolutionError, UsageError
 from envtool.lock.above import project_above, torch_beside
-from envtool.lock.draft import Draft, relative, uv_table
+from envtool.lock.draft import Draft, uv_table
 from envtool.lock.markers import limited
+from envtool.lock.paths import relative
 from envtool.lock.pyproject import extra_requirements, group_requirements, torch_elsewhere
 from envtool.lock.requirements_file import COMMAND_LINE, read_requirements_file, requested
 from envtool.lock.shape import check_script

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from types import MappingProxyType
 
 from packaging.requirements import Requirement
@@ -12,8 +13,8 @@ from packaging.utils import canonicalize_name
 
 from envtool.adapters import pip_tools, uv
 from envtool.errors import ResolutionError, UsageError
-from envtool.lock.inputs import constraint_lines
-from envtool.lock.markers import marker_for
+from envtool.lock.inputs import constraint_lines, minor_versions
+from envtool.lock.markers import cells_of, marker_for
 from envtool.lock.task import LockOptions, Settled, Task
 from envtool.lock.torch_step import FamilySource
 from envtool.models import SUPPORTED_PYTHONS, Note, Pin, Problem, Resolved
@@ -29,9 +30,25 @@ def resolve(task: Task, problem: Problem, explain: tuple[str, ...] = ()) -> tupl
         if task.options.resolver == "pip-tools":
             return pip_tools.resolve(problem)
         found = uv.resolve(replace(problem, old_setuptools=task.learned.old_setuptools), explain)
+    _refuse_sometimes_local(task, found)
     built = next((f"{item.name}=={item.version}" for item in found if item.old_setuptools), "")
     task.learned.old_setuptools = built or task.learned.old_setuptools
     return found
+
+
+def _refuse_sometimes_local(task: Task, found: Iterable[Resolved]) -> None:
+    """A name that a local project has on some targets only: elsewhere nothing would be there under it.
+
+    Raises ResolutionError (``lock.source``).
+    """
+    cells = frozenset(product(task.options.targets, minor_versions(task.request.python)))
+    projects = [item for item in task.request.projects if cells_of(item.marker, cells)[0] != cells]
+    for item in found:
+        project = next((other for other in projects if other.name == item.name), None)
+        if item.stand_in and project is not None:
+            who = f"{', '.join(item.via) or 'another package'} asks for {item.name}"
+            message = f"{who}, which is the project in {project.path} where {project.marker}, and nothing elsewhere"
+            raise ResolutionError("lock.source", message, "Take that marker away.")
 
 
 def resolver_version(options: LockOptions) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from packaging.markers import InvalidMarker, Marker
+
 from envtool.errors import UsageError
 
 
@@ -79,12 +81,20 @@ def _indexes(value: Any) -> bool:
     )
 
 
+def _marker(value: Any) -> bool:
+    try:
+        return value is None or (_text(value) and bool(Marker(value)))
+    except InvalidMarker:
+        return False
+
+
 def _projects(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(item, dict)
         and _text(item.get("path"))
         and _text(item.get("name", ""))
         and _texts(item.get("extras", []))
+        and _marker(item.get("marker"))
         for item in value
     )
 

@@ -114,6 +114,8 @@ def _project_table(project: LocalProject) -> dict[str, Any]:
         table["name"] = project.name
     if project.extras:
         table["extras"] = list(project.extras)
+    if project.marker:
+        table["marker"] = project.marker
     return table
 
 
@@ -301,4 +303,5 @@ def _project(table: Mapping[str, Any]) -> LocalProject:
         name=table.get("name"),
         editable=bool(table.get("editable", True)),
         extras=tuple(table.get("extras", ())),
+        marker=table.get("marker"),
     )

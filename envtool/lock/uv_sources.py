@@ -19,6 +19,7 @@ class Place:
 
     link: str = ""
     path: Path | None = None
+    absolute: bool = False
     member: bool = False
     editable: bool = False
     index: Index | None = None
@@ -45,11 +46,12 @@ def places_of(item: Requested, table: UvTable) -> tuple[Place, ...]:
         return (ANYWHERE,)
     if len(links) == len(sources):
         return links
-    _check(name, item, sources, table)
+    _check(name, sources, table)
     source = sources[0]
     if source.index:
         return (_from_index(name, source.index, table),)
-    return (Place(path=source.path, member=source.workspace, editable=source.editable or source.workspace),)
+    editable = source.editable or source.workspace
+    return (Place(path=source.path, absolute=source.absolute, member=source.workspace, editable=editable),)
 
 
 def unused_sources(table: UvTable) -> tuple[str, ...]:
@@ -63,12 +65,9 @@ def unused_sources(table: UvTable) -> tuple[str, ...]:
     )
 
 
-def _check(name: str, item: Requested, sources: list[Source], table: UvTable) -> None:
-    source = sources[0]
+def _check(name: str, sources: list[Source], table: UvTable) -> None:
     if any(other.marker for other in sources) or len(sources) > 1:
         raise _unsupported(name, "a source with a marker, or more than one")
-    if item.requirement.marker is not None and not source.index:
-        raise _unsupported(name, "a marker and a folder as its source")
     if any(canonicalize_name(other.requirement.name) == name for other in table.overrides):
         raise _unsupported(name, "a source and an override")
 

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envtool.errors import UsageError
+from envtool.lock.paths import is_absolute
 from envtool.lock.requirements_file import Kind, requested
 from envtool.models import Requested
 
@@ -28,10 +29,12 @@ _NEVER = str(Marker(NEVER))
 class Source:
     """Where ``[tool.uv.sources]`` says that a package comes from: one of ``link`` (PEP 508), ``path`` (absolute),
     ``workspace`` and ``index`` (a name) is set. ``extra``, ``group`` and ``marker`` limit for what it holds.
+    ``absolute``: its path was written so.
     """
 
     link: str = ""
     path: Path | None = None
+    absolute: bool = False
     workspace: bool = False
     index: str = ""
     editable: bool = False
@@ -48,13 +51,14 @@ class Source:
 class Index:
     """An index that is named under ``[tool.uv]``; ``explicit``: for those packages alone whose source it is.
 
-    ``url`` may be a path: an absolute one, or relative to the project.
+    ``url`` may be a path: an absolute one, or relative to the project. ``absolute``: it was written so.
     """
 
     name: str = ""
     url: str
     kind: Kind = "index"
     explicit: bool = False
+    absolute: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +150,7 @@ def _source(item: Mapping[str, Any], folder: Path) -> Source:
     return Source(
         link=link,
         path=None if path is None else folder / path,
+        absolute=path is not None and is_absolute(path),
         workspace=item.get("workspace") is True,
         index=str(item.get("index", "")),
         editable=item.get("editable") is True,
@@ -186,4 +191,4 @@ def _rebased(index: Index, where: str, folder: Path) -> Index:
     if "@" in index.url:  # a URL that lost its beginning would be kept as a path, with its password
         message = f"{where}: the index {index.name or 'under [tool.uv]'} has a url without http:// or https://"
         raise UsageError("request.index", message, "Mend that url.")
-    return replace(index, url=str(folder / index.url))
+    return replace(index, url=str(folder / index.url), absolute=is_absolute(index.url))
