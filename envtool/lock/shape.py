@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from envtool.errors import UsageError
 
@@ -81,6 +83,20 @@ def _indexes(value: Any) -> bool:
     )
 
 
+def _requirements(value: Any) -> bool:
+    try:
+        return _texts(value) and all(Requirement(text) for text in value)
+    except InvalidRequirement:
+        return False
+
+
+def _specifiers(value: Any) -> bool:
+    try:
+        return _text(value) and SpecifierSet(value) is not None
+    except InvalidSpecifier:
+        return False
+
+
 def _marker(value: Any) -> bool:
     try:
         return value is None or (_text(value) and bool(Marker(value)))
@@ -147,11 +163,11 @@ _SCRIPT: tuple[_Rule, ...] = (
 _LOCK: tuple[_Rule, ...] = (
     ("version", _number, "a number"),
     ("inputs", _text, "a string"),
-    ("requirements", _texts, "a list of strings"),
-    ("constraints", _texts, "a list of strings"),
-    ("overrides", _texts, "a list of strings"),
+    ("requirements", _requirements, "a list of requirements"),
+    ("constraints", _requirements, "a list of requirements"),
+    ("overrides", _requirements, "a list of requirements"),
     ("gpu-packages", _text, "a string"),
-    ("python", _text, "a string"),
+    ("python", _specifiers, "version specifiers, such as >=3.10"),
     ("pythons", _texts, "a list of strings"),
     ("targets", _texts, "a list of strings"),
     ("resolver", _text, "a string"),

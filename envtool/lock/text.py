@@ -14,7 +14,7 @@ from typing import Any
 
 import tomli
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from envtool.adapters import files
 from envtool.adapters.requirements import parse_requirements
@@ -139,13 +139,17 @@ def parse_pins(text: str, filename: str) -> tuple[Pin, ...]:
         specifiers = list(item.specifier or ())
         if item.link is not None or len(specifiers) != 1 or specifiers[0].operator not in ("==", "==="):
             raise _malformed(filename, number, f"{item.name or 'a line'} is not pinned to one version")
+        try:
+            version = Version(specifiers[0].version)
+        except InvalidVersion:
+            raise _malformed(filename, number, f"{item.name} has no version that can be read") from None
         digests = [value.partition(":")[2] for value in item.hash_options or () if value.startswith("sha256:")]
         if not digests:
             raise _malformed(filename, number, f"{item.name} has no sha256")
         pins.append(
             Pin(
                 name=canonicalize_name(item.name),
-                version=Version(specifiers[0].version),
+                version=version,
                 marker=str(item.marker) if item.marker else None,
                 hashes=tuple(sorted(digests)),
             )
