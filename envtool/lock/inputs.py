@@ -12,6 +12,8 @@ from envtool.errors import UsageError
 from envtool.models import SUPPORTED_PYTHONS, Request
 from envtool.settings import ALL_TARGETS
 
+_PATCHES = range(100)
+
 
 def inputs_digest(request: Request, targets: Sequence[str], gpu_packages: str) -> str:
     """One digest over all that decides what a lock holds, whatever index it was made from.
@@ -59,8 +61,15 @@ def minor_versions(python: SpecifierSet) -> tuple[str, ...]:
     return tuple(
         minor
         for minor in SUPPORTED_PYTHONS
-        if any(python.contains(f"{minor}.{patch}", prereleases=True) for patch in range(100))
+        if any(python.contains(f"{minor}.{patch}", prereleases=True) for patch in _PATCHES)
     )
+
+
+def first_release(python: SpecifierSet, minor: str) -> str:
+    """The oldest release of a minor version that a requires-python admits: ``3.11``, or ``3.11.4``."""
+    admitted = (patch for patch in _PATCHES if python.contains(f"{minor}.{patch}", prereleases=True))
+    patch = next(admitted, 0)
+    return f"{minor}.{patch}" if patch else minor
 
 
 def unsupported(python: SpecifierSet) -> UsageError:

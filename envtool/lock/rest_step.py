@@ -13,11 +13,12 @@ from packaging.utils import canonicalize_name
 
 from envtool.adapters import pip_tools, uv
 from envtool.errors import ResolutionError, UsageError
-from envtool.lock.inputs import constraint_lines, minor_versions
+from envtool.lock.inputs import constraint_lines, first_release, minor_versions
 from envtool.lock.markers import cells_of, marker_for
 from envtool.lock.task import LockOptions, Settled, Task
 from envtool.lock.torch_step import FamilySource
 from envtool.models import SUPPORTED_PYTHONS, Note, Pin, Problem, Resolved
+from envtool.torch.backends import FULL
 from envtool.torch.family import GPU_STAND_INS
 from envtool.torch.offers import path_of, read_metadata
 from envtool.torch.select import Cell, FamilyPin, TorchPins
@@ -118,6 +119,7 @@ def with_family(problem: Problem, task: Task, source: FamilySource, members: tup
         family_index=(_flat_folder(source) if flat else source.index) if members else None,
         family_is_flat=flat,
         stand_ins=stand_ins,
+        preferences=tuple(item for item in task.preferred_rest(source.backend.name) if item[0] not in stand_ins),
         # What a stand-in keeps out, no override brings in.
         overrides=tuple(text for text in problem.overrides if _name(text) not in stand_ins),
     )
@@ -137,14 +139,14 @@ def plain_problem(
         requirements=tuple(dict.fromkeys(lines)),
         constraints=(*constraint_lines(task.request), *constraints),
         python=str(bounds),
-        python_version=pythons[0],
+        python_version=first_release(bounds, pythons[0]),
         projects=tuple(project.line for project in task.request.dynamic),
         environments=environments(cells),
         overrides=_overrides(task, given),
         stand_ins=_local_names(task),
         access=task.options.access,
         interpreter=task.options.interpreter,
-        preferences=task.preferred_rest(),
+        preferences=task.preferred_rest(FULL.name),
     )
 
 

@@ -67,13 +67,17 @@ class Task:
         kept |= {name: {version} for name, version in self.options.installed.items() if is_family(name)}
         return {name: tuple(sorted(versions)) for name, versions in kept.items()}
 
-    def preferred_rest(self) -> tuple[tuple[str, str], ...]:
-        """Versions (installed, else of the earlier lock) that the resolver should keep; one a name is all it takes."""
+    def preferred_rest(self, backend: str) -> tuple[tuple[str, str], ...]:
+        """Versions (installed, else of the earlier lock) that the resolver should keep; one a name is all it takes.
+
+        Among them are the packages that the backend brings besides the family, which are no part of the rest.
+        """
         if self.options.upgrade:
             return ()
         kept: dict[str, set[str]] = {}
-        for pin in self.previous.rest.pins if self.previous is not None else ():
-            if pin.name not in self.options.upgrade_packages:
+        files = (self.previous.torch.get(backend), self.previous.rest) if self.previous is not None else ()
+        for pin in (pin for file in files if file is not None for pin in file.pins):
+            if not is_family(pin.name) and pin.name not in self.options.upgrade_packages:
                 kept.setdefault(pin.name, set()).add(str(pin.version))
         kept |= {name: {version} for name, version in self.options.installed.items() if not is_family(name)}
         return tuple(sorted((name, version) for name, versions in kept.items() for version in versions))

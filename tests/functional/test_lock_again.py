@@ -323,3 +323,20 @@ def test_an_upgrade_of_one_package_changes_what_it_must(workspace: Workspace, de
         "~ leaf 1.1 -> 2.0  (requirements.txt)",
         "~ tree 1.0 -> 2.0  (requirements.txt)",
     ]
+
+
+def test_gpu_packages_are_kept_too(workspace: Workspace, default_index: DefaultIndex) -> None:
+    default_index.add("nvidia-cublas", "13.1")
+    default_index.add("triton", "3.8")
+    default_index.add("twig", "1.0")
+    workspace.write("requirements.txt", "torch\ntwig\n-c limits.txt\n")
+    workspace.write("limits.txt", "nvidia-cublas<13.1\ntriton<3.8\n")
+    workspace.locked()
+    default_index.add("twig", "2.0")
+    workspace.write("limits.txt", "")
+    done = workspace.locked("-P", "twig")
+    assert done.result["diff"] == ["~ twig 1.0 -> 2.0  (requirements.txt)"]
+    done = workspace.locked("-P", "twig", "-P", "triton")
+    assert done.result["diff"] == ["~ triton 3.7 -> 3.8  (torch-full.txt)"]
+    done = workspace.locked("--upgrade")
+    assert done.result["diff"] == ["~ nvidia-cublas 13.0 -> 13.1  (torch-full.txt)"]

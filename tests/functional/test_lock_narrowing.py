@@ -235,3 +235,15 @@ def test_a_python_that_no_build_is_for(workspace: Workspace) -> None:
     assert done.exit_code == 6
     assert done.error["code"] == "python.missing"
     assert done.error["message"] == "no Python 2.7 found on this machine (named in .python-version)"
+
+
+def test_a_requires_python_with_a_patch_release(workspace: Workspace, default_index: DefaultIndex) -> None:
+    bound = f">={sys.version_info[0]}.{sys.version_info[1]}.1"
+    default_index.add("careful", "1.0", python=bound)
+    workspace.write("requirements.txt", "torch\ncareful\n")
+    workspace.every_python(bound)
+    workspace.locked("--backend", "cpu")
+    assert workspace.pins("requirements.txt") == ["careful==1.0", "leaf==2.0"]
+    workspace.every_python(bound[:-1] + "0")
+    done = workspace.lock("--backend", "cpu")
+    assert (done.exit_code, done.error["code"]) == (4, "resolve.unsatisfiable")
