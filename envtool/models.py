@@ -343,7 +343,8 @@ class Problem:
     """What a resolver is asked: requirement texts, which names live on the family's index, and what is given.
 
     ``projects`` are lines of local folders whose build backend says what they need.
-    ``family_index`` is a URL, or a folder when ``family_is_flat``. ``environments`` are markers, one a target.
+    ``family_index`` is a URL, or a folder when ``family_is_flat``; where its wheels lie in several folders,
+    ``family_wheels`` are their paths instead. ``environments`` are markers, one a target.
     ``stand_ins`` are names that an empty wheel stands in for: they stay visible, and bring nothing. ``overrides`` are
     requirement texts that replace what anybody asks of the same names. ``family_metadata`` is (name, version, core
     metadata) of pinned builds, where the resolver cannot be told to look for them on the family's index.
@@ -360,6 +361,7 @@ class Problem:
     family: tuple[str, ...] = ()
     family_index: str | None = field(default=None, repr=False)
     family_is_flat: bool = False
+    family_wheels: tuple[str, ...] = ()
     stand_ins: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     preferences: tuple[tuple[str, str], ...] = ()

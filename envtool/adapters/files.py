@@ -178,3 +178,12 @@ def move(source: Path, destination: Path) -> None:
             raise
         shutil.copy2(source, destination, follow_symlinks=False)
         source.unlink()
+
+
+def link_file(path: Path, name: Path) -> None:
+    """Give a file another name: by a link of whatever kind the system allows, else a copy. Raises OSError."""
+    for link in (os.symlink, os.link):
+        with contextlib.suppress(OSError, NotImplementedError):  # Windows allows symlinks to few
+            link(path, name)
+            return
+    shutil.copyfile(path, name)

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from envtool.adapters.empty_wheel import write_empty_wheel
+from envtool.adapters.files import link_file
 from envtool.adapters.http import credentials, redact
 from envtool.adapters.old_setuptools import OLD_SETUPTOOLS, lacks_pkg_resources, mark_built
 from envtool.adapters.process import clean_environment, run
@@ -184,6 +185,8 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
 
     with tempfile.TemporaryDirectory(prefix="envtool-") as name:
         folder = Path(name)
+        if problem.family_wheels:
+            problem = replace(problem, family_index=str(_gathered(problem.family_wheels, folder / "family")))
         (folder / "pyproject.toml").write_bytes(tomli_w.dumps(_project(problem)).encode())
         (folder / "constraints.txt").write_text("\n".join(problem.constraints) + "\n", encoding="utf-8")
         (folder / "overrides.txt").write_text("\n".join(_overrides(problem, folder)) + "\n", encoding="utf-8")
@@ -218,6 +221,14 @@ def resolve(problem: Problem, explain: tuple[str, ...] = ()) -> tuple[Resolved, 
             run_uv(arguments, env=environment, cwd=folder, old_setuptools=done.repeated)
             packages = _with_via(packages, listing.read_text(encoding="utf-8"), explain)
         return packages
+
+
+def _gathered(wheels: Iterable[str], folder: Path) -> Path:
+    """One folder for wheels that lie in several: a package comes from one index alone."""
+    folder.mkdir()
+    for path in map(Path, wheels):
+        link_file(path, folder / path.name)
+    return folder
 
 
 def _lines_of(packages: Sequence[Resolved]) -> list[str]:

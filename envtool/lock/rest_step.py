@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from types import MappingProxyType
 
 from packaging.requirements import Requirement
@@ -110,14 +111,17 @@ def rest_problem(
 
 def with_family(problem: Problem, task: Task, source: FamilySource, members: tuple[str, ...]) -> Problem:
     """The problem with ``members`` from the backend's own index, and nothing else from there."""
-    flat = source.flat and bool(members)
+    wheels = _wheels(source, members) if source.flat else []
+    folders = sorted({str(path.parent) for path in wheels})
+    index = folders[0] if len(folders) == 1 else None
     keep_gpu = task.options.gpu_packages == "keep" or not source.backend.is_cpu
     stand_ins = (*problem.stand_ins, *(() if keep_gpu else GPU_STAND_INS))
     return replace(
         problem,
         family=members,
-        family_index=(_flat_folder(source) if flat else source.index) if members else None,
-        family_is_flat=flat,
+        family_index=(index if source.flat else source.index) if members else None,
+        family_is_flat=bool(wheels),
+        family_wheels=tuple(str(path) for path in wheels) if len(folders) > 1 else (),
         stand_ins=stand_ins,
         preferences=tuple(item for item in task.preferred_rest(source.backend.name) if item[0] not in stand_ins),
         # What a stand-in keeps out, no override brings in.
@@ -201,9 +205,12 @@ def _after(python: str) -> str:
     return f"{major}.{int(minor) + 1}"
 
 
-def _flat_folder(source: FamilySource) -> str:
-    # One folder is the rule. With several, the one that torch lies in decides.
-    return str(path_of(source.offers("torch")[0]).parent)
+def _wheels(source: FamilySource, members: Iterable[str]) -> list[Path]:
+    """The wheels of members in folders; of one name in several folders the first, as in the torch step."""
+    found: dict[str, Path] = {}
+    for path in (path_of(wheel) for name in members for wheel in source.offers(name)):
+        found.setdefault(path.name, path)
+    return list(found.values())
 
 
 def _metadata(

@@ -137,6 +137,7 @@ def pin_family(
         # The folders were only tried because the index does not answer: that is the cause to name.
         message = f"{redact(source.index)} cannot be reached, and {error.message}"
         hint = "Set torch-index to a mirror, or put the wheel into the find-links folder."
+        hint = error.hint if error.code == "find-links.wheel" else hint
         raise InstallError("torch-index.unreachable", message, hint) from error
 
 

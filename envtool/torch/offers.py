@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from envtool.adapters.files import path_of_url
 from envtool.adapters.http import UnreachableError, credentials, fetch_page, redact, sha256_of_url, with_credentials
+from envtool.errors import ResolutionError
 from envtool.torch.index import ACCEPT, Candidate, make_candidate, parse_project_page
 
 
@@ -38,11 +40,12 @@ def _authenticated(candidate: Candidate, secret: tuple[str, str]) -> Candidate:
 
 
 def read_metadata(candidate: Candidate) -> bytes | None:
-    """Core metadata of a wheel: by PEP 658, or out of a wheel on disk; None if neither is to be had."""
+    """Core metadata of a wheel: by PEP 658, or out of a wheel on disk; None if neither is to be had.
+
+    Raises ResolutionError (``find-links.wheel``) for a file on disk that is no wheel.
+    """
     if candidate.url.startswith("file:"):
-        with zipfile.ZipFile(path_of(candidate)) as wheel:
-            names = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
-            return wheel.read(names[0]) if names else None
+        return _metadata_on_disk(path_of(candidate))
     if not candidate.has_metadata:
         return None
     try:
@@ -50,6 +53,17 @@ def read_metadata(candidate: Candidate) -> bytes | None:
     except UnreachableError:
         return None
     return page.text.encode() if page is not None else None
+
+
+def _metadata_on_disk(path: Path) -> bytes | None:
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            names = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+            return wheel.read(names[0]) if names else None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        message = f"{path.name} in {folders_named([path.parent])} is no wheel that can be read: {error}"
+        hint = "Take it out of the folder, or download it again."
+        raise ResolutionError("find-links.wheel", message, hint) from error
 
 
 def path_of(candidate: Candidate) -> Path:

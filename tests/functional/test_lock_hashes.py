@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ OWN = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 needs_target = pytest.mark.skipif(HOST is None, reason="this machine is none of the targets")
 
 
-def local_wheel(folder: Path, version: str = "2.13.0") -> tuple[str, str]:
-    """A torch wheel for this machine in a folder; its name and its digest."""
+def local_wheel(
+    folder: Path, version: str = "2.13.0", package: str = "torch", requires: Sequence[str] = ("leaf",)
+) -> tuple[str, str]:
+    """A wheel of torch, or of one with it, for this machine in a folder; its name and its digest."""
     assert HOST is not None
     full = version if HOST.name == "macos-arm64" else f"{version}+cpu"
-    name, data = make_wheel("torch", full, f"{OWN}-{OWN}-{PLATFORM[HOST.name]}", ["leaf"])
+    name, data = make_wheel(package, full, f"{OWN}-{OWN}-{PLATFORM[HOST.name]}", requires)
     folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(data)
     return name, sha256(data)
@@ -127,6 +130,40 @@ def test_a_lock_from_a_folder_is_widened_where_the_index_answers(
     }
     assert workspace.pins("requirements.txt") == ["leaf==2.0"]
     assert workspace.locked(*words).result["changed"] is False
+
+
+@needs_target
+@pytest.mark.parametrize("folders", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("asked", ["torch", "torch==2.13.0", "torchvision", "old-app"])
+def test_wheels_in_several_folders(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, folders: tuple[str, str], asked: str
+) -> None:
+    monkeypatch.setenv("ENVTOOL_TORCH_INDEX", f"http://127.0.0.1:{closed_port()}/whl")
+    local_wheel(workspace.root / "a", "2.12.0")
+    local_wheel(workspace.root / "a", "0.28.0", "torchvision", ["torch==2.13.0"])
+    _, digest = local_wheel(workspace.root / "b")
+    local_wheel(workspace.root / "a", "2.14.0")
+    if asked != "old-app":  # which forbids the newest
+        next((workspace.root / "a").glob("torch-2.14.0*")).unlink()
+    words = ("--backend", "cpu", "--python", sys.executable, *(word for name in folders for word in ("-f", name)))
+    workspace.locked(asked, *words)
+    names = ["torch", "torchvision"] if asked == "torchvision" else ["torch"]
+    assert [pin.partition("==")[0] for pin in workspace.pins("torch-cpu.txt")] == names
+    assert workspace.hashes("torch-cpu.txt", "torch") == {digest}
+
+
+@needs_target
+def test_a_file_that_is_no_wheel(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVTOOL_TORCH_INDEX", f"http://127.0.0.1:{closed_port()}/whl")
+    local_wheel(workspace.root / "wheels")
+    name, _ = local_wheel(workspace.root / "wheels", "0.28.0", "torchvision")
+    (workspace.root / "wheels" / name).write_bytes(b"")
+    words = ("--backend", "cpu", "--find-links", "wheels", "--python", sys.executable)
+    done = workspace.lock("torch", "torchvision", *words)
+    assert (done.exit_code, done.error["code"]) == (6, "torch-index.unreachable")
+    folder = workspace.root / "wheels"
+    assert f"{name} in the find-links folder {folder} is no wheel that can be read" in done.error["message"]
+    assert done.error["hint"] == "Take it out of the folder, or download it again."
 
 
 @needs_target
