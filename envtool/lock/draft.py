@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from envtool.adapters.files import path_of_url
 from envtool.adapters.http import credentials, redact, shown
@@ -41,6 +43,12 @@ def _check_url(url: str, where: str) -> None:
         readable = False
     if not readable:
         raise UsageError("request.url", f"{where}: there is a URL that cannot be read", "Mend it.")
+
+
+def _is_version(text: str) -> bool:
+    with contextlib.suppress(InvalidVersion):
+        return bool(Version(text))
+    return False
 
 
 def _uv(pyproject: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -346,13 +354,16 @@ class Draft:
         parts = []
         for specifier in requirement.specifier:
             public, _, local = specifier.version.partition("+")
-            operator = "==" if specifier.operator == "===" else specifier.operator
-            if local:
+            exact = specifier.operator == "===" and _is_version(public)
+            operator = "==" if exact else specifier.operator
+            if local or exact:
                 changed = True
-                if is_gpu_local(local.lower()):
-                    became = f"{requirement.name}{specifier} becomes {operator}{public}"
-                    self.note("request.cuda-pin", f"{item.origin}: {became}: the backend decides the build")
-            parts.append(f"{operator}{public}" if local else str(specifier))
+            became = f"{requirement.name}{specifier} becomes {operator}{public}"
+            if is_gpu_local(local.lower()):
+                self.note("request.cuda-pin", f"{item.origin}: {became}: the backend decides the build")
+            elif exact and not local:  # which would be none of the builds with a local version
+                self.note("request.exact-pin", f"{item.origin}: {became}: the backend decides the build")
+            parts.append(f"{operator}{public}" if local or exact else str(specifier))
         if not changed:
             return item
         plain = Requirement(str(requirement))

@@ -107,10 +107,11 @@ def _requires_python(pyproject: Mapping[str, Any] | None) -> SpecifierSet | None
 
 def _python_version_file(root: Path) -> str | None:
     try:
-        lines = (root / ".python-version").read_text(encoding="utf-8").split()
+        lines = (root / ".python-version").read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         return None
-    return lines[0] if lines else None
+    # As uv reads it: without comments, and the first one of several.
+    return next((words[0] for line in lines if (words := line.partition("#")[0].split())), None)
 
 
 # Version, implementation, and what keeps the wheels of torch from being installed for this build of it.

@@ -200,7 +200,7 @@ def _requires_python(value: Any, where: str) -> SpecifierSet | None:
 def _read_script(draft: Draft, path: Path) -> SpecifierSet | None:
     """PEP 723 inline metadata, found by the reference expression of that PEP."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else f"it is not UTF-8 ({error.reason})"
         raise UsageError("script.unreadable", f"script {path.name} cannot be read: {why}", "Check --script.") from None

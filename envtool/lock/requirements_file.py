@@ -20,6 +20,7 @@ from envtool.adapters.http import redact_text
 from envtool.adapters.requirements import parse_requirements
 from envtool.adapters.variables import expand
 from envtool.errors import UsageError
+from envtool.lock.paths import is_absolute, relative
 from envtool.models import Requested
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -162,6 +163,7 @@ class _Reader:
         into = self.content.constraints if constraint else self.content.lines
         for item in parsed.requirements:
             into.append(_line(item, f"{shown}:{item.requirement_line.line_number}"))
+        begin = len(self.content.options)
         written = {item.line_number: item.line.strip() for item in raw.invalid_lines if _SPLIT.search(item.line)}
         for item in parsed.invalid_lines:
             where = f"{shown}:{item.line_number}"
@@ -169,6 +171,8 @@ class _Reader:
             into.append(line)
             if line.requirement is not None:
                 _inline_options(written.get(item.line_number, item.line.strip()), where, self.content)
+        behind = self.content.options[begin:]
+        self.content.options[begin:] = [(kind, self.located(kind, value, path), where) for kind, value, where in behind]
         options = {item.requirement_line.line_number: item for item in (*parsed.options, *raw.options)}
         for item in options.values():
             where = f"{shown}:{item.requirement_line.line_number}"
@@ -181,9 +185,17 @@ class _Reader:
             value = expand(value, self.environ)
             self.read(path.parent / value, constraint=constraint or kind == "constraints", origin=where)
         elif kind in _INDEX_OPTIONS:
+            value = self.located(_INDEX_OPTIONS[kind], value, path)
             self.content.options.append((_INDEX_OPTIONS[kind], value, where))
         elif kind != "trusted_hosts":
             self.content.ignored.append((f"--{kind.replace('_', '-')}", where))
+
+    def located(self, kind: Kind, value: str, path: Path) -> str:
+        """A folder of wheels beside the file that names it, relative to the root; anything else as it is written."""
+        if kind != "find-links" or is_absolute(value) or path.parent.resolve() == self.root.resolve():
+            return value
+        folder = path.parent / value
+        return relative(folder, self.root) if os.path.lexists(folder) else value
 
 
 def _line(item: Any, where: str) -> Line:

@@ -61,6 +61,11 @@ def test_the_first_source_wins(tmp_path: Path) -> None:
     assert codes(nothing) == ["request.default"]
 
 
+def test_a_script_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8-sig")
+    assert listed(ask(tmp_path, script=tmp_path / "script.py")) == ["torch", "script-dep"]
+
+
 def test_requires_python(tmp_path: Path) -> None:
     plain = ask(tmp_path)
     assert (str(plain.python), plain.python_given) == (">=3.11", False)
@@ -173,6 +178,9 @@ def test_scripts_that_are_wrong(tmp_path: Path, text: str) -> None:
         ("torch===2.5.0+cu121", "torch==2.5.0"),
         ("torchvision==0.20.0+rocm6.2", "torchvision==0.20.0"),
         ("torch==2.5.0+cpu", "torch==2.5.0"),
+        ("torch===2.5.0", "torch==2.5.0"),
+        ("torch===any", "torch===any"),
+        ("numpy===1.26.0", "numpy===1.26.0"),
         ("torch>=2.1,<2.6", "torch<2.6,>=2.1"),
         ("numpy==1.26.0+mkl", "numpy==1.26.0+mkl"),
         (
@@ -191,6 +199,7 @@ def test_cuda_pins_become_public(tmp_path: Path, line: str, became: str) -> None
     assert listed(request) == [became]
     assert ("request.cuda-pin" in codes(request)) == ("+cu" in line or "+rocm" in line)
     assert ("request.url" in codes(request)) == ("%2B" in line)
+    assert ("request.exact-pin" in codes(request)) == (line == "torch===2.5.0")
 
 
 @pytest.mark.parametrize(

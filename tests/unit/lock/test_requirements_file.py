@@ -122,6 +122,22 @@ def test_index_options(tmp_path: Path) -> None:
     assert {option for option, _ in content.ignored} == {"--pre", "--no-binary"}
 
 
+def test_folders_of_wheels_are_relative_to_the_file_that_names_them_if_there(tmp_path: Path) -> None:
+    (tmp_path / "app/reqs/wheels").mkdir(parents=True)
+    (tmp_path / "beside").mkdir()
+    lines = "-f wheels\n--find-links ../../beside\n-f elsewhere\n-f https://wheels.example/\nsix --find-links wheels\n"
+    (tmp_path / "app/reqs/a.txt").write_text(lines, encoding="utf-8")
+    content = read(tmp_path / "app", "-f ./own\n-r reqs/a.txt\n")
+    assert sorted(value for _, value, _ in content.options) == [
+        "../beside",
+        "./own",
+        "elsewhere",
+        "https://wheels.example/",
+        "reqs/wheels",
+        "reqs/wheels",
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "requirement", "option"),
     [
