@@ -155,12 +155,12 @@ def _install_family(
 ) -> tuple[str, ...]:
     """From a find-links folder that has the locked files, else from the index."""
     names = _names(family)
-    folder = _folder_with(family, what.folders)
+    folders = _folders_with(family, what.folders)
     mismatch: LockError | None = None
-    if folder is not None:
+    if folders:
         reporter.phase("install", f"{names} from find-links, by its locked hash")
         try:
-            access = IndexAccess(find_links=(str(folder),))
+            access = IndexAccess(find_links=tuple(map(str, folders)))
             _install_pins(interpreter, family, access, what, reporter, offline=True)
         except LockError as error:
             # Another file under the same name: not ours, so the index has to have the right one.
@@ -172,7 +172,8 @@ def _install_family(
         _check_reachable(index, names)
     except InstallError as error:
         if mismatch is not None:
-            message = f"{names} in {folder} is not the file that is locked, and {error.message.split('; ')[0]}"
+            places = ", ".join(map(str, folders))
+            message = f"{names} in {places} is not the file that is locked, and {error.message.split('; ')[0]}"
             hint = "Put the locked wheel into the folder, or set torch-index to a mirror that can be reached."
             raise LockError(mismatch.code, message, hint) from mismatch
         raise
@@ -185,12 +186,16 @@ def _names(pins: Iterable[Pin]) -> str:
     return ", ".join(f"{pin.name} {pin.version}" for pin in pins)
 
 
-def _folder_with(pins: Sequence[Pin], folders: Sequence[Path]) -> Path | None:
-    """A find-links folder that holds a wheel of every pin's exact version."""
-    for folder in folders:
-        if all(any(found.version == pin.version for found in read_folders((folder,), pin.name)) for pin in pins):
-            return folder
-    return None
+def _folders_with(pins: Sequence[Pin], folders: Sequence[Path]) -> tuple[Path, ...]:
+    """Find-links folders that hold a wheel of every pin's exact version: one, if it is there, else several."""
+    having = [
+        [folder for folder in folders if any(item.version == pin.version for item in read_folders((folder,), pin.name))]
+        for pin in pins
+    ]
+    if not all(having):
+        return ()
+    one = next((folder for folder in folders if all(folder in found for found in having)), None)
+    return (one,) if one is not None else tuple(dict.fromkeys(found[0] for found in having))
 
 
 def _check_reachable(index: str, names: str) -> None:

@@ -262,6 +262,20 @@ def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.code == "python.unsupported"
 
 
+def test_wheels_in_several_folders_and_no_index(place: Place, indexes: Indexes, tmp_path: Path) -> None:
+    python = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    folders = [indexes.folder / "whl/cpu/torch", tmp_path / "more"]
+    folders[1].mkdir()
+    name, data = wheel("torchvision", "0.28.0+cpu", requires=["torch==2.13.0"])
+    (folders[1] / name).write_bytes(data)
+    place.write("requirements.txt", "torch\ntorchvision\nleaf\n")
+    place.environment["ENVTOOL_TORCH_INDEX"] = "http://127.0.0.1:9/whl"
+    words = ("--python", sys.executable, *(word for folder in folders for word in ("--find-links", str(folder))))
+    done = place.done("--cpu", *words)
+    assert f"torch-2.13.0+cpu-{python}" in done.err
+    assert place.installed() == {"leaf": "2.0", "torch": "2.13.0+cpu", "torchvision": "0.28.0+cpu"}
+
+
 # --- the plan ---------------------------------------------------------------------------------------------------------
 
 
