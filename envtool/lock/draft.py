@@ -196,6 +196,14 @@ class Draft:
             message = f"[tool.uv.sources] of {', '.join(unused)} is not used: envtool routes torch and what comes with "
             message += "it itself (full torch is the default index's build; another one: --backend cu126)"
             self.note("request.source-dropped", message)
+        if table.unread:
+            message = (
+                f"[tool.uv]: {', '.join(table.unread)} without effect: a lock of envtool's does not follow what uv "
+            )
+            message += "is told there"
+            if {"exclude-newer", "exclude-newer-package"} & set(table.unread):
+                message += "; releases that exclude-newer would hold back can be in it"
+            self.note("request.uv-ignored", message)
         for index in table.indexes:
             if index.explicit and index.kind == "default-index" and not is_pytorch_index(index.url):
                 message = f"the index {index.name} is explicit and the default, which a lock of envtool's cannot follow"

@@ -23,6 +23,33 @@ from envtool.models import Requested
 NEVER = "python_version < '0'"
 """A marker that holds nowhere: an override with it takes a package out, which is what uv's excludes mean."""
 _NEVER = str(Marker(NEVER))
+_UNREAD = (
+    "build-constraint-dependencies",
+    "config-settings",
+    "config-settings-package",
+    "conflicts",
+    "dependency-metadata",
+    "environments",
+    "exclude-newer",
+    "exclude-newer-package",
+    "extra-build-dependencies",
+    "extra-build-variables",
+    "fork-strategy",
+    "index-strategy",
+    "no-binary",
+    "no-binary-package",
+    "no-build",
+    "no-build-isolation",
+    "no-build-isolation-package",
+    "no-build-package",
+    "no-index",
+    "no-sources",
+    "no-sources-package",
+    "prerelease",
+    "required-environments",
+    "resolution",
+)
+"""Keys that decide what uv resolves to, and that a lock of envtool's does not follow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +93,7 @@ class UvTable:
     """``overrides`` take the place of all that anybody asks of their packages, ``constraints`` only narrow it.
 
     ``excluded`` are names whose override holds nowhere. ``folder`` is where members of the workspace are looked up.
+    ``unread`` are keys that are there and not followed.
     """
 
     folder: Path | None = None
@@ -74,6 +102,7 @@ class UvTable:
     excluded: frozenset[str] = frozenset()
     sources: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
     indexes: tuple[Index, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def read_uv_table(table: Mapping[str, Any], where: str, folder: Path) -> UvTable:
@@ -103,6 +132,7 @@ def read_uv_table(table: Mapping[str, Any], where: str, folder: Path) -> UvTable
         excluded=excluded,
         sources=sources,
         indexes=tuple(_rebased(index, where, folder) for index in _one_default(indexes)),
+        unread=tuple(key for key in _UNREAD if uv.get(key)),
     )
 
 
