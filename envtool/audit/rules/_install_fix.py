@@ -11,17 +11,20 @@ from envtool.audit.install.images import needs_gpu
 from envtool.audit.install.steps import Runs, scopes_of
 from envtool.audit.install.torch_steps import TorchStep, torch_steps
 from envtool.audit.models import Edit, Fix, Project, Source
+from envtool.torch.backends import is_gpu_local
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
 def fix_of(step: TorchStep, source: Source, project: Project) -> Fix | None:
-    """``--index-url`` of the CPU index for a command that installs the torch family and nothing else.
+    """``--index-url`` of the CPU index for a command that installs the torch family and nothing else; where the command
+    names a GPU index, that one's CPU sibling.
 
     Anything else in the command would then come from that index too, where it is missing or old: not mechanical. Nor is
     it when torchvision or torchaudio comes later in a way that cannot be routed: the two would not fit any more.
     """
-    if step.how != "named" or step.origin != "default" or not _routable(step.install, source):
+    swap = _swapped(step.install, source) if step.origin == "gpu" else None
+    if step.how != "named" or not (swap or (step.origin == "default" and _routable(step.install, source))):
         return None
     if step.again and not step.install.renew:
         return None  # pip would leave what is there
@@ -37,11 +40,42 @@ def fix_of(step: TorchStep, source: Source, project: Project) -> Fix | None:
             return None
         if later.install not in installs:
             installs.append(later.install)
-    edits = tuple(_edit(install) for install in installs)
-    # In an image for GPUs torch alone is not what makes it one.
-    return Fix(
-        message="Take torch from the CPU index", edits=edits, safe=not needs_gpu(_base(step.scope, source, project))
-    )
+    edits = (*(swap or (_edit(installs[0]),)), *(_edit(install) for install in installs[1:]))
+    # In an image for GPUs torch alone is not what makes it one; of a mirror nobody knows which siblings it has.
+    safe = not needs_gpu(_base(step.scope, source, project)) and (swap is None or _of_pytorch(step.install))
+    return Fix(message="Take torch from the CPU index", edits=edits, safe=safe)
+
+
+_GPU_END = re.compile(r"(?<=/)(?:cu\d{2,3}|rocm[\d.]+|xpu)(?=/?$)")
+
+
+def _swapped(install: Install, source: Source) -> tuple[Edit, ...] | None:
+    """``/cpu`` in the place of ``/cu121``, and ``+cu121`` off the pins; None where the line itself does not say so."""
+    names = {requirement.name for requirement in install.requirements}
+    if install.tool not in ("pip", "uv pip") or not names <= TORCH or install.backend:
+        return None
+    if install.files or install.locals or install.find_links or any(entry.url for entry in install.requirements):
+        return None
+    edits: list[Edit] = []
+    for word in (*install.index, *install.extra_index):
+        end = _GPU_END.search(word.text)
+        at = source.text.find(word.text, word.start, word.end)
+        if end is not None and at < 0:
+            return None  # the URL, or a part of it, is a variable's
+        if end is not None:
+            edits.append(Edit(start=at + end.start(), end=at + end.end(), replacement="cpu"))
+    for entry in install.requirements if edits else ():
+        local = f"+{entry.pin.local}" if entry.pin is not None and is_gpu_local(entry.pin.local) else ""
+        at = source.text.find(local, entry.start, entry.end)
+        if local and at < 0:
+            return None
+        edits += [Edit(start=at, end=at + len(local), replacement="")] if local else []
+    return tuple(sorted(edits, key=lambda edit: edit.start)) or None
+
+
+def _of_pytorch(install: Install) -> bool:
+    urls = [word.text for word in (*install.index, *install.extra_index) if _GPU_END.search(word.text)]
+    return all(url.startswith(CPU_INDEX.removesuffix("cpu")) for url in urls)
 
 
 def _routable(install: Install, source: Source) -> bool:

@@ -45,6 +45,48 @@ def test_the_index_stands_at_the_end_of_the_command(tmp_path, before, after):
     assert mended(tmp_path, "install.sh", f"{before}\n") == f"{after}\n"
 
 
+GPU = "https://download.pytorch.org/whl/cu121"
+CPU = "https://download.pytorch.org/whl/cpu"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"torch torchvision torchaudio --index-url {GPU}", f"torch torchvision torchaudio --index-url {CPU}"),
+        (f"--index-url={GPU}/ torch", f"--index-url={CPU}/ torch"),
+        (f"-i '{GPU}' torch", f"-i '{CPU}' torch"),
+        (f'"torch==2.5.0+cu121" --extra-index-url {GPU}', f'"torch==2.5.0" --extra-index-url {CPU}'),
+        ("torch --index-url https://download.pytorch.org/whl/nightly/rocm6.1",
+         "torch --index-url https://download.pytorch.org/whl/nightly/cpu"),
+    ],
+)  # fmt: skip
+def test_a_gpu_index_gives_way_to_its_cpu_sibling(tmp_path, before, after):
+    assert mended(tmp_path, "install.sh", f"pip install {before}\n") == f"pip install {after}\n"
+    docker = f"FROM python:3.12\nRUN pip install {before}\n"
+    assert mended(tmp_path / "docker", "Dockerfile", docker) == f"FROM python:3.12\nRUN pip install {after}\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"pip install torch numpy --index-url {GPU}",
+        f"pip install torch -r more.txt --index-url {GPU}",
+        f"INDEX={GPU}\npip install torch --index-url $INDEX",
+        "CU=cu121\npip install torch --index-url https://download.pytorch.org/whl/$CU",
+        f"pip install torch --index-url {GPU} -f https://mirror.example/wheels/",
+    ],
+)
+def test_a_gpu_index_stays_where_more_hangs_on_it(tmp_path, line):
+    found = mended(tmp_path, "install.sh", f"{line}\n", unsafe=True)
+    assert found is None or GPU in found
+
+
+def test_of_a_mirror_nobody_knows_whether_it_has_cpu_builds(tmp_path):
+    text = "pip install torch --index-url https://mirror.example/whl/cu121\n"
+    assert mended(tmp_path, "install.sh", text) is None
+    assert mended(tmp_path, "install.sh", text, unsafe=True) == text.replace("cu121", "cpu")
+
+
 def test_what_is_built_for_torch_goes_with_it(tmp_path):
     text = "FROM python:3.12 AS a\nRUN pip install torch\nFROM a\nRUN pip install numpy\nRUN pip install torchaudio\n"
     expected = text.replace("torch\n", f"torch {INDEX}\n").replace("torchaudio\n", f"torchaudio {INDEX}\n")
