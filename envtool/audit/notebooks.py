@@ -1,7 +1,7 @@
 """Notebooks as Python: the code cells become one virtual source whose lines stand where they stand in the .ipynb file.
 
 So a finding's line is the line of the JSON file that an editor or a code host shows, and no line map is needed but for
-naming the cell. Only when a notebook keeps a whole cell in one JSON string do lines count through the cells instead.
+naming the cell. Only when a notebook keeps several lines of code on one of its own do lines count through the cells.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Notebook:
 
 
 _DECODER = json.JSONDecoder()
-_SOURCE_KEY = re.compile(r'"source"\s*:\s*\[')
+_SOURCE_KEY = re.compile(r'"source"\s*:\s*(?=["\[])')
 _MAGIC = re.compile(r"^(\s*)([%!?]|[\w.]+\?+\s*$)")
 _SHELL = re.compile(r"^[ \t]*(?:!!?|%(?:sx|system|env|set_env)\b|%(?=(?:pip|uv|conda|mamba|micromamba)\b))")
 _INERT = "pass  # "
@@ -98,8 +98,8 @@ def _cells(data: object) -> list[tuple[list[str], bool]]:
 def _places(raw: str, cells: list[tuple[list[str], bool]]) -> list[list[int]] | None:
     """The line in the raw text of every line of every cell; None when they are not one JSON string a line."""
     places: list[list[int]] = []
-    cursor = 0
-    for lines, _ in cells:
+    cursor = taken = 0
+    for lines, code in cells:
         if lines == [""]:
             places.append([])
             continue
@@ -109,12 +109,18 @@ def _places(raw: str, cells: list[tuple[list[str], bool]]) -> list[list[int]] | 
                 break
         else:
             return None
+        cursor = end
+        if not code:
+            places.append([])
+            continue
         # A cell may end in a newline: the last, empty, line then has no string of its own.
         numbers += [numbers[-1] + 1] * (len(lines) - len(numbers))
         if len(numbers) != len(lines) or len(set(numbers[: len(strings)])) != len(strings):
             return None
+        if numbers[0] <= taken:  # a notebook without newlines
+            return None
         places.append(numbers)
-        cursor = end
+        taken = numbers[-1]
     return places
 
 
@@ -122,6 +128,10 @@ def _strings(raw: str, at: int) -> tuple[list[str], list[int], int]:
     strings: list[str] = []
     numbers: list[int] = []
     line = raw.count("\n", 0, at) + 1
+    if raw[at] == '"':  # the whole cell in one string
+        value, end = _DECODER.raw_decode(raw, at)
+        return [value], [line], end
+    at += 1
     while at < len(raw) and raw[at] != "]":
         if raw[at] == '"':
             value, end = _DECODER.raw_decode(raw, at)

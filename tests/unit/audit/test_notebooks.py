@@ -40,3 +40,27 @@ def test_a_reader_that_fails_costs_a_row_and_not_the_audit(tmp_path: Path, monke
     assert [(row.path, row.reason, row.amiss) for row in found.skipped] == [
         ("a.ipynb", "reading failed with KeyError: 'oh no' (a bug in envtool, please report)", True)
     ]
+
+
+def test_a_cell_in_one_string_costs_no_other_cell_its_lines() -> None:
+    cells = [
+        {"cell_type": "markdown", "source": "# a title\nand a line"},
+        {"cell_type": "code", "source": ["import torch\n", "x = 1"]},
+        {"cell_type": "code", "source": "y = 2"},
+    ]
+    raw = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}, indent=1)
+    lines = notebook_source(raw).text.splitlines()
+    found = {text: number for number, text in enumerate(lines, start=1) if text}
+    shown = raw.splitlines()
+    assert {text: shown[number - 1].strip() for text, number in found.items()} == {
+        "import torch": '"import torch\\n",',
+        "x = 1": '"x = 1"',
+        "y = 2": '"source": "y = 2"',
+    }
+
+
+@pytest.mark.parametrize("sources", [[["x = 1"], ["y = 2"]], ["x = 1", "y = 2"], ["x = 1\ny = 2"]])
+def test_no_code_is_lost_where_cells_share_a_line(sources: list[object]) -> None:
+    cells = [{"cell_type": "code", "source": source} for source in sources]
+    raw = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4})
+    assert notebook_source(raw).text == "x = 1\ny = 2\n"
