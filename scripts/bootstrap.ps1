@@ -45,5 +45,13 @@ if (-not (Test-Path $state) -or (Get-Content -Raw $state) -ne $wanted -or -not (
 
 & $tools -I -m envtool setup --cpu @args
 if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-if (-not ($args | Where-Object { $_ -in '--help', '-h', '--dry-run', '--in-place' })) { & $tools -I -m envtool verify }
+if ($args | Where-Object { $_ -in '--help', '-h', '--dry-run', '--in-place' }) { exit 0 }
+if ($args -contains '--json') {
+    # stdout has one object; what verify finds wrong goes to stderr.
+    & $tools -I -m envtool verify --quiet | ForEach-Object { [Console]::Error.WriteLine($_) }
+} elseif ($args | Where-Object { $_ -in '--quiet', '-q' }) {
+    & $tools -I -m envtool verify --quiet
+} else {
+    & $tools -I -m envtool verify
+}
 exit $LASTEXITCODE

@@ -67,5 +67,7 @@ fi
 tools_python -I -m envtool setup --cpu "$@"
 case " $* " in
 *" --help "* | *" -h "* | *" --dry-run "* | *" --in-place "*) ;; # nothing new stands at .venv
+*" --json "*) tools_python -I -m envtool verify --quiet >&2 ;; # stdout has one object
+*" --quiet "* | *" -q "*) tools_python -I -m envtool verify --quiet ;;
 *) tools_python -I -m envtool verify ;;
 esac

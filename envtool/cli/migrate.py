@@ -117,6 +117,7 @@ def migrate(
         from envtool.cli.options import open_here
         from envtool.env.records import layout_for
         from envtool.lock.above import project_above
+        from envtool.lock.request import refuse_unread
         from envtool.lock.stage import has_sources
         from envtool.lock.text import LOCK_TOML
         from envtool.migrate.models import Options
@@ -141,6 +142,7 @@ def migrate(
         )
         project = open_here()
         if not (undo or resume or has_sources(project) or (project.lockfiles / LOCK_TOML).is_file()):
+            refuse_unread(project.root, project.pyproject or {})
             hint = project_above(project.root) or "Go to the project's folder."
             hint += " A new environment with torch alone: envtool setup --cpu"
             raise NoInputsError("migrate.nothing", "there is no project to move in this folder", hint)

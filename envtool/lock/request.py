@@ -178,6 +178,18 @@ def _read_command_line(draft: Draft, options: RequestOptions) -> str:
     return " and ".join(words + [path.name for path in options.files])
 
 
+def refuse_unread(root: Path, pyproject: Mapping[str, Any]) -> None:
+    """Raise NoInputsError for a folder whose requirements stand only where envtool does not read them."""
+    _refuse_poetry(pyproject)
+    for name in _UNREAD:
+        if (root / name).is_file():
+            way = (
+                "pipenv requirements > requirements.txt" if name == "Pipfile" else "conda's packages by their pip names"
+            )
+            hint = f"Put them into requirements.in or [project.dependencies] ({way}), and run it again."
+            raise NoInputsError("request.unread", f"{name} lists requirements, and envtool does not read it", hint)
+
+
 def _refuse_poetry(pyproject: Mapping[str, Any]) -> None:
     tool = pyproject.get("tool") or {}
     if "poetry" in tool and "dependencies" in (tool["poetry"] or {}):

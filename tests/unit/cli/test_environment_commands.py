@@ -239,6 +239,23 @@ def test_migrate_where_there_is_no_project(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "code", "named"),
+    [
+        ("Pipfile", "[packages]\n", "request.unread", "Pipfile"),
+        ("environment.yml", "dependencies: [pytorch]\n", "request.unread", "environment.yml"),
+        ("pyproject.toml", '[tool.poetry.dependencies]\ntorch = "*"\n', "request.poetry", "pyproject.toml"),
+    ],
+)
+def test_migrate_names_what_it_does_not_read(tmp_path: Path, name: str, text: str, code: str, named: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    done = call(tmp_path, "migrate", "--dry-run", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["code"]) == (3, code)
+    assert error["message"].startswith(named)
+    assert error["hint"]
+
+
 def test_status_names_the_envtool_at_work(tmp_path: Path) -> None:
     layout = layout_for(tmp_path)
     with exclusive(layout):
