@@ -64,8 +64,8 @@ def _fix(option: IndexOption, route: Route, source: Source, project: Project) ->
     """Take the option out. A line that leads to CPU builds is safe to lose only when envtool does the routing."""
     if route not in ("cpu", "gpu", "pytorch") and not option.inline:
         return None
-    if route != "gpu" and not option.inline and not has_envtool(project) and _has_local_pins(source, project):
-        return None  # without it, nothing offers them (CPU303 makes those for GPUs ones for CPUs)
+    if route != "gpu" and not option.inline and not has_envtool(project) and _has_local_pins(source, project, route):
+        return None  # without it, nothing offers them
     text = source.text
     if option.inline:
         start = option.start
@@ -93,9 +93,10 @@ def _alone(option: IndexOption, line: str) -> bool:
     return re.fullmatch(rf"{flag}(?:(?<=\s)#[^\r\n]*)?", line) is not None
 
 
-def _has_local_pins(source: Source, project: Project) -> bool:
-    pins = [entry.pin for entry in _requirements(source, project)]
-    return any(pin is not None and (pin.local == "cpu" or is_gpu_local(pin.local)) for pin in pins)
+def _has_local_pins(source: Source, project: Project, route: Route) -> bool:
+    """Whether a pin names the CPU build, or will: beside a page of all builds CPU303 writes that one."""
+    locals_ = {entry.pin.local for entry in _requirements(source, project) if entry.pin is not None}
+    return "cpu" in locals_ or (route == "pytorch" and any(is_gpu_local(local) for local in locals_))
 
 
 def _needs_torch(source: Source, project: Project) -> bool:
