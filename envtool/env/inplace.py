@@ -40,18 +40,24 @@ from envtool.torch.unserved import naming_torch_index
 
 @dataclass(frozen=True, kw_only=True)
 class _Place:
-    """The environment to change."""
+    """The environment to change. ``platlib``: where compiled packages are, if that is another folder."""
 
     interpreter: Interpreter
     site_packages: Path
+    platlib: Path | None
     scripts: Path
     prefix: Path
     before: Mapping[str, str]
 
     @property
-    def folders(self) -> tuple[Path, Path, Path]:
+    def sites(self) -> tuple[Path, ...]:
+        """Where its packages are."""
+        return self.site_packages, *([self.platlib] if self.platlib is not None else [])
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
         """Where its files are."""
-        return self.site_packages, self.scripts, self.prefix
+        return *self.sites, self.scripts, self.prefix
 
 
 def set_up_in_place(project: Project, layout: Layout, wanted: SetupRequest, reporter: Reporter) -> SetupResult:
@@ -125,8 +131,9 @@ def _set_up(steps: Steps, stack: contextlib.ExitStack) -> SetupResult:
         created=timestamp(),
         names=tuple(sorted({*change, *leftovers, *own})),
         versions=dict(place.before),
-        listing=undo.list_files(place.site_packages, place.scripts),
-        folders=undo.list_folders(place.site_packages),
+        listing=undo.list_files(place.sites, place.scripts),
+        folders=undo.list_folders(place.sites),
+        platlib=str(place.platlib or ""),
     )
     folder = layout.state / undo.STASH
     undo.write_before(layout, before)
@@ -163,19 +170,22 @@ def _put_back(before: undo.Before, folder: Path) -> None:
 
 def _look(interpreter: Interpreter) -> _Place:
     code = "import json, sys; from sysconfig import get_path as p; "
-    code += "print(json.dumps([p('purelib'), p('scripts'), sys.prefix]))"
+    code += "print(json.dumps([p('purelib'), p('platlib'), p('scripts'), sys.prefix]))"
     done = run([interpreter.path, "-I", "-c", code])
     try:
-        site, scripts, prefix = (Path(text) for text in json.loads(done.stdout))
+        site, platlib, scripts, prefix = (Path(text) for text in json.loads(done.stdout))
     except ValueError:
         message = f"{interpreter.path.name} does not say where its packages are"
         raise InstallError("in-place.python", message, "Name another interpreter.") from None
+    # In a virtual environment lib64 is a link to lib; in a Fedora's own prefix it is a folder, and torch is in it.
+    apart = platform.real_path(platlib) != platform.real_path(site)
     return _Place(
         interpreter=interpreter,
         site_packages=site,
+        platlib=platlib if apart else None,
         scripts=scripts,
         prefix=prefix,
-        before=installed_versions(site),
+        before=installed_versions(site, *([platlib] if apart else [])),
     )
 
 
@@ -202,7 +212,7 @@ def _same(found: str | None, wanted: Version) -> bool:
 
 
 def _report(place: _Place, what: Installation, wanted: SetupRequest) -> VerifyReport:
-    options = VerifyOptions(expected=wanted.backend, lock=what.lock, static=not wanted.probe)
+    options = VerifyOptions(expected=wanted.backend, lock=what.lock, static=not wanted.probe, beside=place.sites[1:])
     return verify_environment(python=place.interpreter.path, site_packages=place.site_packages, options=options)
 
 
@@ -216,7 +226,7 @@ def _result(place: _Place, report: VerifyReport | None, plan: Plan, steps: Steps
         phases=steps.clock.phases,
         place=InPlace(
             path=place.interpreter.path,
-            torch=installed_versions(place.site_packages).get("torch"),
+            torch=installed_versions(*place.sites).get("torch"),
             backend=steps.wanted.backend.name,
             python=place.interpreter.minor,
         ),

@@ -13,10 +13,10 @@ from envtool.env.satisfied import source_files
 from envtool.models import LocalProject
 
 
-def installed_versions(site_packages: Path) -> dict[str, str]:
-    """Normalised name → version of every distribution in a site-packages folder; what cannot be read is left out."""
+def installed_versions(*site_packages: Path) -> dict[str, str]:
+    """Normalised name → version of every distribution in site-packages folders; what cannot be read is left out."""
     found: dict[str, str] = {}
-    for distribution in distributions(path=[str(site_packages)]):
+    for distribution in distributions(path=[str(folder) for folder in site_packages]):
         name = distribution.metadata["Name"] if distribution.metadata is not None else None
         version = distribution.version if name else None
         if name and version:

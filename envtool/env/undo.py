@@ -32,6 +32,7 @@ class Before:
     """An environment before an in-place setup. ``names``: the distributions to change, add or remove.
 
     ``listing``: the paths of the files that were there; ``folders``: those of the folders below site-packages.
+    ``platlib``: where compiled packages are, if that is another folder (lib64 of Fedora's own Python); else empty.
     """
 
     python: str
@@ -43,11 +44,17 @@ class Before:
     versions: dict[str, str]
     listing: frozenset[str]
     folders: frozenset[str]
+    platlib: str = ""
 
     @property
-    def places(self) -> tuple[str, str, str]:
+    def places(self) -> tuple[str, ...]:
         """The folders of the environment: nothing outside of them is moved or removed."""
-        return self.site_packages, self.scripts, self.prefix
+        return self.site_packages, *([self.platlib] if self.platlib else []), self.scripts, self.prefix
+
+    @property
+    def sites(self) -> tuple[Path, ...]:
+        """The folders of its packages."""
+        return Path(self.site_packages), *([Path(self.platlib)] if self.platlib else [])
 
 
 def write_before(layout: Layout, before: Before) -> None:
@@ -97,18 +104,19 @@ def _parse(text: str) -> Before:
     return Before(names=names, listing=listing, folders=folders, versions=versions, **table)
 
 
-def list_files(site_packages: Path, scripts: Path) -> frozenset[str]:
-    """Every file below site-packages, and those beside the interpreter."""
+def list_files(sites: Iterable[Path], scripts: Path) -> frozenset[str]:
+    """Every file below the folders of packages, and those beside the interpreter."""
     found = [entry.path for entry in os.scandir(scripts) if not entry.is_dir()]
-    for folder, _, names in os.walk(site_packages):
-        found += [os.path.join(folder, name) for name in names]  # noqa: PTH118 - tens of thousands of names
+    for site in sites:
+        for folder, _, names in os.walk(site):
+            found += [os.path.join(folder, name) for name in names]  # noqa: PTH118 - tens of thousands of names
     return frozenset(found)
 
 
-def list_folders(site_packages: Path) -> frozenset[str]:
-    """Every folder below site-packages."""
-    walk = os.walk(site_packages)
-    return frozenset(os.path.join(top, name) for top, names, _ in walk for name in names)  # noqa: PTH118 - as above
+def list_folders(sites: Iterable[Path]) -> frozenset[str]:
+    """Every folder below the folders of packages."""
+    walks = (step for site in sites for step in os.walk(site))
+    return frozenset(os.path.join(top, name) for top, names, _ in walks for name in names)  # noqa: PTH118 - as above
 
 
 def stash(before: Before, folder: Path) -> None:
@@ -117,13 +125,15 @@ def stash(before: Before, folder: Path) -> None:
     Raises InstallError (``in-place.no-record``, ``in-place.outside``); then nothing was moved.
     """
     paths: list[Path] = []
-    for name in before.names:
-        found = distributions.find_distribution(Path(before.site_packages), name)
-        if found is not None:
-            paths += distributions.recorded_files(found)
+    for site in before.sites:
+        for name in before.names:
+            found = distributions.find_distribution(site, name)
+            if found is not None:
+                paths += distributions.recorded_files(found)
     _check_inside(before, paths)
     distributions.stash(dict.fromkeys(paths), folder)
-    _remove_empty(Path(before.site_packages), map(str, paths))
+    for site in before.sites:
+        _remove_empty(site, map(str, paths))
 
 
 def undo(before: Before, folder: Path) -> None:
@@ -131,23 +141,26 @@ def undo(before: Before, folder: Path) -> None:
 
     Raises OSError, and InstallError (``in-place.record``, ``in-place.outside``) before anything was changed.
     """
-    site = Path(before.site_packages)
     stashed = distributions.stashed(folder)
     _check_inside(before, stashed)
     moved = {str(path) for path in stashed}
     came = {
         str(path)
+        for site in before.sites
         for name in before.names
         if (found := distributions.find_distribution(site, name)) is not None and found.files is not None
         for path in distributions.recorded_files(found)
     }
-    came |= _unfinished(before, site, {*moved, *came})
+    known = {*moved, *came}
+    for site in before.sites:
+        came |= _unfinished(before, site, known)
     ours = [Path(path) for path in came if path in moved or path not in before.listing]
     outside = _outside(before, ours)
     # Their lists last: an attempt that is stopped here must still find them at the next.
     ours.sort(key=lambda path: (path.parent.name.endswith(".dist-info"), path))
     distributions.remove_files(path for path in ours if path.parent not in outside)
-    _remove_new_folders(before, site)
+    for site in before.sites:
+        _remove_new_folders(before, site)
     distributions.restore(folder)
     files.remove_tree(folder)
 

@@ -37,6 +37,8 @@ class VerifyOptions:
     deep: bool = False
     static: bool = False
     timeout: float = TIMEOUT
+    beside: tuple[Path, ...] = ()
+    """Without an interpreter that is run: more folders of the environment, such as a lib64 apart from lib."""
 
 
 def verify_environment(*, python: Path | None, site_packages: Path | None, options: VerifyOptions) -> VerifyReport:
@@ -56,7 +58,8 @@ def verify_environment(*, python: Path | None, site_packages: Path | None, optio
             folder = locate_site_packages(python.absolute().parent.parent)
         if folder is None:
             raise UsageError("verify.target", "no environment to verify", "Give --python or --path.")
-        evidence = parse_evidence(probe.static_evidence(folder, *_base_packages(folder), deep=options.deep))
+        folders = (folder, *options.beside, *_base_packages(folder))
+        evidence = parse_evidence(probe.static_evidence(*folders, deep=options.deep))
     return judge(Case(evidence=evidence, expected=options.expected, lock=options.lock, deep=options.deep))
 
 

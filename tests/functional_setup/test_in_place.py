@@ -121,6 +121,42 @@ def test_a_failing_step_puts_everything_back(place: Place, prefix: Path, step: s
     assert not (place.root / ".envtool/in-place").exists()
 
 
+@pytest.fixture
+def apart(prefix: Path) -> Path:
+    """The same prefix as Fedora's own Python has it: lib64 is a folder of its own, with the compiled packages."""
+    lib, lib64 = (prefix / name / f"python3.{sys.version_info[1]}/site-packages" for name in ("lib", "lib64"))
+    if (prefix / "lib64").is_symlink():
+        (prefix / "lib64").unlink()
+    lib64.mkdir(parents=True)
+    for path in list(lib.iterdir()):
+        if path.name.startswith(("torch", "nvidia", "triton")):
+            path.rename(lib64 / path.name)
+    (lib / "layout.pth").write_text(
+        f"{lib64}\nimport sysconfig; [one.update(platlib={str(lib64)!r}) "
+        f"for one in sysconfig._INSTALL_SCHEMES.values() if 'platlib' in one]\n"
+    )
+    return prefix
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX has lib64")
+@pytest.mark.parametrize("fails", [True, False])
+def test_compiled_packages_in_a_lib64_of_their_own(place: Place, apart: Path, fails: bool) -> None:
+    before = tree(apart)
+    lib, lib64 = (apart / name / f"python3.{sys.version_info[1]}/site-packages" for name in ("lib", "lib64"))
+    words = ("--check", "python -c 'raise SystemExit(1)'") if fails else ()
+    done = place.setup(*in_place(place, apart, "--no-probe", *words), "--json")
+    if fails:
+        assert (done.code, done.error["code"]) == (7, "check.failed"), done.out
+        assert tree(apart) == before
+        return
+    assert (done.code, done.result["torch"]) == (0, "2.13.0+cpu"), done.out
+    found = [path.name for site in (lib, lib64) for path in site.glob("*.dist-info")]
+    assert sorted(found) == ["leaf-2.0.dist-info", "mine-1.0.dist-info", "torch-2.13.0+cpu.dist-info"]
+    assert list(lib64.iterdir()) == [], "the full torch and its GPU packages are gone; the new one is a pure wheel"
+    again = place.done(*in_place(place, apart, "--no-probe", "--json"))
+    assert again.result["changed"] is False
+
+
 def bad_disk(place: Place, folder: Path, function: str, part: str) -> str:
     """A PYTHONPATH with which a function of the files adapter fails for paths that have ``part`` as a part."""
     code = f"""
