@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from envtool.audit import values
-from envtool.audit.flow import COMPREHENSIONS, FUNCTIONS, Binding, Flow, Function, blocks, default_of, given_to
+from envtool.audit.flow import COMPREHENSIONS, FUNCTIONS, Binding, Flow, Function, default_of, given_to
 from envtool.audit.leaning import is_device_test, leaning
 from envtool.audit.modules import callers_of
 from envtool.audit.script_options import is_holder, option_defaults
@@ -120,19 +120,27 @@ def _by_default(flow: Flow, test: ast.expr, answer: bool) -> bool:
 
 def _left_early(flow: Flow, parent: ast.AST, child: ast.AST) -> str:
     """``if device == "cpu": return`` before the node."""
-    if not isinstance(child, ast.stmt):
+    place = flow.position(parent, child) if isinstance(child, ast.stmt) else None
+    if place is None:
         return ""
-    for block in blocks(parent):
-        for statement in block[: block.index(child)] if child in block else ():
-            if (
-                isinstance(statement, ast.If)
-                and not statement.orelse
-                and leaning(statement.test) == -1
-                and isinstance(statement.body[-1], ast.Return | ast.Raise | ast.Continue | ast.Break)
-                and not _by_default(flow, statement.test, answer=False)
-            ):
-                return f"line {statement.lineno} leaves when there is no GPU"
+    block, end = place
+    key = ("leaves-early", f"{flow.source.path}:{block[0].lineno}:{block[0].col_offset}")
+    if key not in flow.project.cache:
+        flow.project.cache[key] = [(index, found) for index, found in enumerate(block) if _leaves_without_gpu(found)]
+    known = flow.project.cache[key]
+    for index, statement in known if isinstance(known, list) else ():
+        if index < end and not _by_default(flow, statement.test, answer=False):
+            return f"line {statement.lineno} leaves when there is no GPU"
     return ""
+
+
+def _leaves_without_gpu(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.If)
+        and not statement.orelse
+        and leaning(statement.test) == -1
+        and isinstance(statement.body[-1], ast.Return | ast.Raise | ast.Continue | ast.Break)
+    )
 
 
 def _is_collective(flow: Flow, function: Function) -> bool:

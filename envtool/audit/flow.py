@@ -67,6 +67,9 @@ class Flow:
         self.globals: set[tuple[Scope, str]] = set()
         self.memo: dict[ast.AST, object] = {}
         self.busy: set[object] = set()
+        self.left: dict[ast.stmt, tuple[int, bool]] = {}
+        """For a block (by its first statement): how many statements were looked at, and whether one leaves it."""
+        self._positions: dict[ast.AST, dict[ast.AST, tuple[list[ast.stmt], int]]] = {}
         self._dotted: dict[ast.AST, str | None] = {}
         self._index()
 
@@ -191,6 +194,14 @@ class Flow:
         while current is not None:
             yield current
             current = self.parents.get(current)
+
+    def position(self, parent: ast.AST, child: ast.AST) -> tuple[list[ast.stmt], int] | None:
+        """The block of a compound statement that holds a child, and its place there; None if it is in no block."""
+        found = self._positions.get(parent)
+        if found is None:
+            found = {item: (block, index) for block in blocks(parent) for index, item in enumerate(block)}
+            self._positions[parent] = found
+        return found.get(child)
 
     def scope_of(self, node: ast.AST) -> Scope:
         """The scope in which a node is evaluated. Defaults, decorators and annotations belong outside."""

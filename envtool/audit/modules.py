@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from envtool.audit.flow import FUNCTIONS, Flow, Function, Imported, flow_of
 from envtool.audit.models import Project, Source, SourceKind
@@ -141,15 +143,13 @@ def _callers(flow: Flow, function: Function | ast.ClassDef) -> list[tuple[Flow, 
         return None
     calls: list[tuple[Flow, ast.Call]] = []
     for other in flows_naming(flow.project, name):
-        definitions = sum(definition.name == name for definition in (*other.functions, *other.classes))
+        names = _names_in(other)
         if owner is flow.tree and other is not flow and _means_another(other, name, flow):
             continue
-        if definitions > (other is flow):
+        if names.definitions[name] > (other is flow):
             return None
-        called = [call for call in other.calls if _called_name(call) == name]
-        uses = sum(isinstance(node, ast.Name) and node.id == name for node in _loads(other))
-        uses += sum(attribute.attr == name for attribute in other.attributes)
-        if uses > len(called):  # it is also passed around: who calls it cannot be known
+        called = names.calls.get(name, [])
+        if names.uses[name] > len(called):  # it is also passed around: who calls it cannot be known
             return None
         calls.extend((other, call) for call in called)
     return calls
@@ -165,10 +165,26 @@ def _means_another(other: Flow, name: str, flow: Flow) -> bool:
     return home is not None and home[0] is not flow and name in home[0].bindings[home[0].tree]
 
 
-def _loads(flow: Flow) -> list[ast.Name]:
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """How often a module defines and uses each name, and its calls by the name that they call."""
+
+    definitions: Counter[str]
+    uses: Counter[str]
+    calls: dict[str, list[ast.Call]]
+
+
+def _names_in(flow: Flow) -> _Names:
+    """Counted once a module: each of its functions asks."""
     found = flow.memo.get(flow.tree)
-    if not isinstance(found, list):
-        found = [node for node in flow.parents if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    if not isinstance(found, _Names):
+        loads = (node for node in flow.parents if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+        uses = Counter(node.id for node in loads)
+        uses.update(attribute.attr for attribute in flow.attributes)
+        calls: dict[str, list[ast.Call]] = {}
+        for call in flow.calls:
+            calls.setdefault(_called_name(call), []).append(call)
+        found = _Names(Counter(item.name for item in (*flow.functions, *flow.classes)), uses, calls)
         flow.memo[flow.tree] = found
     return found
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from envtool.audit import choice, values
-from envtool.audit.flow import COMPREHENSIONS, FUNCTIONS, Flow, Function, blocks
+from envtool.audit.flow import COMPREHENSIONS, FUNCTIONS, Flow, Function
 from envtool.audit.modules import callers_of, importers_of, resolve_definition
 
 State = Literal["always", "maybe", "never"]
@@ -142,11 +142,23 @@ def _operand(flow: Flow, parent: ast.BoolOp, child: ast.AST) -> State:
 
 def _cut_off(flow: Flow, parent: ast.AST, child: ast.AST) -> bool:
     """Whether an earlier statement of the same block surely leaves it."""
-    if isinstance(child, ast.stmt):
-        for block in blocks(parent):
-            if child in block:
-                return any(exits(flow, statement) for statement in block[: block.index(child)])
-    return False
+    place = flow.position(parent, child) if isinstance(child, ast.stmt) else None
+    if place is None:
+        return False
+    block, end = place
+    # What was looked at for a statement further up is not looked at again.
+    done, leaves = flow.left.get(block[0], (0, False))
+    if leaves:
+        return done <= end
+    for index in range(done, end):
+        if exits(flow, block[index]):
+            done, leaves = index + 1, True
+            break
+    else:
+        done = max(done, end)
+    if not flow.busy:  # while a value is looked for, what depends on it is not known yet
+        flow.left[block[0]] = (done, leaves)
+    return leaves
 
 
 def exits(flow: Flow, statement: ast.stmt, depth: int = 0) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -337,16 +338,16 @@ _CONDA_TAKES = frozenset({"-c", "--channel", "-n", "--name", "-p", "--prefix", "
 def _options(tool: str, words: list[Word], environment: Mapping[str, str]) -> Iterator[tuple[str, Word]]:
     """Options with their expanded values; a plain argument has an empty option."""
     takes = _CONDA_TAKES if tool == "conda" else _TAKES
-    pending = list(words)
+    pending = deque(words)
     while pending:
-        word = pending.pop(0)
+        word = pending.popleft()
         option, equals, value = word.text.partition("=")
         if not word.text.startswith("-") or word.text == "-":
             option, value = "", word.text
         elif re.match(r"^-[rif][^-=]", word.text):
             option, value = word.text[:2], word.text[2:]
         elif option in takes and not equals and pending:
-            word = pending.pop(0)
+            word = pending.popleft()
             value = word.text
         yield option, Word(expand(value.strip("\"'"), environment), word.start, word.end)
 

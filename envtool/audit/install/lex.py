@@ -78,6 +78,8 @@ def lex(text: str, start: int, end: int, dialect: Dialect = "sh", *, condition: 
             break
         at = match.end()
         if match.lastgroup == "word":
+            if len(words) >= _MOST:
+                continue
             words.append(Word(_unquoted(match.group(), dialect), match.start(), match.end()))
         elif match.lastgroup in ("nl", "op"):
             yield from scopes.close(words, match.group())
@@ -90,6 +92,8 @@ def lex(text: str, start: int, end: int, dialect: Dialect = "sh", *, condition: 
     yield from scopes.close(words, "\n")
 
 
+_MOST = 5000
+"""Words of a command; what comes after them belongs to no command that somebody wrote."""
 _LONG = 4000
 """Characters of a word that is no word of a command: a script in quotes."""
 
