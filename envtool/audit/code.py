@@ -285,6 +285,8 @@ def _arguments(flow: Flow, call: ast.Call) -> Iterator[Sink]:
     if len(call.args) > 1 and flow.dotted(call.func) in ("torch.load", "torch.jit.load"):
         yield Sink(flow, call, "load", call.args[1], evaluate(flow, call.args[1]))
     for word in call.keywords:
+        if word.arg == "pin_memory_device":
+            continue  # of a DataLoader, which pins nothing where there is no accelerator, and says so
         if word.arg in _DEVICE_KEYWORDS or (word.arg or "").endswith("_device"):
             kind = "load" if word.arg == "map_location" else "keyword"
             yield Sink(flow, call, kind, word.value, evaluate(flow, word.value))
