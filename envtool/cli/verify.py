@@ -52,7 +52,20 @@ LockOption = Annotated[
 ]
 NoLockOption = Annotated[bool, typer.Option("--no-lock", help="Compare with no lock.")]
 JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write a JUnit XML report.")]
-TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Give up after this time.")]
+
+
+def _seconds(value: float) -> float:
+    # A range would let nan through; and a program cannot be waited for longer than some weeks.
+    if not 1 <= value <= _LONGEST:
+        raise typer.BadParameter(f"{value:g} is not in the range 1<=x<={_LONGEST}.")
+    return value
+
+
+_LONGEST = 86400
+TimeoutOption = Annotated[
+    float,
+    typer.Option("--timeout", metavar="SECONDS", callback=_seconds, help="Give up after this time: at most a day."),
+]
 
 
 def verify(

@@ -299,3 +299,10 @@ def test_help_shows_examples(project, monkeypatch):
     assert result.exit_code == 0
     assert "envtool verify --static" in result.stdout
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e300", "86401", "0.5"])
+def test_a_time_limit_that_is_none(environment, seconds):
+    done = run("--timeout", seconds, "--static")
+    assert done.exit_code == 2
+    assert f"'--timeout': {float(seconds):g} is not in the range 1<=x<=86400." in " ".join(done.stderr.split())
