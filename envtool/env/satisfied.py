@@ -41,7 +41,8 @@ def fingerprint(
     digest = hashlib.sha256()
 
     def add(text: str) -> None:
-        digest.update(hashlib.sha256(text.encode()).digest())
+        # A file's name that is no UTF-8 has lone surrogates in it.
+        digest.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
 
     add(json.dumps([__version__, sys.version, getattr(sys, "_base_executable", sys.executable)]))
     add(json.dumps(list(words)))
