@@ -37,6 +37,14 @@ class UnreachableError(InstallError):
     """The host did not answer at all, or only with server errors: another source may be tried."""
 
 
+def is_readable(url: str) -> bool:
+    """Whether a URL, or a path, can be taken apart: ``http://[host`` cannot."""
+    try:
+        return url.isprintable() and urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
 def redact(url: str) -> str:
     """The URL without user name and password, fit for a message or a file."""
     try:

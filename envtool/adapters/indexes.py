@@ -19,8 +19,9 @@ from urllib.parse import quote
 
 import tomli
 
-from envtool.adapters.http import with_credentials
+from envtool.adapters.http import is_readable, with_credentials
 from envtool.adapters.process import run
+from envtool.errors import UsageError
 from envtool.models import IndexAccess
 
 
@@ -32,16 +33,31 @@ def begin_reading(environ: Mapping[str, str] = os.environ) -> None:
 def read_ambient(environ: Mapping[str, str] = os.environ) -> IndexAccess:
     """Default index and find-links: UV_* variables first, then uv.toml, then pip's variables and configuration.
 
-    One that uv has a name for comes with the credentials that uv's variables say for the name.
+    One that uv has a name for comes with the credentials that uv's variables say for the name. Raises UsageError
+    (``settings.index``) for a URL that cannot be read.
     """
     pip = _asked(tuple(sorted(environ.items()))).result()
     uv_index, uv_links = _uv_toml(environ)
-    told = _named(environ.get("UV_DEFAULT_INDEX", "")), ("", environ.get("UV_INDEX_URL", "")), uv_index
-    name, url = next((index for index in told if index[1]), ("", pip.get("index-url", "")))
+    told = {
+        "UV_DEFAULT_INDEX": _named(environ.get("UV_DEFAULT_INDEX", "")),
+        "UV_INDEX_URL": ("", environ.get("UV_INDEX_URL", "")),
+        "the default index of uv.toml": uv_index,
+        "pip's index-url (PIP_INDEX_URL, or its configuration)": ("", pip.get("index-url", "")),
+    }
+    where, (name, url) = next((item for item in told.items() if item[1][1]), ("", ("", "")))
+    _check(url, where)
     default = with_credentials(url, named_credentials(name, environ))
     links = [part.strip() for part in environ.get("UV_FIND_LINKS", "").split(",") if part.strip()]
     links = links or uv_links or pip.get("find-links", "").split()
+    for link in links:
+        _check(link, "find-links of uv or pip")
     return IndexAccess(default_index=default or None, find_links=tuple(dict.fromkeys(links)))
+
+
+def _check(url: str, where: str) -> None:
+    # It is not shown: it may be secret.
+    if not is_readable(url):
+        raise UsageError("settings.index", f"{where} has a URL that cannot be read", "Mend it, or unset it.")
 
 
 def _named(index: str) -> tuple[str, str]:

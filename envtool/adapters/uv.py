@@ -84,12 +84,17 @@ def access_environment(access: IndexAccess) -> dict[str, str]:
     if access.default_index:
         extra["UV_DEFAULT_INDEX"] = filled_in(access.default_index)
     if access.find_links:
-        # uv splits UV_FIND_LINKS at commas.
-        extra["UV_FIND_LINKS"] = ",".join(map(filled_in, access.find_links))
+        extra["UV_FIND_LINKS"] = ",".join(map(_without_comma, map(filled_in, access.find_links)))
     routes = [route for route in access.routes if not route.packages]
     if routes:
         extra["UV_INDEX"] = " ".join(f"{route.name}={filled_in(route.url)}" for route in routes)
     return extra
+
+
+def _without_comma(link: str) -> str:
+    # uv splits UV_FIND_LINKS at commas.
+    url = link if "," not in link or "://" in link else Path(link).as_uri()
+    return url.replace(",", "%2C")
 
 
 def run_uv(

@@ -18,7 +18,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from envtool.adapters.files import path_of_url
-from envtool.adapters.http import credentials, redact, shown
+from envtool.adapters.http import credentials, is_readable, redact, shown
 from envtool.adapters.variables import expand
 from envtool.errors import ResolutionError, UsageError
 from envtool.lock.markers import both, limited
@@ -37,11 +37,7 @@ _DECIDING = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
 
 def _check_url(url: str, where: str) -> None:
     """Raise UsageError (``request.url``) for what is no URL and no path. It is not shown: it may be secret."""
-    try:
-        readable = url.isprintable() and urlsplit(url).port != 0
-    except ValueError:
-        readable = False
-    if not readable:
+    if not is_readable(url):
         raise UsageError("request.url", f"{where}: there is a URL that cannot be read", "Mend it.")
 
 

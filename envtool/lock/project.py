@@ -12,7 +12,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from envtool.adapters.http import redact, with_credentials
+from envtool.adapters.http import is_readable, redact, with_credentials
 from envtool.adapters.indexes import default_is_set, named_credentials, read_ambient
 from envtool.adapters.process import run
 from envtool.adapters.pythons import find_python
@@ -162,11 +162,14 @@ def index_access(project: Project, routes: tuple[Route, ...], secrets: Mapping[s
     """Where everything but the family comes from: the settings, the user's uv and pip configuration, the routes.
 
     Credentials come from the requirement files read now, from uv's variables for an index with a name, or the ambient
-    URL; on their own, uv looks into netrc. Raises UsageError (``request.index``).
+    URL; on their own, uv looks into netrc. Raises UsageError (``request.index``, ``settings.index``,
+    ``settings.find-links``).
     """
     ambient = read_ambient()
     default = ambient.default_index
     links = [*project.settings.find_links, *ambient.find_links]
+    if not all(map(is_readable, project.settings.find_links)):
+        raise UsageError("settings.find-links", "find-links has a URL that cannot be read", "Mend it.")
     named: list[NamedIndex] = []
     for route in routes:
         url = _located(project.root, route, secrets.get(route.name) or named_credentials(route.index))
@@ -205,6 +208,9 @@ def torch_index(project: Project) -> str:
     if not base.startswith(("https://", "http://")):
         hint = "It is a base such as https://mirror.example/whl; a folder of wheels goes into find-links."
         raise UsageError("settings.torch-index", f"torch-index is {redact(base)!r}, no http(s) URL", hint)
+    if not is_readable(base):
+        hint = "It is a base such as https://mirror.example/whl."
+        raise UsageError("settings.torch-index", "torch-index is a URL that cannot be read", hint)
     last = base.rsplit("/", 1)[-1]
     if last == "cpu":
         base_hint = f"Set it to {redact(base[: -len('/cpu')])}"

@@ -312,3 +312,13 @@ def test_a_folder_elsewhere_is_refused_before_the_work(
     assert (done.exit_code, done.error["code"]) == (5, "lock.outside")
     assert torch_index.asked == []
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["lock", "versions"])
+@pytest.mark.parametrize("option", ["--torch-index", "--find-links"])
+def test_a_setting_with_a_url_that_cannot_be_read(workspace: Workspace, command: str, option: str) -> None:
+    done = workspace.run(command, option, "http://[s3cret/whl", "--json")
+    assert done.exit_code == 2
+    assert done.error["code"] == f"settings.{option[2:]}"
+    assert "a URL that cannot be read" in done.error["message"]
+    assert "s3cret" not in done.stdout + done.stderr

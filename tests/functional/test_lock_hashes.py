@@ -86,6 +86,14 @@ def test_a_local_wheel_is_hashed(
     assert str(folder) not in workspace.text("lock.toml")
 
 
+def test_a_folder_with_a_comma_in_its_name(workspace: Workspace) -> None:
+    (workspace.root / "a,b").mkdir()
+    name, data = make_wheel("own-thing", "1.0")
+    (workspace.root / "a,b" / name).write_bytes(data)
+    workspace.locked("torch", "own-thing", "--backend", "cpu", "--find-links", "a,b")
+    assert workspace.hashes("requirements.txt", "own-thing") == {sha256(data)}
+
+
 @needs_target
 def test_an_unreachable_index_with_a_fitting_wheel(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     assert HOST is not None

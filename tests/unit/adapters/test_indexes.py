@@ -140,3 +140,24 @@ def test_uv_does_not_draw_where_it_would_show_a_secret(monkeypatch: pytest.Monke
     for url in ("https://host.example/simple", "https://host.example/${DRAWN_TOKEN}/simple"):
         run_uv(["pip", "install"], env=access_environment(IndexAccess(default_index=url)), show_stderr=True)
     assert drawn == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("variable", "where"),
+    [
+        ("UV_DEFAULT_INDEX", "UV_DEFAULT_INDEX"),
+        ("UV_INDEX_URL", "UV_INDEX_URL"),
+        ("PIP_INDEX_URL", "pip's index-url (PIP_INDEX_URL, or its configuration)"),
+        ("UV_FIND_LINKS", "find-links of uv or pip"),
+    ],
+)
+def test_a_url_that_cannot_be_read(tmp_path: Path, variable: str, where: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        ambient(tmp_path, **{variable: "https://me:s3cret@[x"})
+    assert (caught.value.code, caught.value.message) == ("settings.index", f"{where} has a URL that cannot be read")
+
+
+def test_find_links_with_a_comma(tmp_path: Path) -> None:
+    links = (str(tmp_path / "a,b"), "https://host.example/a,b/", "/plain")
+    told = access_environment(IndexAccess(find_links=links))["UV_FIND_LINKS"].split(",")
+    assert told == [tmp_path.as_uri() + "/a%2Cb", "https://host.example/a%2Cb/", "/plain"]
