@@ -107,9 +107,9 @@ def migrate(
       envtool migrate --skip bundle,docs
       envtool migrate --resume
 
-    Exit codes: 10 the audit or a model, 4 lock, 6 install or build, 7 a check,
-    9 another envtool, 2 usage, 130 interrupted, 143 terminated. All is then
-    as it was; 8 if that could not be done.
+    Exit codes: 10 the audit or a model, 3 nothing needs torch, 4 lock, 6
+    install or build, 7 a check, 9 another envtool, 2 usage, 130 interrupted,
+    143 terminated. All is then as it was; 8 if that could not be done.
     """
 
     def stage(reporter: Reporter) -> Outcome:

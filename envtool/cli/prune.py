@@ -105,5 +105,7 @@ def _text(done: Pruned, *, dry_run: bool, everything: bool) -> str:
         if done.cached >= MUCH:
             lines.append(_in_cache(size(done.cached), dry_run=dry_run))
     else:
-        lines.append("Nothing to remove." + ("" if everything else " With --all, only the current one stays."))
+        lines.append(
+            "Nothing to remove." + ("" if everything or not done.kept else " With --all, only the current one stays.")
+        )
     return "\n".join(lines)

@@ -108,7 +108,9 @@ def _text(result: SetupResult, layout: Layout) -> str:
     lines += [f"note     {message}" for message in _lasting(result)]
     plan = result.plan
     backend = place.backend if place is not None else generation.backend if generation is not None else ""
-    known = plan is not None and plan.full is not None and not (plan.size.unknown or plan.full.unknown)
+    # In place torch may have been there, and then none of it was downloaded.
+    had = place is not None and plan is not None and not any(line.split()[1] == "torch" for line in plan.changes)
+    known = not had and plan is not None and plan.full is not None and not (plan.size.unknown or plan.full.unknown)
     if plan is not None and plan.full is not None and known and backend == "cpu" and not result.reused:
         from envtool.env.plan import human
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,8 +22,8 @@ def run(
 
     As after activating it: its programs come first on PATH, VIRTUAL_ENV is
     set and PYTHONHOME is not. The command takes envtool's place, so signals
-    and the exit status are its own; a command that is not found is 127, as in
-    a shell. A Python program that the environment does not have is taken from
+    and the exit status are its own; a command that is not found is 127, one
+    that cannot be started 126, as in a shell. A Python program that the environment does not have is taken from
     the machine, with a warning: it does not see the environment's packages.
 
     \b
@@ -40,6 +42,16 @@ def run(
         project = open_here()
         layout = layout_for(project.root, project.settings.venv)
         elsewhere = program_elsewhere(layout, command[0], os.environ)
+        if elsewhere is not None and re.fullmatch(r"pip[\d.]*", command[0]):
+            # It would install into the machine's Python, and say that it went well.
+            place = layout.venv.relative_to(layout.root).as_posix()
+            hint = "Add the package to the requirements, and run envtool setup."
+            told = (
+                "run.no-pip",
+                f"there is no {command[0]} in {place}; {printable(str(elsewhere))} is another's",
+                hint,
+            )
+            return Outcome(result={}, exit_code=NOT_FOUND, error=told)
         if elsewhere is not None:
             name, path = printable(command[0]), printable(str(elsewhere))
             where = layout.venv.relative_to(layout.root).as_posix()
@@ -53,7 +65,9 @@ def run(
             if status == NOT_FOUND:
                 error = ("run.not-found", f"command not found: {name}", "Is it installed in this environment?")
             else:
-                error = ("run.not-executable", f"cannot execute {name}", "Is it a program for this machine?")
+                refused = Path(command[0]).is_file() and not os.access(command[0], os.X_OK)
+                hint = f"It may not be executed: chmod +x {name}" if refused else "Is it a program for this machine?"
+                error = ("run.not-executable", f"cannot execute {name}", hint)
         return Outcome(result={}, exit_code=status, error=error)
 
     run_command("run", stage, as_json=False)

@@ -76,8 +76,8 @@ def setup(
       envtool setup --full
 
     Exit codes: 2 usage, 3 nothing needs torch, 4 no solution, 5 lock, 6
-    install, 7 checks, 9 another envtool at work. The environment is then as
-    it was.
+    install, or no such Python here, 7 checks, 9 another envtool at work. The
+    environment is then as it was.
     """
     start = time.monotonic()
 

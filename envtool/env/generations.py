@@ -18,9 +18,9 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from envtool.adapters import files, platform
+from envtool.env.holding import acquire, holder_of
 from envtool.env.occupant import Occupant, check_place, current, occupant
 from envtool.env.records import (
     drop_empty,
@@ -28,14 +28,12 @@ from envtool.env.records import (
     layout_for,
     list_generations,
     next_id,
-    prepare,
     read_plain_record,
     read_record,
     record_path,
     remember,
     remembered_previous,
     sweep_unused,
-    unwritable,
     write_plain_record,
     write_record,
 )
@@ -43,9 +41,6 @@ from envtool.env.recovery import close_journal, open_journal, recover, staging
 from envtool.env.running import check_path
 from envtool.errors import BusyError, InstallError
 from envtool.models import Generation, Layout
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 __all__ = [
     "Occupant",
@@ -71,9 +66,6 @@ __all__ = [
     "write_record",
 ]
 
-_TRIES = 20
-"""How often the lock is tried for while others take its folder away."""
-
 
 @contextlib.contextmanager
 def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> Iterator[None]:
@@ -86,7 +78,7 @@ def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> It
     (``env.state``) when ``.envtool`` cannot be written by this user.
     """
     ours = not platform.exists(layout.state)
-    lock = _acquire(layout, wait)
+    lock = acquire(layout, wait)
     holder = layout.state / "lock.pid"
     try:
         ignore(layout)
@@ -109,34 +101,6 @@ def exclusive(layout: Layout, *, wait: float = 0, migrating: bool = False) -> It
             drop_empty(layout)
 
 
-def _acquire(layout: Layout, wait: float) -> BaseFileLock:
-    """The lock, with the folders that belong to it: a command that failed may just be taking them away."""
-    from filelock import FileLock, Timeout
-
-    path = layout.state / "lock"
-    for _ in range(_TRIES):
-        prepare(layout)
-        lock = FileLock(path, timeout=wait)
-        try:
-            lock.acquire()
-            prepare(layout)
-        except Timeout as error:
-            number = _holder(layout.state / "lock.pid")
-            raise BusyError(
-                "busy",
-                f"another envtool{f' (process {number})' if number is not None else ''} is working in {layout.root}",
-                "Wait until it has ended and run the command again; it holds .envtool/lock.",
-            ) from error
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise unwritable(layout, error) from error
-        if path.exists():
-            return lock
-        lock.release()  # of a file that has no name any more: it keeps nobody out
-    raise BusyError("busy", f"another envtool is ending in {layout.root}", "Run the command again.")
-
-
 @contextlib.contextmanager
 def exclusive_if_used(layout: Layout) -> Iterator[bool]:
     """Hold the project's lock where there is an ``.envtool/``, for what writes to a project but makes no environment.
@@ -153,14 +117,8 @@ def exclusive_if_used(layout: Layout) -> Iterator[bool]:
 
 def at_work(layout: Layout) -> int | None:
     """The process number of the envtool that works here now, read without its lock; None where there is none."""
-    number = _holder(layout.state / "lock.pid")
+    number = holder_of(layout.state / "lock.pid")
     return number if number is not None and number != os.getpid() and platform.is_running(number) else None
-
-
-def _holder(path: Path) -> int | None:
-    with contextlib.suppress(OSError, ValueError):
-        return int(path.read_text(encoding="ascii"))
-    return None
 
 
 # --- activate ---------------------------------------------------------------------------------------------------------

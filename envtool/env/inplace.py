@@ -33,7 +33,7 @@ from envtool.errors import InstallError, UsageError
 from envtool.lock.project import Interpreter, choose_interpreter
 from envtool.lock.workspace import Project
 from envtool.models import Layout, Note, Pin, Reporter, VerifyReport
-from envtool.reports.tables import changes
+from envtool.reports.tables import changes, plural
 from envtool.torch.family import is_gpu_payload
 from envtool.torch.unserved import naming_torch_index
 
@@ -139,7 +139,8 @@ def _set_up(steps: Steps, stack: contextlib.ExitStack) -> SetupResult:
     undo.write_before(layout, before)
     done = False
     try:
-        reporter.phase("stage", f"move {sum(name in place.before for name in before.names)} packages aside")
+        moved = sum(name in place.before for name in before.names)
+        reporter.phase("stage", f"move {plural(moved, 'package')} aside" if moved else "nothing is there to move aside")
         undo.stash(before, folder)
         with naming_torch_index(what.torch_index):
             install_into(place.interpreter.path, place.interpreter.version, what, reporter)

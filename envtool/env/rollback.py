@@ -95,7 +95,12 @@ def choose(layout: Layout, to: str | None, reporter: Reporter) -> Generation | N
         return _sound(layout, found)
     listed = {str(generation.id): generation for generation in chain.list_generations(layout)}
     if to not in listed:
-        known = f"There are: {', '.join(listed)}; or: previous." if listed else "There are none here."
+        before = "; or: previous" if chain.previous(layout) else ""
+        known = (
+            f"There {'are' if len(listed) > 1 else 'is'}: {', '.join(listed)}{before}."
+            if listed
+            else "There are none here."
+        )
         raise RollbackError("rollback.unknown", f"there is no generation {to!r}", f"{known} See: envtool status")
     return _sound(layout, listed[to])
 

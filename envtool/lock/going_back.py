@@ -195,7 +195,9 @@ def _note(pins: TorchPins, changed: Mapping[str, str], error: UnsatisfiableError
     )
     after = [f"{name} {version}" for name, version in sorted(changed.items())]
     pattern = r"(your project|[A-Za-z0-9._-]+(?:\[[\w,-]+\])?(?:[=<>!~][^\s]*)?) depends? on ([^\s;]+)"
-    blames = [f"{who} needs {what}" for who, what in re.findall(pattern, error.message) if _is_family_text(what)]
+    blames = [
+        f"{who} needs {what.rstrip('.,')}" for who, what in re.findall(pattern, error.message) if _is_family_text(what)
+    ]
     others = [blame for blame in dict.fromkeys(blames) if not blame.startswith("your project ")]
     why = "; ".join(others[:4]) or error.message
     return Note(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import sysconfig
@@ -145,8 +146,11 @@ def _inspect(path: Path, wanted: str, *, only_resolve: bool = False) -> Interpre
         )
     found = Interpreter(path=path, version=words[0])
     if found.minor not in SUPPORTED_PYTHONS:
-        message = f"{wanted} is Python {found.minor}; envtool sets up {SUPPORTED_PYTHONS[0]} to {SUPPORTED_PYTHONS[-1]}"
-        raise UsageError("python.unsupported", message, "Choose another one with --python.")
+        variable = os.environ.get("ENVTOOL_PYTHON", "").strip() == wanted
+        name = "" if wanted == found.minor and not variable else f"{'ENVTOOL_PYTHON' if variable else wanted} is "
+        message = f"{name}Python {found.minor}; envtool sets up {SUPPORTED_PYTHONS[0]} to {SUPPORTED_PYTHONS[-1]}"
+        hint = "Choose another one with --python" + (", or change the variable." if variable else ".")
+        raise UsageError("python.unsupported", message, hint)
     if words[2:] and not only_resolve:  # a lock is for others, whatever it is made with
         raise _misbuilt(wanted, found.minor, words[2])
     return found

@@ -282,6 +282,8 @@ def _nearest(found: Sequence[_Release], specifier: SpecifierSet) -> str:
         return f"The newest is {versions[0]}."
     below = next((version for version in versions if version <= wanted[0]), None)
     above = next((version for version in reversed(versions) if version > wanted[0]), None)
+    if below == versions[0]:
+        return f"The newest is {below}."
     names = " and ".join(str(version) for version in (below, above) if version is not None)
     return f"The nearest are {names}; the newest is {versions[0]}."
 

@@ -195,7 +195,7 @@ def test_to_what_is_not_there(place: Place, to: str, code: str) -> None:
     assert (done.code, done.error["code"], done.error["hint"]) == (
         8,
         code,
-        "There are: 1; or: previous. See: envtool status",
+        "There is: 1. See: envtool status",
     )
     done = place.call("rollback", "--to", "previous", "--json")
     assert (done.code, done.error["code"]) == (8, "rollback.previous")

@@ -208,6 +208,19 @@ def test_run_ends_like_a_shell_when_it_cannot_start(chain: Layout, command: str,
     done = call(chain.root, "run", "--", command)
     assert (done.returncode, done.stdout) == (status, "")
     assert f"error[{code}]" in done.stderr
+    assert ("hint: It may not be executed: chmod +x ./data" in done.stderr) == (command == "./data")
+
+
+@pytest.mark.parametrize("name", ["pip", "pip3", "pip3.11"])
+def test_the_machines_pip_is_not_run(chain: Layout, tmp_path: Path, name: str) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / name).write_text("#!/usr/bin/python3\nprint('ran')\n")
+    (programs / name).chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    done = call(chain.root, "run", "--", name, "install", "six", PATH=path)
+    assert (done.returncode, done.stdout) == (127, "")
+    assert f"error[run.no-pip]: there is no {name} in .venv; {programs / name} is another's" in done.stderr
 
 
 def test_run_without_an_environment_says_how_to_make_one(tmp_path: Path) -> None:

@@ -208,6 +208,7 @@ def test_prereleases_only_when_asked_for() -> None:
     ("requests", "code", "words", "hint"),
     [
         (["torch==2.7"], "resolve.no-version", "no cpu build of torch==2.7 exists", "The nearest are 2.8.0"),
+        (["torch==2.99"], "resolve.no-version", "no cpu build of torch==2.99 exists", "The newest is 2.14.0."),
         (["torch>=2.13,<2.9"], "resolve.no-version", "of torch exclude each other: torch<2.9,>=2.13", "Take one of"),
         (["torch==2.14.0"], "resolve.no-build", "for Python 3.11 on linux-x86_64", "torch 2.8.0 to 2.13.0"),
         (["torchtext"], "resolve.no-build", "the cpu index does not list torchtext at all", "Leave torchtext out"),
