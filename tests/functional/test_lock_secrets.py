@@ -21,7 +21,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
-        self.real = subprocess.run
+        self.real = subprocess.Popen
 
     def __call__(self, args: list[str], **how: Any) -> Any:
         self.seen += [str(arg) for arg in args]
@@ -34,7 +34,7 @@ class Watch:
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     found = Watch()
-    monkeypatch.setattr("envtool.adapters.process.subprocess.run", found)
+    monkeypatch.setattr("envtool.adapters.process.subprocess.Popen", found)
     return found
 
 
