@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from envtool.audit.formats.paths import from_here
 from envtool.audit.models import Severity
 from envtool.audit.report import AuditReport
 from envtool.reports.github import annotation
@@ -23,7 +24,7 @@ def render_github(report: AuditReport) -> str:
             _LEVELS[finding.severity],
             finding.message,
             title=finding.code,
-            file=finding.path,
+            file=from_here(report.root, finding.path),
             line=finding.location.line,
             column=finding.location.column,
         )

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from envtool import __version__
 from envtool.audit.explain import page_of
+from envtool.audit.formats.paths import from_here
 from envtool.audit.models import Finding, Severity
 from envtool.audit.report import SEVERITIES, AuditReport, RuleInfo
 
@@ -18,7 +19,8 @@ _PROBLEM = {"error": "error", "warning": "warning", "note": "recommendation"}
 
 
 def render_sarif(report: AuditReport) -> str:
-    """The report as one SARIF run. Paths are relative to the audited root; nothing names the machine."""
+    """The report as one SARIF run. Paths are relative to the current folder, or, for a folder elsewhere, to the
+    audited one; nothing names the machine."""
     codes = sorted({finding.code for finding in report.findings})
     index = {code: position for position, code in enumerate(codes)}
     run = {
@@ -37,13 +39,13 @@ def render_sarif(report: AuditReport) -> str:
                     {
                         "level": "note",
                         "message": {"text": f"not read: {row.reason}"},
-                        "locations": [{"physicalLocation": {"artifactLocation": _artifact(row.path)}}],
+                        "locations": [{"physicalLocation": {"artifactLocation": _artifact(row.path, report)}}],
                     }
                     for row in report.skipped
                 ],
             }
         ],
-        "results": [_result(finding, index[finding.code]) for finding in report.findings],
+        "results": [_result(finding, index[finding.code], report) for finding in report.findings],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
 
@@ -63,11 +65,11 @@ def _rule(rule: RuleInfo, report: AuditReport) -> dict[str, Any]:
     }
 
 
-def _artifact(path: str) -> dict[str, str]:
-    return {"uri": quote(os.fsencode(path)), "uriBaseId": "%SRCROOT%"}
+def _artifact(path: str, report: AuditReport) -> dict[str, str]:
+    return {"uri": quote(os.fsencode(from_here(report.root, path))), "uriBaseId": "%SRCROOT%"}
 
 
-def _result(finding: Finding, index: int) -> dict[str, Any]:
+def _result(finding: Finding, index: int, report: AuditReport) -> dict[str, Any]:
     place = finding.location
     region = {
         "startLine": place.line,
@@ -80,7 +82,7 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
         "ruleIndex": index,
         "level": finding.severity,
         "message": {"text": finding.message},
-        "locations": [{"physicalLocation": {"artifactLocation": _artifact(finding.path), "region": region}}],
+        "locations": [{"physicalLocation": {"artifactLocation": _artifact(finding.path, report), "region": region}}],
         "partialFingerprints": {"envtoolFinding/v1": finding.fingerprint},
         "properties": {"confidence": _PRECISION[finding.confidence]},
     }

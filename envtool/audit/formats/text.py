@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from itertools import groupby
-from pathlib import Path
 from typing import Literal
 
 from envtool.audit.excerpt import excerpt_of, plain
+from envtool.audit.formats.paths import shown
 from envtool.audit.models import Finding
 from envtool.audit.notebooks import Cell
 from envtool.audit.report import AuditReport
@@ -26,21 +25,11 @@ def render_findings(report: AuditReport) -> str:
     """The findings alone; empty when there are none."""
     blocks: list[str] = []
     for path, group in groupby(report.findings, key=lambda finding: finding.path):
-        lines = [plain(_shown(report.root, path))]
+        lines = [plain(shown(report.root, path))]
         for finding in group:
             lines.extend(_finding(finding, report))
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)
-
-
-def _shown(root: Path, path: str) -> str:
-    """A path that can be clicked on: relative to the current folder if it lies below."""
-    full = root / path
-    try:
-        relative = os.path.relpath(full)
-    except ValueError:  # another drive on Windows
-        return str(full)
-    return str(full) if relative.startswith("..") else Path(relative).as_posix()
 
 
 def _finding(finding: Finding, report: AuditReport) -> list[str]:
@@ -77,7 +66,7 @@ def fix_lines(report: AuditReport) -> list[str]:
 def _unread(report: AuditReport) -> list[str]:
     """What was to be read and could not be: named on the command line, or broken. A line each."""
     rows = [row for row in report.skipped if row.amiss]
-    lines = [f"Not read: {plain(_shown(report.root, row.path))}: {plain(row.reason)}" for row in rows[:_UNREAD]]
+    lines = [f"Not read: {plain(shown(report.root, row.path))}: {plain(row.reason)}" for row in rows[:_UNREAD]]
     return lines + ([f"Not read: {len(rows) - _UNREAD} more, in --json"] if len(rows) > _UNREAD else [])
 
 

@@ -91,6 +91,16 @@ def test_github_puts_errors_first_and_escapes(report):
     assert [line.split(" ")[0] for line in lines] == ["::error", "::warning", "::notice"]
 
 
+def test_services_get_paths_from_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "app.py").write_text("import torch\ntorch.ones(1).cuda()\n", encoding="utf-8")
+    report = run_audit(discover([tmp_path / "sub"], cwd=tmp_path), RULES, AuditOptions())
+    for folder, path in ((tmp_path, "sub/app.py"), (tmp_path / "sub", "app.py")):
+        monkeypatch.chdir(folder)
+        assert FORMATS["github"](report).startswith(f"::error file={path},line=2,")
+        assert f'"uri": "{path}"' in FORMATS["sarif"](report)
+
+
 class Page(HTMLParser):
     """What a page shows, and what it would fetch."""
 

@@ -117,7 +117,7 @@ def test_an_annotation_comes_out_as_it_went_in():
     path = "50% a,b: c\nd.py"
     (line,) = FORMATS["github"](report_of(finding(path=path, message="50%, a: b\r\nc ::error::"))).splitlines()
     level, properties, message = as_the_runner_reads(line)
-    assert (level, properties["file"], message) == ("error", path, "50%, a: b\r\nc ::error::")
+    assert (level, properties["file"], message) == ("error", f"project/{path}", "50%, a: b\r\nc ::error::")
     assert (properties["line"], properties["col"], properties["title"]) == ("3", "5", "CPU101")
 
 
