@@ -40,12 +40,24 @@ def _annotate_error(code: str, message: str) -> None:
         typer.echo(annotation("error", message, title=code), err=True)
 
 
+def _summarize_error(command: str, code: str, message: str, hint: str) -> None:
+    """Into the job summary, where one looks when a job has failed."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if path and os.environ.get("GITHUB_ACTIONS") == "true":
+        from envtool.reports.github import append_summary
+
+        text = f"error[{code}]: {message}" + (f"\n  hint: {hint}" if hint else "")
+        append_summary(path, f"envtool {command}".rstrip(), text, [])
+
+
 def finish(command: str, outcome: Outcome, *, as_json: bool, quiet: bool = False) -> None:
     """Print an outcome and leave with its exit code.
 
     As with ruff: a command that prints its findings and how many they are does not say so in one more line, and a quiet
     one prints the findings alone.
     """
+    if outcome.error is not None:
+        _summarize_error(command, *outcome.error)
     if as_json:
         write_out(envelope(command, outcome.result, outcome.exit_code, outcome.error))
     else:

@@ -428,6 +428,9 @@ def test_on_github(place: Place, tmp_path: Path) -> None:
     place.write("requirements.txt", "torch\nleaf<2\n")
     done = place.setup("--cpu", "--frozen", **github)
     assert done.err.splitlines()[-1].startswith("::error title=lock.stale::lockfiles/ is stale: ")
+    failed = summary.read_text(encoding="utf-8").removeprefix(text)
+    assert failed.startswith("### envtool setup\n\n```\nerror[lock.stale]: lockfiles/ is stale: ")
+    assert "\n  hint: Bring it up to date with envtool lock" in failed
     done = place.setup("--cpu", "--frozen", "--json", **github)
     assert json.loads(done.out)["exit_code"] == 5
 
