@@ -18,8 +18,9 @@ from envtool.errors import InstallError, LockError
 from envtool.lock.coverage import lock_command, uncovered
 from envtool.models import Completed, IndexAccess, LocalProject, Lock, Pin, Reporter
 from envtool.reports.tables import plural
-from envtool.torch.backends import FULL, Backend
+from envtool.torch.backends import CPU, FULL, Backend
 from envtool.torch.family import is_family
+from envtool.torch.gpu_index import without_gpu_indexes
 from envtool.torch.index import ACCEPT
 from envtool.torch.offers import read_folders
 from envtool.torch.targets import TARGETS, Target, host_target
@@ -122,15 +123,22 @@ def install_into(interpreter: Path, python: str, what: Installation, reporter: R
     torch, rest = pins_here(what.lock, what.backend.name, python)
     remarks = _install_torch(interpreter, torch, what, reporter)
     if rest:
-        where = "the default index and those that lock.toml names" if what.access.routes else "the default index"
+        access = rest_access(what)
+        where = "the default index and those that lock.toml names" if access.routes else "the default index"
         reporter.phase("install", f"{plural(len(rest), 'package')} from {where}")
-        _install_from_everywhere(interpreter, rest, what, reporter)
+        _install_from_everywhere(interpreter, rest, access, what, reporter)
     for project in projects_here(what.projects, python):
         reporter.phase(
             "install", f"the project {project.name or project.path}{' (editable)' if project.editable else ''}"
         )
         _install_project(interpreter, project, what, reporter)
     return remarks
+
+
+def rest_access(what: Installation) -> IndexAccess:
+    """Where what all backends share comes from: the indexes that were asked when the cpu build decided it."""
+    decided = CPU.name in what.lock.torch
+    return without_gpu_indexes(what.access) if decided and what.lock.gpu_packages != "keep" else what.access
 
 
 def _install_torch(interpreter: Path, pins: Sequence[Pin], what: Installation, reporter: Reporter) -> tuple[str, ...]:
@@ -141,12 +149,12 @@ def _install_torch(interpreter: Path, pins: Sequence[Pin], what: Installation, r
         reporter.phase(
             "install", f"{_names(family)}{f' and {len(others)} GPU packages' if others else ''} from the default index"
         )
-        _install_from_everywhere(interpreter, pins, what, reporter)
+        _install_from_everywhere(interpreter, pins, what.access, what, reporter)
         return ()
     remarks = _install_family(interpreter, family, index, what, reporter)
     if others:
         reporter.phase("install", f"{plural(len(others), 'GPU package')} from the default index")
-        _install_from_everywhere(interpreter, others, what, reporter)
+        _install_from_everywhere(interpreter, others, what.access, what, reporter)
     return remarks
 
 
@@ -212,10 +220,12 @@ def _check_reachable(index: str, names: str) -> None:
         raise InstallError("torch-index.empty", f"{redact(index)} has no torch", "Is torch-index the right base?")
 
 
-def _install_from_everywhere(interpreter: Path, pins: Sequence[Pin], what: Installation, reporter: Reporter) -> None:
-    for access, names in uv.by_index(what.access, (pin.name for pin in pins)):
+def _install_from_everywhere(
+    interpreter: Path, pins: Sequence[Pin], access: IndexAccess, what: Installation, reporter: Reporter
+) -> None:
+    for part, names in uv.by_index(access, (pin.name for pin in pins)):
         if chosen := [pin for pin in pins if pin.name in names]:
-            _install_pins(interpreter, chosen, access, what, reporter)
+            _install_pins(interpreter, chosen, part, what, reporter)
 
 
 def _install_pins(

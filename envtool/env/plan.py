@@ -12,7 +12,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from envtool.adapters import uv
 from envtool.adapters.http import content_lengths
 from envtool.adapters.sizes import known_sizes, remember_sizes
-from envtool.env.install import Installation, pins_here
+from envtool.env.install import Installation, pins_here, rest_access
 from envtool.errors import EnvtoolError, InstallError
 from envtool.models import Artifact, IndexAccess, Lock, Pin
 from envtool.torch import offers
@@ -93,7 +93,8 @@ def measure(what: Installation, python: str, interpreter: str) -> tuple[Size, Si
         learned += _family_sizes([pin for pin in wanted if is_family(pin.name)], what, python)
         wanted = [pin for pin in wanted if not is_family(pin.name)]
     wanted += [pin for pin in full or () if _size(pin, known, target, python) is None]
-    learned += _default_sizes(wanted, python, interpreter, what.access)
+    access = rest_access(what) if what.backend.is_cpu else what.access  # not worth a wait for an index of GPU packages
+    learned += _default_sizes(wanted, python, interpreter, access)
     if learned:
         remember_sizes(learned, known)
         known = {**known, **{item.sha256: (item.filename, item.size) for item in learned if item.sha256 and item.size}}

@@ -85,6 +85,19 @@ def judge_transitive(left_out: Sequence[Resolved], policy: str) -> tuple[Note, .
     return tuple(sorted(set(notes), key=lambda note: note.message))
 
 
+def unasked(indexes: Iterable[str]) -> tuple[Note, ...]:
+    """Notes on the indexes that a cpu lock does not ask."""
+    message = "serves GPU packages alone: the cpu lock does not ask it"
+    return tuple(Note(code="gpu.index-left-out", message=f"{url} {message}") for url in indexes)
+
+
+def not_there(package: str, indexes: Sequence[str]) -> str:
+    """A hint where no index has ``package``, and ``indexes`` were not asked; empty where that cannot be the cause."""
+    if not package or not indexes:
+        return ""
+    return f"{', '.join(indexes)} was not asked for {package}: a cpu lock does that with --gpu-packages keep alone."
+
+
 def refuse_payload(resolved: Sequence[Resolved]) -> None:
     """Raise ResolutionError (``gpu.closure``) for GPU packages that no stand-in kept out."""
     named = sorted(

@@ -21,6 +21,7 @@ from envtool.lock.torch_step import (
 )
 from envtool.models import Note, Resolved
 from envtool.torch.family import is_family, is_gpu_payload
+from envtool.torch.gpu_index import is_gpu_index
 from envtool.torch.select import FamilyRequest, TorchPins, describe_cells
 
 _ROUNDS = 16
@@ -33,9 +34,10 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
     Raises ResolutionError, LockError (``lock.no-hash``), InstallError (an index cannot be reached), NoInputsError.
     """
     requirements, notes = task.request.requirements, list[Note]()
+    unasked = _unasked(task, source)
     if source.backend.is_cpu:
         requirements, left_out = gpu_policy.split_direct(requirements, task.options.gpu_packages, source.grid.cells)
-        notes += left_out
+        notes += (*left_out, *gpu_policy.unasked(unasked))
     direct = [str(item.requirement) for item in requirements]
     wanted = family_requests(task.request)
     pins: TorchPins | None = None
@@ -59,6 +61,7 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
                 wanted = [transitive_request(task.request, "torch")]
                 continue
             if pins is None or not forbids(error, pins):
+                error.hint = gpu_policy.not_there(error.absent, unasked) or error.hint
                 raise
             wanted, note = go_back(task, source, direct, wanted, (pins, error), settled)
             notes.append(note)
@@ -75,6 +78,14 @@ def lock_indexed(task: Task, source: FamilySource, settled: Settled) -> BackendP
     if pins is None:
         raise no_torch(task.request, source.backend.name)
     return _collect(task, source, (pins, resolved), settled, notes)
+
+
+def _unasked(task: Task, source: FamilySource) -> tuple[str, ...]:
+    """The indexes that serve GPU packages alone, and that a cpu lock does not ask."""
+    if not source.backend.is_cpu or task.options.gpu_packages == "keep":
+        return ()
+    named = (route.url for route in task.request.routes if route.kind == "index" and not route.packages)
+    return tuple(url for url in named if is_gpu_index(url))
 
 
 def _torch_step(task: Task, source: FamilySource, wanted: Sequence[FamilyRequest], settled: Settled) -> TorchPins:

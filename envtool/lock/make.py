@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from envtool import __version__
 from envtool.adapters.sizes import remember_sizes
+from envtool.adapters.uv_errors import IndexUnreachableError
 from envtool.errors import ResolutionError, UnsatisfiableError
 from envtool.lock.fewer import lock_fewer
 from envtool.lock.full_fewer import lock_full_fewer
@@ -31,6 +32,7 @@ from envtool.lock.text import REST, torch_filename
 from envtool.lock.torch_step import FamilySource
 from envtool.models import Lock, LockFile, Note, Reporter, Request
 from envtool.torch.backends import Backend
+from envtool.torch.gpu_index import is_gpu_index
 from envtool.torch.select import Grid
 from envtool.torch.targets import TARGETS, host_target
 
@@ -127,6 +129,14 @@ def _lock_backends(task: Task, locked: _Locked) -> _Locked:
     for backend in backends:
         try:
             part = _lock_backend(task, backend, locked)
+        except IndexUnreachableError as error:
+            spared = backend.name in task.options.optional - task.options.needed and locked.settled.rest is not None
+            if not spared or not is_gpu_index(error.url):
+                raise
+            again = "".join(f" --backend {other.name}" for other in backends)
+            message = f"{backend.name} torch is not locked: {error.message}. When it can: envtool lock{again}"
+            locked = replace(locked, notes=(*locked.notes, Note(code="lock.backend-left-out", message=message)))
+            continue
         except UnsatisfiableError as error:
             if locked.settled.rest is None or backend.name not in task.options.optional:
                 raise

@@ -21,6 +21,7 @@ from envtool.lock.torch_step import FamilySource
 from envtool.models import SUPPORTED_PYTHONS, Note, Pin, Problem, Resolved
 from envtool.torch.backends import FULL
 from envtool.torch.family import GPU_STAND_INS
+from envtool.torch.gpu_index import without_gpu_indexes
 from envtool.torch.offers import path_of, read_metadata
 from envtool.torch.select import Cell, FamilyPin, TorchPins
 from envtool.torch.targets import TARGETS, host_target
@@ -118,6 +119,7 @@ def with_family(problem: Problem, task: Task, source: FamilySource, members: tup
     stand_ins = (*problem.stand_ins, *(() if keep_gpu else GPU_STAND_INS))
     return replace(
         problem,
+        access=problem.access if keep_gpu else without_gpu_indexes(problem.access),
         family=members,
         family_index=(index if source.flat else source.index) if members else None,
         family_is_flat=bool(wheels),
