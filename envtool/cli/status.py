@@ -126,6 +126,7 @@ _MODES = {
 
 
 def _text(layout: Layout, found: Status, busy: int | None) -> str:
+    from envtool.env.replaceable import obstacle
     from envtool.lock.above import project_above
     from envtool.reports.escape import printable
     from envtool.reports.tables import size, table
@@ -154,6 +155,9 @@ def _text(layout: Layout, found: Status, busy: int | None) -> str:
     )
     if found.occupant.kind == "generation" and found.current is None:
         lines[-1] = f"{name} leads to generation {found.occupant.number}, which is not there. Run: envtool setup --cpu"
+    error = obstacle(layout) if _MODES[found.occupant.kind] == "foreign" else None
+    if error is not None:
+        lines[-1] += f" {error.hint}"
     for row in found.rows:
         if row.current and row.drift:
             lines.append(f"It differs from the lock in {len(row.drift)}:")

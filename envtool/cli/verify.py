@@ -104,6 +104,7 @@ def verify(
 
     def stage(reporter: Reporter) -> Outcome:
         from envtool.env.generations import current, layout_for
+        from envtool.env.replaceable import before_setup
         from envtool.env.verify import VerifyOptions, verify_environment
         from envtool.reports.escape import printable
 
@@ -113,7 +114,8 @@ def verify(
             raise UsageError("verify.junit", message, "Make the folder, or check --junit.")
         project = o.open_here()
         venv = project.root / project.settings.venv
-        own = current(layout_for(project.root, project.settings.venv)) if python is None and path is None else None
+        layout = layout_for(project.root, project.settings.venv) if python is None and path is None else None
+        own = current(layout) if layout is not None else None
         adopted = own is not None and own.kind == "adopted"  # never made from a lock
         options = VerifyOptions(
             expected=_expected(backend, own),
@@ -121,6 +123,7 @@ def verify(
             deep=deep,
             static=static,
             timeout=timeout,
+            before_setup=before_setup(layout) if layout is not None else "",
         )
         named = _named(python, path)
         interpreter, folder = _target(named, path, venv, static=static)

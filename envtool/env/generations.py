@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
@@ -38,7 +37,7 @@ from envtool.env.records import (
     write_record,
 )
 from envtool.env.recovery import close_journal, open_journal, recover, staging
-from envtool.env.running import check_path
+from envtool.env.replaceable import cannot_switch, check_replaceable
 from envtool.errors import BusyError, InstallError
 from envtool.models import Generation, Layout
 
@@ -185,43 +184,6 @@ def activate_plain(layout: Layout, staged: Path, generation: Generation, *, adop
             _discard(platform.step_aside(layout.venv, staged))
 
 
-def check_replaceable(layout: Layout) -> Occupant:
-    """What stands at ``.venv``, if an environment can take its place. Ask before gigabytes are fetched.
-
-    Raises InstallError (``env.foreign``, ``env.activate``) where it is not envtool's to replace, or cannot be, and
-    UsageError (``env.path``, ``settings.venv``) where no environment can work.
-    """
-    check_path(layout.venv)
-    check_place(layout)
-    try:
-        found = occupant(layout)
-    except OSError as error:
-        raise InstallError(
-            "env.foreign", f"cannot look at {layout.venv}: {error.strerror}", "Make it readable for this user."
-        ) from error
-    if found.kind == "link":
-        raise InstallError(
-            "env.foreign",
-            f"{layout.venv} is a link to {found.target}, which envtool did not make",
-            "Remove the link (what it leads to stays), or choose another place: venv in [tool.envtool].",
-        )
-    if found.kind == "file":
-        raise InstallError(
-            "env.foreign",
-            f"{layout.venv} is no folder",
-            "Move it away, or choose another place: venv in [tool.envtool].",
-        )
-    if found.kind in ("directory", "empty", "plain", "other") and layout.venv.is_mount():
-        raise _cannot_switch(layout, OSError(errno.EBUSY, os.strerror(errno.EBUSY)))
-    if found.kind == "other":
-        raise InstallError(
-            "env.foreign",
-            f"{layout.venv} is a folder and no environment: it has neither a pyvenv.cfg nor a conda-meta",
-            "Choose another place: venv in [tool.envtool]. If it was an environment, move it away.",
-        )
-    return found
-
-
 def _adoption(layout: Layout, found: Occupant, adopt: Generation | None) -> Generation:
     if found.kind == "plain":
         record = read_plain_record(layout.venv)
@@ -300,32 +262,12 @@ def _discard(path: Path) -> None:
         files.remove_tree(path)
 
 
-_REASONS = {
-    errno.EXDEV: (
-        "it lies on another file system, or in a lower layer of a container image",
-        "Delete it, or set up where it was made; a container image is best served by envtool setup --plain.",
-    ),
-    errno.EBUSY: (
-        "it is a mount point, or in use",
-        "Mount the volume one level up, or choose another place: venv in [tool.envtool].",
-    ),
-    errno.ENOSPC: ("no space is left on the device", "Free some disk space (envtool prune) and run it again."),
-}
-
-
 @contextlib.contextmanager
 def _as_it_was(layout: Layout) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _cannot_switch(layout, error) from error
-
-
-def _cannot_switch(layout: Layout, error: OSError) -> InstallError:
-    reason, hint = _REASONS.get(
-        error.errno or 0, (error.strerror or str(error), "Close what uses the folder and run the command again.")
-    )
-    return InstallError("env.activate", f"cannot switch {layout.venv}: {reason}", hint)
+        raise cannot_switch(layout, error) from error
 
 
 # --- the way back -----------------------------------------------------------------------------------------------------

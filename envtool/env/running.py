@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envtool.adapters import platform
+from envtool.env.replaceable import before_setup, check_path
 from envtool.errors import UsageError
 from envtool.lock.above import project_above
 from envtool.models import Layout
@@ -16,16 +17,6 @@ NOT_FOUND = 127
 """Exit status for a command that is not there, as in every POSIX shell."""
 NOT_EXECUTABLE = 126
 """Exit status for a command that is there and cannot be started."""
-
-
-def check_path(environment: Path) -> None:
-    """Raise UsageError (``env.path``) where PATH cannot name an environment: another program would run in its place.
-
-    The standard library's venv refuses such a folder too.
-    """
-    if os.pathsep in str(environment):
-        message = f"{environment} contains {os.pathsep!r}, which separates the entries of PATH"
-        raise UsageError("env.path", message, "Move the project to a folder without it in its name.")
 
 
 def activated(environment: Path, ambient: Mapping[str, str]) -> dict[str, str]:
@@ -68,8 +59,12 @@ def run_inside(layout: Layout, command: Sequence[str], ambient: Mapping[str, str
     environment (``env.missing``).
     """
     if not platform.has_interpreter(layout.venv):
-        above = project_above(layout.root)
-        hint = above or "Make one: envtool setup --cpu. See what there is: envtool status"
+        before = before_setup(layout)
+        hint = project_above(layout.root) or (
+            f"{before} Then make one: envtool setup --cpu"
+            if before
+            else "Make one: envtool setup --cpu. See what there is: envtool status"
+        )
         raise UsageError("env.missing", f"there is no environment at {layout.venv}", hint)
     inside = activated(layout.venv, ambient)
     program = shutil.which(command[0], path=inside["PATH"])

@@ -37,6 +37,8 @@ class VerifyOptions:
     deep: bool = False
     static: bool = False
     timeout: float = TIMEOUT
+    before_setup: str = ""
+    """What has to be done before a setup can build this environment anew; empty where it can at once."""
     beside: tuple[Path, ...] = ()
     """Without an interpreter that is run: more folders of the environment, such as a lib64 apart from lib."""
 
@@ -60,7 +62,15 @@ def verify_environment(*, python: Path | None, site_packages: Path | None, optio
             raise UsageError("verify.target", "no environment to verify", "Give --python or --path.")
         folders = (folder, *options.beside, *_base_packages(folder))
         evidence = parse_evidence(probe.static_evidence(*folders, deep=options.deep))
-    return judge(Case(evidence=evidence, expected=options.expected, lock=options.lock, deep=options.deep))
+    return judge(
+        Case(
+            evidence=evidence,
+            expected=options.expected,
+            lock=options.lock,
+            deep=options.deep,
+            before_setup=printable(options.before_setup),
+        )
+    )
 
 
 def require_cpu(python: Path) -> None:

@@ -26,18 +26,23 @@ _PATCHES = range(50)
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """The evidence, and what is expected of it. ``deep``: whether every byte was read."""
+    """The evidence, and what is expected of it. ``deep``: whether every byte was read.
+
+    ``before_setup``: what has to be done before a setup can build it anew, in sentences; empty where it can at once.
+    """
 
     evidence: Evidence
     expected: Backend
     lock: Lock | None = None
     deep: bool = False
+    before_setup: str = ""
 
     @property
     def rebuild(self) -> str:
         """The mend that always works."""
         name = self.expected.name
-        return REBUILD.format(backend=name if name in ("cpu", "full") else f"backend {name}")
+        rebuild = REBUILD.format(backend=name if name in ("cpu", "full") else f"backend {name}")
+        return f"{self.before_setup} Then r{rebuild[1:]}" if self.before_setup else rebuild
 
     @cached_property
     def environment(self) -> Mapping[str, str]:

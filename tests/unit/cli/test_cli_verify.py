@@ -122,6 +122,21 @@ def test_a_dangling_venv_is_a_broken_environment(project):
     assert "error[verify.site-packages]" in run("--static").stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="symlinks")
+def test_where_a_setup_would_refuse_the_hint_says_what_comes_first(project):
+    (project / ".venv").symlink_to("/nowhere/x")
+    hint = (
+        "See that this Python still exists and runs. "
+        f"{project / '.venv'} is a link to /nowhere/x, which envtool did not make. "
+        "Remove the link (what it leads to stays), or choose another place: venv in [tool.envtool]. "
+        "Then run `envtool setup --cpu`: it builds a clean environment beside this one and switches when it is proven."
+    )
+    assert json.loads(run("--json").stdout)["error"]["hint"] == hint
+    # Another environment is nothing that a setup would replace.
+    other = json.loads(run("--json", "--python", ".venv").stdout)["error"]["hint"]
+    assert other.startswith("See that this Python still exists and runs. Run `envtool setup --cpu`: ")
+
+
 def test_both_targets(project):
     result = run("--python", "x", "--path", "y")
     assert result.exit_code == 2

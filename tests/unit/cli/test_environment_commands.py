@@ -282,3 +282,43 @@ def test_status_names_the_envtool_at_work(tmp_path: Path) -> None:
     gone.wait()
     (layout.state / "lock.pid").write_text(f"{gone.pid}\n", encoding="ascii")  # left by a kill
     assert call(tmp_path, "status").stdout == "There is no .venv here. Make one: envtool setup --cpu\n"
+
+
+FOREIGN = {
+    "link": (
+        "{venv} is a link to /nowhere/x, which envtool did not make",
+        ".venv is a link to /nowhere/x, which envtool did not make and will not touch.",
+        "Remove the link (what it leads to stays), or choose another place: venv in [tool.envtool].",
+    ),
+    "file": (
+        "{venv} is no folder",
+        ".venv is no folder; envtool will not touch it.",
+        "Move it away, or choose another place: venv in [tool.envtool].",
+    ),
+    "other": (
+        "{venv} is a folder and no environment: it has neither a pyvenv.cfg nor a conda-meta",
+        ".venv is a folder and no environment; envtool will not touch it.",
+        "Choose another place: venv in [tool.envtool]. If it was an environment, move it away.",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_a_setup_would_refuse_is_not_advised_to_be_set_up(tmp_path: Path, kind: str) -> None:
+    venv = tmp_path / ".venv"
+    if kind == "link":
+        venv.symlink_to("/nowhere/x")
+    elif kind == "file":
+        venv.touch()
+    else:
+        (venv / "src").mkdir(parents=True)
+    why, told, hint = FOREIGN[kind]
+    why = why.format(venv=venv)
+    assert call(tmp_path, "status").stdout == f"{told} {hint}\n"
+    ran = call(tmp_path, "run", "--", "python", "-V", GITHUB_ACTIONS="")
+    assert ran.stderr == (
+        f"error[env.missing]: there is no environment at {venv}\n"
+        f"  hint: {why}. {hint} Then make one: envtool setup --cpu\n"
+    )
+    refused = call(tmp_path, "setup", "--cpu", "--dry-run", GITHUB_ACTIONS="")
+    assert refused.stderr == f"error[env.foreign]: {why}\n  hint: {hint}\n"
