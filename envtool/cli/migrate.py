@@ -116,7 +116,7 @@ def migrate(
         from envtool.audit.options import check_fail_level
         from envtool.cli.options import open_here
         from envtool.env.records import layout_for
-        from envtool.lock.above import project_above
+        from envtool.lock.above import files_under_other_names, listed_files, project_above
         from envtool.lock.request import refuse_unread
         from envtool.lock.stage import has_sources
         from envtool.lock.text import LOCK_TOML
@@ -143,7 +143,10 @@ def migrate(
         project = open_here()
         if not (undo or resume or has_sources(project) or (project.lockfiles / LOCK_TOML).is_file()):
             refuse_unread(project.root, project.pyproject or {})
+            files = files_under_other_names(project.root)
             hint = project_above(project.root) or "Go to the project's folder."
+            if files:
+                hint = f"Files under other names are not read: write {listed_files(files)} into requirements.in."
             hint += " A new environment with torch alone: envtool setup --cpu"
             raise NoInputsError("migrate.nothing", "there is no project to move in this folder", hint)
         layout = layout_for(project.root, project.settings.venv)

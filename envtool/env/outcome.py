@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LASTING = ("lock.narrow", "lock.backend-narrow", "git.venv", "env.read-only", "env.uv-sync")
 """Codes of notes that are said at the end, where they are not missed: they speak of what is about to be done."""
-REPEATED = (*LASTING, "request.subfolder")
+REPEATED = (*LASTING, "request.subfolder", "request.other-files")
 """Codes of notes in the last lines; the one behind is said at the beginning too, before gigabytes are fetched."""
 
 _CHANGES_SHOWN = 10

@@ -15,7 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from envtool.errors import NoInputsError, ResolutionError, UsageError
-from envtool.lock.above import project_above, torch_beside
+from envtool.lock.above import files_under_other_names, listed_files, project_above, torch_beside
 from envtool.lock.draft import Draft, uv_table
 from envtool.lock.markers import limited
 from envtool.lock.paths import relative
@@ -139,7 +139,10 @@ def _add_torch_alone(draft: Draft) -> None:
     beside = f" ({', '.join(unread)} is not read)" if unread else ""
     above = project_above(draft.root)
     message = f"no requirements found here{beside}: setting up torch alone"
-    if above:  # gigabytes in the wrong place, perhaps
+    files = files_under_other_names(draft.root)
+    if files:
+        draft.note("request.other-files", f"{message}. Did you mean {listed_files(files)}?")
+    elif above:  # gigabytes in the wrong place, perhaps
         draft.note("request.subfolder", f"{message}. {above}")
     else:
         draft.note("request.default", message)
@@ -175,7 +178,12 @@ def _read_command_line(draft: Draft, options: RequestOptions) -> str:
     for path in options.files:
         draft.add_content(read_requirements_file(path, draft.root))
     words = ["the command line"] if options.specifiers else []
-    return " and ".join(words + [path.name for path in options.files])
+    return " and ".join(words + [_as_named(path, draft.root) for path in options.files])
+
+
+def _as_named(path: Path, root: Path) -> str:
+    """A file as -r can be told it from ``root``; no link is followed."""
+    return (path.relative_to(root) if path.is_absolute() and path.is_relative_to(root) else path).as_posix()
 
 
 def refuse_unread(root: Path, pyproject: Mapping[str, Any]) -> None:

@@ -138,7 +138,7 @@ class _Reader:
             if url:
                 message = f"{redact_text(f'{url[1]}://{url[2]}')} is a URL{named}, and only files are read"
                 raise UsageError("requirements.url", message, "Download it, and name the file.") from None
-            hint = "Create it, or take the line out."
+            hint = "Create it, or take the line out." if origin else "Is its name right?"
             raise UsageError("requirements.missing", f"requirements file {shown} does not exist{named}", hint) from None
         except OSError as error:
             message = f"requirements file {shown} cannot be read: {error.strerror}"

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from envtool.cli.app import application
-from envtool.lock.above import project_above
+from envtool.lock.above import files_under_other_names, project_above
 from envtool.lock.request import RequestOptions, build_request
 from envtool.settings import Settings
 
@@ -83,3 +83,48 @@ def test_commands_that_need_a_lock_ask_for_the_one_above(deep: Path, command: li
     (deep.parent / "lockfiles/lock.toml").touch()
     done = run(application(), command)
     assert (done.exit_code, done.stderr) == (5, text.format("Did you mean .. (lockfiles/ is there)?"))
+
+
+@pytest.mark.parametrize(
+    ("names", "question"),
+    [
+        (["requirements/base.txt"], "-r requirements/base.txt"),
+        (["requirements_gpu.txt"], "-r requirements_gpu.txt"),
+        (["requirements-dev.txt"], "-r requirements-dev.txt"),
+        (["dev-requirements.in"], "-r dev-requirements.in"),
+        (["requirements/dev.txt", "requirements/base.txt"], "-r requirements/base.txt or -r requirements/dev.txt"),
+        (["requirements/base.txt", "requirements/base.in"], "-r requirements/base.in"),
+        # Torch is what is asked for here: the file that names it comes first.
+        (["requirements/base.txt", "requirements/ml.txt:torch"], "-r requirements/ml.txt or -r requirements/base.txt"),
+        (
+            ["requirements/a.txt", "requirements/b.txt", "c-requirements.txt"],
+            "-r c-requirements.txt, -r requirements/a.txt or -r requirements/b.txt",
+        ),
+        (
+            [f"requirements/{name}.txt" for name in "abcde"],
+            "-r requirements/a.txt, -r requirements/b.txt, -r requirements/c.txt or one of 2 more",
+        ),
+    ],
+)
+def test_files_under_other_names_are_asked_about(deep: Path, names: list[str], question: str) -> None:
+    for text in names:
+        name, _, torch = text.partition(":")
+        (deep / name).parent.mkdir(exist_ok=True)
+        (deep / name).write_text(f"numpy\n{torch}\n", encoding="utf-8")
+    # What is here comes before what is above.
+    (deep.parent / "requirements.txt").write_text("torch\n", encoding="utf-8")
+    request = build_request(deep, RequestOptions(), Settings(), "3.11")
+    assert [(note.code, note.message) for note in request.notes] == [
+        ("request.other-files", f"no requirements found here: setting up torch alone. Did you mean {question}?")
+    ]
+    moved = CliRunner(env={"GITHUB_ACTIONS": ""}).invoke(application(), ["migrate"])
+    hint = f"Files under other names are not read: write {question} into requirements.in."
+    assert moved.stderr.splitlines()[1].startswith(f"  hint: {hint} ")
+
+
+def test_what_is_no_requirements_file_is_not_asked_about(deep: Path) -> None:
+    for name in ("notes.txt", "requirements.md", "myrequirements.txt", "sub/requirements.txt"):
+        (deep / name).parent.mkdir(exist_ok=True)
+        (deep / name).touch()
+    (deep / "requirements-dev.txt").mkdir()
+    assert files_under_other_names(deep) == ()

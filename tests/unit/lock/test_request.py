@@ -48,6 +48,11 @@ def test_the_first_source_wins(tmp_path: Path) -> None:
     both = ask(tmp_path, settings, specifiers=("numpy<3",), files=(file,))
     assert listed(both) == ["numpy<3", "torch", "from-other"]
     assert both.source == "the command line and other.txt"
+    nested = tmp_path / "requirements/base.txt"
+    nested.parent.mkdir()
+    nested.write_text("torch\n", encoding="utf-8")
+    assert ask(tmp_path, settings, files=(nested,)).source == "requirements/base.txt"
+    nested.unlink()
     assert listed(ask(tmp_path, settings, script=script)) == ["torch", "script-dep"]
     assert listed(ask(tmp_path, settings)) == ["torch", "from-settings"]
     assert listed(ask(tmp_path)) == ["torch", "project-dep"]

@@ -94,6 +94,11 @@ def test_a_missing_file_names_the_line(tmp_path: Path) -> None:
         read(tmp_path, "torch\n-r gone.txt\n")
     assert caught.value.code == "requirements.missing"
     assert caught.value.message == "requirements file gone.txt does not exist (named in requirements.txt:2)"
+    assert caught.value.hint == "Create it, or take the line out."
+    with pytest.raises(UsageError) as caught:
+        read_requirements_file(tmp_path / "nope.txt", tmp_path)
+    assert caught.value.message == "requirements file nope.txt does not exist"
+    assert caught.value.hint == "Is its name right?"
 
 
 def test_a_folder_and_a_binary_are_no_files(tmp_path: Path) -> None:
