@@ -110,6 +110,7 @@ def request_options(
     """The inputs that a command line names. Raises UsageError (``usage.*``) for what cannot be meant so."""
     from envtool.lock.request import RequestOptions
 
+    _refuse_command(" ".join(specifiers or ()))
     for text in specifiers or ():
         _refuse_path(text)
     chosen = [f"--extra {name}" for name in extras or ()] + [f"--group {name}" for name in groups or ()]
@@ -125,6 +126,16 @@ def request_options(
         groups=tuple(groups or ()),
         script=script,
     )
+
+
+def _refuse_command(text: str) -> None:
+    """``pip install torch`` in words: pip and install are packages, too."""
+    from envtool.lock.slips import is_command, nearest
+
+    if is_command(text):
+        raise UsageError(
+            "usage.command", f"{' '.join(text.split()[:2])} is a command, not a requirement", nearest(text)
+        )
 
 
 def _refuse_path(text: str) -> None:

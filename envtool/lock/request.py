@@ -22,6 +22,7 @@ from envtool.lock.paths import relative
 from envtool.lock.pyproject import extra_requirements, group_requirements, torch_elsewhere
 from envtool.lock.requirements_file import COMMAND_LINE, read_requirements_file, requested
 from envtool.lock.shape import check_script
+from envtool.lock.slips import refuse_pytorch
 from envtool.lock.uv_table import overridden, read_uv_table
 from envtool.lock.workspace import read_pyproject
 from envtool.models import LocalProject, Request, Requested
@@ -67,8 +68,11 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         hint += "(pip wheel --no-deps URL -w wheels), name that version, and lock with --find-links wheels."
         raise ResolutionError("lock.unlockable", message, hint)
     overrides = tuple(draft.public(item) for item in draft.overrides)
+    requirements = overridden((draft.public(item) for item in draft.requirements), overrides)
+    routes = draft.all_routes()
+    refuse_pytorch(requirements, routes)
     return Request(
-        requirements=overridden((draft.public(item) for item in draft.requirements), overrides),
+        requirements=requirements,
         constraints=tuple(draft.public(item) for item in draft.constraints),
         overrides=overrides,
         linked=dict(draft.linked),
@@ -78,7 +82,7 @@ def build_request(root: Path, options: RequestOptions, settings: Settings, prima
         source=source,
         files=tuple(sorted({relative(path, root) for path in draft.files})),
         dynamic=tuple(dict.fromkeys(draft.dynamic)),
-        routes=draft.all_routes(),
+        routes=routes,
         projects=tuple(dict.fromkeys(draft.projects)),
         notes=tuple(dict.fromkeys(draft.notes)),
         credentials=dict(draft.credentials),

@@ -21,6 +21,7 @@ from envtool.adapters.requirements import parse_requirements
 from envtool.adapters.variables import expand
 from envtool.errors import UsageError
 from envtool.lock.paths import is_absolute, relative
+from envtool.lock.slips import nearest, reason
 from envtool.models import Requested
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -90,12 +91,16 @@ def requested(text: str, origin: str) -> Requested:
     except InvalidRequirement as error:
         first = why_invalid(text, error)
         hint = 'A requirement looks like torch, "numpy<3" or "package[extra]>=1.2; python_version < \'3.12\'".'
+        hint = nearest(text) or hint
         shown = redact_text(text)
         raise UsageError("request.invalid", f"{origin}: {shown!r} is not a requirement: {first}", hint) from None
 
 
 def why_invalid(text: str, error: InvalidRequirement) -> str:
     """Why a text is no requirement, in one line."""
+    slip = reason(text)
+    if slip:
+        return slip
     open_end = re.search(r"(===|[=<>!~]=|[<>])\s*(?:$|[,;])", text)
     # packaging calls it a missing semicolon.
     return f"a version is missing behind {open_end[1]}" if open_end else str(error).split("\n", maxsplit=1)[0]
@@ -211,7 +216,7 @@ def _line(item: Any, where: str) -> Line:
     return Line(origin=where, name=item.name, requirement=Requirement(text), hashed=bool(item.hash_options))
 
 
-def _salvage(text: str, where: str, reason: str) -> Line:
+def _salvage(text: str, where: str, refusal: str) -> Line:
     """A line that pip's reader refuses: options behind a requirement, or a path that it takes for something else."""
     words = _SPLIT.split(text, maxsplit=1)
     if len(words) == 2:
@@ -223,12 +228,14 @@ def _salvage(text: str, where: str, reason: str) -> Line:
             return Line(origin=where, name=requirement.name, requirement=requirement)
     if re.match(r"^(\.{1,2}[\\/]|[\\/]|[A-Za-z]:\\)", text):
         return Line(origin=where, local=text)
-    first = " ".join(reason.split("\n", maxsplit=1)[0].split())
+    first = " ".join(refusal.split("\n", maxsplit=1)[0].split())
     try:
         Requirement(words[0])
     except InvalidRequirement as error:
-        first = why_invalid(words[0], error)  # pip's reader begins with a colon and a text that it has lost
-    hint = "Write it as pip reads it: name, extras, version, marker."
+        first = reason(text) or why_invalid(
+            words[0], error
+        )  # pip's reader begins with a colon and a text that it has lost
+    hint = nearest(text) or "Write it as pip reads it: name, extras, version, marker."
     raise UsageError("requirements.invalid", f"{where}: cannot read {redact_text(text)!r}: {first}", hint)
 
 
