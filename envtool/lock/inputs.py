@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 
 from packaging.specifiers import SpecifierSet
 
 from envtool.errors import UsageError
-from envtool.models import SUPPORTED_PYTHONS, Request
+from envtool.models import SUPPORTED_PYTHONS, Request, Requested
 from envtool.settings import ALL_TARGETS
 
 _PATCHES = range(100)
+_LINE = re.compile(r":\d+$")
 
 
 def inputs_digest(request: Request, targets: Sequence[str], gpu_packages: str) -> str:
@@ -54,6 +56,26 @@ def constraint_lines(request: Request) -> list[str]:
 def override_lines(request: Request) -> list[str]:
     """The overrides as sorted texts."""
     return sorted({str(item.requirement) for item in request.overrides})
+
+
+def changed_lines(before: Sequence[str], now: Sequence[Requested], kind: str) -> list[str]:
+    """What a lock does not know yet, and what is gone, as sentences.
+
+    Where there are several places to look in, the new ones say where they are written. A lock does not keep it.
+    """
+    where: dict[str, list[str]] = {}
+    for item in now:
+        where.setdefault(str(item.requirement), []).append(_place(item))
+    several = len({_LINE.sub("", place) for places in where.values() for place in places}) > 1
+    named = {line: f" ({' and '.join(dict.fromkeys(places))})" if several else "" for line, places in where.items()}
+    news = [f"{kind} {line} is new{named[line]}" for line in sorted(where) if line not in before]
+    return news + [f"{kind} {line} is gone" for line in before if line not in where]
+
+
+def _place(item: Requested) -> str:
+    if item.group:
+        return f"group {item.group}"
+    return f"extra {item.extra}" if item.extra else item.origin
 
 
 def minor_versions(python: SpecifierSet) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -14,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from envtool.adapters.http import redact_text
 from envtool.errors import NoInputsError, ResolutionError, UsageError
 from envtool.lock.above import files_under_other_names, listed_files, project_above, torch_beside
 from envtool.lock.draft import Draft, uv_table
@@ -45,6 +47,18 @@ class RequestOptions:
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     script: Path | None = None
+
+    def words(self) -> tuple[str, ...]:
+        """The options as they are typed, for a command that a hint names."""
+        options = (
+            ("-r", self.files),
+            ("-c", self.constraints),
+            ("--extra", self.extras),
+            ("--group", self.groups),
+            ("--script", (self.script,) if self.script is not None else ()),
+        )
+        named = [word for option, values in options for value in values for word in (option, str(value))]
+        return tuple(shlex.quote(redact_text(word)) for word in (*self.specifiers, *named))
 
 
 def build_request(root: Path, options: RequestOptions, settings: Settings, primary: str) -> Request:

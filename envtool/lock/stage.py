@@ -16,14 +16,7 @@ from envtool.errors import ExitCode, InstallError, LockError, ResolutionError
 from envtool.lock.above import project_above
 from envtool.lock.coverage import full_left_out, lock_command, uncovered
 from envtool.lock.differences import diff_locks, lock_files, pins_by_backend
-from envtool.lock.inputs import (
-    check_python,
-    constraint_lines,
-    inputs_digest,
-    minor_versions,
-    override_lines,
-    requirement_lines,
-)
+from envtool.lock.inputs import changed_lines, check_python, inputs_digest, minor_versions
 from envtool.lock.project import Interpreter, choose_interpreter, find_links_folders, index_access, torch_index
 from envtool.lock.request import RequestOptions, build_request
 from envtool.lock.task import LockOptions
@@ -95,12 +88,9 @@ def staleness(lock: Lock, request: Request, project: Project, backends: Iterable
         request, project.settings.targets, project.settings.gpu_packages
     ):
         return tuple(reasons)
-    requirements = (lock.requirements, requirement_lines(request), "requirement")
-    constraints = (lock.constraints, constraint_lines(request), "constraint")
-    overrides = (lock.overrides, override_lines(request), "override")
-    for before, now, kind in (requirements, constraints, overrides):
-        reasons += [f"{kind} {line} is new" for line in now if line not in before]
-        reasons += [f"{kind} {line} is gone" for line in before if line not in now]
+    reasons += changed_lines(lock.requirements, request.requirements, "requirement")
+    reasons += changed_lines(lock.constraints, request.constraints, "constraint")
+    reasons += changed_lines(lock.overrides, request.overrides, "override")
     if lock.python != str(request.python):
         reasons.append(f"requires-python was {lock.python or 'open'}, is {request.python or 'open'}")
     if lock.gpu_packages != project.settings.gpu_packages:
@@ -346,7 +336,8 @@ def check_lock(project: Project, wanted: LockRequest) -> Outcome:
     if not reasons:
         return Outcome(result=result, text=f"{LOCKFILES}/ is up to date", brief="")
     message = f"{LOCKFILES}/ is stale: {'; '.join(reasons)}"
-    error = ("lock.stale", message, f"Bring it up to date: {lock_command(lock, wanted.backends)}")
+    command = " ".join([lock_command(lock, wanted.backends), *wanted.inputs.words()])
+    error = ("lock.stale", message, f"Bring it up to date: {command}")
     return Outcome(result=result, exit_code=int(ExitCode.LOCK), error=error)
 
 

@@ -155,6 +155,9 @@ def test_what_makes_it_stale(workspace: Workspace, arguments: list[str], reason:
     done = workspace.lock("torch", "leaf", "--check", *arguments)
     assert done.exit_code == 5
     assert done.error["message"] == f"lockfiles/ is stale: {reason}"
+    inputs = " torch leaf -c constraints.txt" if "-c" in arguments else " torch leaf"
+    backends = " --backend cpu --backend cu126" if "cu126" in arguments else ""
+    assert done.error["hint"] == f"Bring it up to date: envtool lock{backends}{inputs}"
 
 
 def test_requires_python_makes_it_stale(workspace: Workspace) -> None:
