@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +25,8 @@ def run(
     and the exit status are its own; a command that is not found is 127, one
     that cannot be started 126, as in a shell. A Python program that the environment does not have is taken from
     the machine, with a warning: it does not see the environment's packages.
+    A pip is not: it would install there. A setup leaves pip out unless the
+    requirements name it.
 
     \b
     Examples:
@@ -35,26 +37,24 @@ def run(
     def stage(reporter: Reporter) -> Outcome:
         from envtool.cli.options import open_here
         from envtool.env.records import layout_for
-        from envtool.env.running import NOT_FOUND, program_elsewhere, run_inside
+        from envtool.env.running import NOT_FOUND, is_pip, lacks_pip, program_elsewhere, run_inside
         from envtool.models import Outcome
         from envtool.reports.escape import printable
 
         project = open_here()
         layout = layout_for(project.root, project.settings.venv)
+        where = layout.venv.relative_to(layout.root).as_posix()
         elsewhere = program_elsewhere(layout, command[0], os.environ)
-        if elsewhere is not None and re.fullmatch(r"pip[\d.]*", command[0]):
-            # It would install into the machine's Python, and say that it went well.
-            place = layout.venv.relative_to(layout.root).as_posix()
-            hint = "Add the package to the requirements, and run envtool setup."
-            told = (
-                "run.no-pip",
-                f"there is no {command[0]} in {place}; {printable(str(elsewhere))} is another's",
-                hint,
-            )
+        if (elsewhere is not None and is_pip(command[0])) or lacks_pip(layout, command, os.environ):
+            # The machine's would install into the machine's Python, and say that it went well.
+            another = f"; {printable(str(elsewhere))} is another's" if elsewhere is not None else ""
+            what = command[0] if elsewhere is not None else "pip"
+            hint = "Add the package to the requirements, and run envtool setup. "
+            hint += f"To see what is installed: uv pip list --python {shlex.quote(where)}"
+            told = ("run.no-pip", f"there is no {what} in {where}{another}", hint)
             return Outcome(result={}, exit_code=NOT_FOUND, error=told)
         if elsewhere is not None:
             name, path = printable(command[0]), printable(str(elsewhere))
-            where = layout.venv.relative_to(layout.root).as_posix()
             reporter.warn(
                 f"{name} is not in {where}: this is {path}, which has other packages. Add {name} to the project"
             )

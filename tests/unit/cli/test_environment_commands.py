@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import venv
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,6 +222,55 @@ def test_the_machines_pip_is_not_run(chain: Layout, tmp_path: Path, name: str) -
     done = call(chain.root, "run", "--", name, "install", "six", PATH=path)
     assert (done.returncode, done.stdout) == (127, "")
     assert f"error[run.no-pip]: there is no {name} in .venv; {programs / name} is another's" in done.stderr
+
+
+SHOWN = (
+    "Add the package to the requirements, and run envtool setup. To see what is installed: uv pip list --python .venv"
+)
+
+
+@pytest.mark.parametrize("head", [b"#!/bin/sh\nexit 0\n", b"MZ\x00\x01"])
+def test_a_pip_of_the_machine_is_one_whatever_starts_it(chain: Layout, tmp_path: Path, head: bytes) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "pip").write_bytes(head)
+    (programs / "pip").chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    done = call(chain.root, "run", "--", "pip", "list", PATH=path, GITHUB_ACTIONS="")
+    told = f"error[run.no-pip]: there is no pip in .venv; {programs / 'pip'} is another's\n  hint: {SHOWN}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (127, "", told)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-m", "pip", "list"], ["-mpip"], ["-Im", "pip"], ["-I", "-X", "utf8", "-W", "ignore", "-Wonce", "-m", "pip"]],
+)
+def test_python_m_pip_without_pip(tmp_path: Path, options: list[str]) -> None:
+    venv.create(tmp_path / ".venv", with_pip=False, symlinks=True)
+    done = call(tmp_path, "run", "--", "python", *options, GITHUB_ACTIONS="")
+    told = f"error[run.no-pip]: there is no pip in .venv\n  hint: {SHOWN}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (127, "", told)
+    # One that Python finds, wherever, is run.
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/pip.py").write_text("print('ours')", encoding="utf-8")
+    if not options[0].startswith("-I"):
+        done = call(
+            tmp_path,
+            "run",
+            "--",
+            "python",
+            *options,
+            PYTHONPATH=os.pathsep.join([str(tmp_path / "own"), str(Path(envtool.__file__).parents[1])]),
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "ours\n", "")
+
+
+@pytest.mark.parametrize("words", [["-c", "print('-m', 'pip')"], ["show.py", "-m", "pip"], ["-m", "show", "pip"]])
+def test_a_pip_behind_another_program_is_its_own(tmp_path: Path, words: list[str]) -> None:
+    venv.create(tmp_path / ".venv", with_pip=False, symlinks=True)
+    (tmp_path / "show.py").write_text("print('-m', 'pip')", encoding="utf-8")
+    done = call(tmp_path, "run", "--", "python", *words)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "-m pip\n", "")
 
 
 def test_run_without_an_environment_says_how_to_make_one(tmp_path: Path) -> None:
