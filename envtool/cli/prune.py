@@ -105,7 +105,8 @@ def _text(done: Pruned, *, dry_run: bool, everything: bool) -> str:
         if done.cached >= MUCH:
             lines.append(_in_cache(size(done.cached), dry_run=dry_run))
     else:
+        others = any(reason != "current" for _, reason in done.kept)
         lines.append(
-            "Nothing to remove." + ("" if everything or not done.kept else " With --all, only the current one stays.")
+            "Nothing to remove." + (" With --all, only the current one stays." if others and not everything else "")
         )
     return "\n".join(lines)

@@ -70,6 +70,7 @@ def test_only_what_has_to_change(place: Place, prefix: Path) -> None:
     assert mine(prefix) == before
     done = place.done(*in_place(place, prefix, "--check", "python -c 'import leaf, mine; assert leaf.__version__'"))
     assert done.out.splitlines()[0].startswith(f"current  {prefix}/bin/python is torch 2.13.0+cpu (cpu), Python 3.")
+    assert "    stage  move 4 packages aside  (" in done.err
     assert "removed  nvidia-cublas removed: a GPU leftover" not in done.out
     assert "removed  nvidia-cublas, a GPU leftover" in done.out
     assert place.installed(prefix) == {"leaf": "2.0", "mine": "1.0", "torch": "2.13.0+cpu"}

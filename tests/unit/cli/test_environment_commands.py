@@ -171,6 +171,38 @@ def test_prune(chain: Layout) -> None:
     assert call(chain.root, "prune", "--keep", "-1").returncode == 2
 
 
+SECOND = r"generation 2: torch 2.13.0+cpu\x1b[31m (cpu)"
+WITH_ALL = "Nothing to remove. With --all, only the current one stays."
+FREED = f"{len(os.fsencode(sys.executable))} B"
+
+
+def test_prune_in_words(chain: Layout) -> None:
+    def lines(*words: str) -> list[str]:
+        return call(chain.root, "prune", *words).stdout.splitlines()
+
+    kept = ["kept generation 1: the way back", "kept generation 2: one of the 2 newest", "kept generation 3: current"]
+    assert lines("--dry-run") == lines() == [*kept, WITH_ALL]
+    dry = call(chain.root, "prune", "--all", "--dry-run")
+    assert dry.stdout.splitlines()[:3] == [
+        "would remove generation 1: torch 2.13.0 (full)",
+        f"would remove {SECOND}",
+        kept[2],
+    ]
+    assert dry.stderr.split("  (")[0] == "  measure  2 generations"
+    assert lines("--keep", "0", "--dry-run") == [f"would remove {SECOND}", kept[0], kept[2], f"would free {FREED}"]
+    assert lines("--keep", "0") == [f"removed {SECOND}", kept[0], kept[2], f"freed {FREED}"]
+    assert lines("--keep", "0") == [kept[0], kept[2], WITH_ALL]
+    assert lines("--all")[1:] == [kept[2], f"freed {FREED}"]
+    # Nothing more would go with it.
+    assert lines() == lines("--all") == [kept[2], "Nothing to remove."]
+
+
+def test_prune_where_no_environment_is_left(tmp_path: Path) -> None:
+    assert call(tmp_path, "prune").stdout == "There are no generations here.\n"
+    (tmp_path / ".envtool").mkdir()
+    assert call(tmp_path, "prune").stdout == "Nothing to remove.\n"
+
+
 def test_prune_where_there_is_nothing_makes_nothing(tmp_path: Path) -> None:
     assert call(tmp_path, "prune").returncode == 0
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from envtool.cli.results import setup_outcome
-from envtool.env.outcome import SetupResult
+from envtool.env.outcome import InPlace, SetupResult
 from envtool.env.plan import Plan, Size
 from envtool.models import Generation, Layout
 
@@ -41,6 +41,32 @@ def test_what_was_saved_and_the_way_back(tmp_path: Path, full: Size | None, reus
     )
     text = setup_outcome(result, Layout(root=tmp_path, venv=tmp_path / ".venv"), 1.0).text
     assert text.splitlines()[1:] == lines
+
+
+SAVED = "saved    2.6 GB of download and about 4.1 GB of disk against full torch"
+BEFORE = "before   .envtool/in-place.json says what was there"
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        (("~ torch 2.13.0 -> 2.13.0+cpu", "+ leaf 1.0"), [SAVED, BEFORE]),
+        (("+ torch 2.13.0+cpu",), [SAVED, BEFORE]),
+        # torch was there before: nothing of it was saved.
+        (("+ leaf 1.0", "~ torchvision 0.27.0 -> 0.28.0"), [BEFORE]),
+    ],
+)
+def test_what_was_saved_in_place(tmp_path: Path, changes: tuple[str, ...], lines: list[str]) -> None:
+    plan = Plan(backend="cpu", torch=NOW.torch, python="3.11", size=OWN, full=FULL, free=1, changes=changes)
+    place = InPlace(path=tmp_path / "bin/python", torch="2.13.0+cpu", backend="cpu", python="3.11.7")
+    result = SetupResult(
+        generation=None, changed=True, plan=plan, checks=(), notes=(), phases={}, lock_changed=False, place=place
+    )
+    text = setup_outcome(result, Layout(root=tmp_path, venv=tmp_path / ".venv"), 1.0).text
+    assert text.splitlines() == [
+        f"current  {tmp_path / 'bin/python'} is torch 2.13.0+cpu (cpu), Python 3.11.7",
+        *lines,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -72,3 +72,31 @@ def test_envtool_run_by_such_a_build(
         choose_interpreter(project)
     assert caught.value.message.startswith(f"the Python that runs envtool ({HERE}) {words}")
     assert choose_interpreter(project, only_resolve=True).minor == HERE
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs an executable shell script")
+@pytest.mark.parametrize(
+    ("wanted", "variable", "message", "hint"),
+    [
+        ("3.9", "", "Python 3.9; envtool sets up 3.10 to 3.14", "Choose another one with --python."),
+        (
+            "3.9",
+            " 3.9 ",
+            "ENVTOOL_PYTHON is Python 3.9; envtool sets up 3.10 to 3.14",
+            "Choose another one with --python, or change the variable.",
+        ),
+        ("python3", "", "python3 is Python 3.9; envtool sets up 3.10 to 3.14", "Choose another one with --python."),
+        ("python3", "3.12", "python3 is Python 3.9; envtool sets up 3.10 to 3.14", "Choose another one with --python."),
+    ],
+)
+def test_a_python_that_is_not_supported_is_named_as_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, variable: str, message: str, hint: str
+) -> None:
+    path = tmp_path / "python"
+    path.write_text("#!/bin/sh\necho 3.9.18 cpython\n", encoding="utf-8")
+    path.chmod(0o755)
+    monkeypatch.setattr(rooms, "find_python", lambda wanted: path)
+    monkeypatch.setenv("ENVTOOL_PYTHON", variable)
+    with pytest.raises(UsageError) as caught:
+        choose_interpreter(open_project(tmp_path, {"python": wanted}, {}))
+    assert (caught.value.code, caught.value.message, caught.value.hint) == ("python.unsupported", message, hint)
