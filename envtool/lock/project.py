@@ -148,7 +148,8 @@ def _inspect(path: Path, wanted: str, *, only_resolve: bool = False) -> Interpre
     if found.minor not in SUPPORTED_PYTHONS:
         variable = os.environ.get("ENVTOOL_PYTHON", "").strip() == wanted
         name = "" if wanted == found.minor and not variable else f"{'ENVTOOL_PYTHON' if variable else wanted} is "
-        message = f"{name}Python {found.minor}; envtool sets up {SUPPORTED_PYTHONS[0]} to {SUPPORTED_PYTHONS[-1]}"
+        python = f"Python {found.minor}{'' if name else ' will not do'}"
+        message = f"{name}{python}; envtool sets up {SUPPORTED_PYTHONS[0]} to {SUPPORTED_PYTHONS[-1]}"
         hint = "Choose another one with --python" + (", or change the variable." if variable else ".")
         raise UsageError("python.unsupported", message, hint)
     if words[2:] and not only_resolve:  # a lock is for others, whatever it is made with

@@ -32,8 +32,8 @@ def extra_requirements(project: Mapping[str, Any], extras: Sequence[str]) -> Ite
             continue
         seen.add((extra, markers))
         if extra not in table:
-            known = ", ".join(sorted(table)) or "none"
-            raise UsageError("request.extra", f"pyproject.toml has no extra {extra!r}", f"Its extras: {known}.")
+            known = f"Its extras: {', '.join(sorted(table))}." if table else "It has none at all."
+            raise UsageError("request.extra", f"pyproject.toml has no extra {extra!r}", known)
         for text in table[extra]:
             item = replace(requested(str(text), f"pyproject.toml[{extra}]"), extra=extra)
             if own and canonicalize_name(item.requirement.name) == own:
@@ -53,7 +53,7 @@ def group_requirements(pyproject: Mapping[str, Any], groups: Sequence[str]) -> I
     from packaging.errors import ExceptionGroup
 
     table = pyproject.get("dependency-groups") or {}
-    known = f"Groups: {', '.join(sorted(table)) or 'none'}."
+    known = f"Groups: {', '.join(sorted(table))}." if table else "It has none at all."
     for group in groups:
         if canonicalize_name(group) not in {canonicalize_name(name) for name in table}:
             raise UsageError("request.group", f"pyproject.toml has no dependency group {group!r}", known)

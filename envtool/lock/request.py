@@ -123,6 +123,7 @@ def _read_sources(
         if not options.files:
             _note_what_is_left_out(draft, settings, project)
         return python, _read_command_line(draft, options)
+    _refuse_choice_of_nothing(root, options, pyproject)
     if options.script is not None:
         return _read_script(draft, options.script), options.script.name
     if settings.requirements or settings.groups or settings.extras:
@@ -149,6 +150,15 @@ def _read_sources(
     _refuse_poetry(pyproject or {})
     _add_torch_alone(draft)
     return python, "default"
+
+
+def _refuse_choice_of_nothing(root: Path, options: RequestOptions, pyproject: Mapping[str, Any] | None) -> None:
+    """Extras and groups stand in a pyproject.toml; a setup.py has extras, too."""
+    extras = () if (root / "setup.py").is_file() else options.extras
+    for kind, names in (("group", options.groups), ("extra", extras)):
+        if names and pyproject is None:
+            message = f"there is no pyproject.toml here, and so no {kind} {' or '.join(map(repr, names))}"
+            raise UsageError(f"request.{kind}", message, f"Leave --{kind} out, or go to the project's folder.")
 
 
 def _add_torch_alone(draft: Draft) -> None:

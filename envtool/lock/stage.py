@@ -32,6 +32,7 @@ from envtool.lock.text import (
 from envtool.lock.workspace import LOCKFILES, Project
 from envtool.lock.writable import check_inside, check_writable, unwritable
 from envtool.models import IndexAccess, Lock, Note, Outcome, Reporter, Request, Requested
+from envtool.reports.tables import plural
 from envtool.settings import ALL_TARGETS
 from envtool.torch.backends import CPU, FULL, Backend, parse_backend
 from envtool.torch.unserved import naming_torch_index
@@ -366,7 +367,7 @@ def lock_outcome(project: Project, result: LockResult, changed: tuple[str, ...],
         versions = sorted({str(pin.version) for pin in file.pins if pin.name == "torch"})
         left_out = uncovered(lock, backend)
         what = f"{backend}, not for {', '.join(left_out)}" if left_out else backend
-        lines.append(f"{file.filename}: torch {' and '.join(versions)}, {len(file.pins)} pins ({what})")
-    lines.append(f"{lock.rest.filename}: {len(lock.rest.pins)} pins")
+        lines.append(f"{file.filename}: torch {' and '.join(versions)}, {plural(len(file.pins), 'pin')} ({what})")
+    lines.append(f"{lock.rest.filename}: {plural(len(lock.rest.pins), 'pin')}")
     lines.append(f"locked for {', '.join(lock.targets)}; Python {', '.join(lock.pythons)}")
     return Outcome(result=data, text="\n".join(lines), brief="")

@@ -77,6 +77,7 @@ def test_one_target_without_a_solution(asking: Workspace, default_index: Default
     asking.lockfiles.joinpath("lock.toml").unlink()
     told = asking.run("lock")
     assert "torch-full.txt: torch 2.14.0, 4 pins (full, not for linux-aarch64)" in told.stdout
+    assert "requirements.txt: 1 pin\n" in told.stdout
     assert asking.files() == before
 
 

@@ -78,7 +78,7 @@ def test_envtool_run_by_such_a_build(
 @pytest.mark.parametrize(
     ("wanted", "variable", "message", "hint"),
     [
-        ("3.9", "", "Python 3.9; envtool sets up 3.10 to 3.14", "Choose another one with --python."),
+        ("3.9", "", "Python 3.9 will not do; envtool sets up 3.10 to 3.14", "Choose another one with --python."),
         (
             "3.9",
             " 3.9 ",

@@ -102,6 +102,24 @@ def test_extras_that_name_each_other(tmp_path: Path) -> None:
         ask(tmp_path, extras=("nothing",))
     assert caught.value.code == "request.extra"
     assert caught.value.hint == "Its extras: all, fast-api, web."
+    write(tmp_path, pyproject__toml=PROJECT)
+    for choice, message in (
+        ({"extras": ("web",)}, "pyproject.toml has no extra 'web'"),
+        ({"groups": ("dev",)}, "pyproject.toml has no dependency group 'dev'"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            ask(tmp_path, **choice)
+        assert (caught.value.message, caught.value.hint) == (message, "It has none at all.")
+
+
+def test_extras_and_groups_without_a_pyproject_toml(tmp_path: Path) -> None:
+    write(tmp_path, requirements__txt="torch\n")
+    for kind in ("extra", "group"):
+        with pytest.raises(UsageError) as caught:
+            ask(tmp_path, **{f"{kind}s": ("web", "dev")})
+        assert caught.value.code == f"request.{kind}"
+        assert caught.value.message == f"there is no pyproject.toml here, and so no {kind} 'web' or 'dev'"
+        assert caught.value.hint == f"Leave --{kind} out, or go to the project's folder."
 
 
 GROUPS = PROJECT + '[dependency-groups]\ntest = ["pytest", {include-group = "base"}]\nbase = ["coverage"]\n'
