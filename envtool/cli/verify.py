@@ -114,8 +114,9 @@ def verify(
             raise UsageError("verify.junit", message, "Make the folder, or check --junit.")
         project = o.open_here()
         venv = project.root / project.settings.venv
-        layout = layout_for(project.root, project.settings.venv) if python is None and path is None else None
-        own = current(layout) if layout is not None else None
+        layout = layout_for(project.root, project.settings.venv)
+        own = current(layout) if python is None and path is None else None
+        named = _named(python, path)
         adopted = own is not None and own.kind == "adopted"  # never made from a lock
         options = VerifyOptions(
             expected=_expected(backend, own),
@@ -123,9 +124,8 @@ def verify(
             deep=deep,
             static=static,
             timeout=timeout,
-            before_setup=before_setup(layout) if layout is not None else "",
+            before_setup=before_setup(layout) if _within(path or named, layout.venv) else _ELSEWHERE,
         )
-        named = _named(python, path)
         interpreter, folder = _target(named, path, venv, static=static)
         started = time.perf_counter()
         if interpreter is not None and not static:
@@ -140,6 +140,16 @@ def verify(
         return _outcome(report, options, shown, seconds=seconds)
 
     run_command("verify", stage, as_json=json, quiet=quiet)
+
+
+def _within(named: Path | None, venv: Path) -> bool:
+    """Whether what the options name is the project's environment, or lies in it; nothing named is the former."""
+    place = Path(os.path.abspath(named)) if named is not None else venv  # noqa: PTH100 - a link is not followed
+    return venv in (place, *place.parents)
+
+
+_ELSEWHERE = "Go to the folder of its project."
+"""Before a setup, where another environment was verified: here it would make one that nobody asked for."""
 
 
 def _expected(backend: str | None, own: Generation | None) -> Backend:

@@ -132,9 +132,18 @@ def test_where_a_setup_would_refuse_the_hint_says_what_comes_first(project):
         "Then run `envtool setup --cpu`: it builds a clean environment beside this one and switches when it is proven."
     )
     assert json.loads(run("--json").stdout)["error"]["hint"] == hint
-    # Another environment is nothing that a setup would replace.
-    other = json.loads(run("--json", "--python", ".venv").stdout)["error"]["hint"]
-    assert other.startswith("See that this Python still exists and runs. Run `envtool setup --cpu`: ")
+    assert json.loads(run("--json", "--python", ".venv").stdout)["error"]["hint"] == hint
+
+
+@pytest.mark.parametrize("option", ["--python", "--path"])
+def test_another_environment_is_mended_where_its_project_is(environment, option):
+    (environment / "torch/__init__.py").unlink()
+    (environment.parents[3] / "other").mkdir()
+    moved = (environment.parents[3] / ".venv").rename(environment.parents[3] / "other/.venv")
+    named = moved if option == "--python" else next(path for path in moved.rglob("site-packages"))
+    hint = json.loads(run("--static", "--json", option, str(named)).stdout)["error"]["hint"]
+    run_it = "it builds a clean environment beside this one and switches when it is proven."
+    assert hint == f"Go to the folder of its project. Then run `envtool setup --cpu`: {run_it}"
 
 
 def test_both_targets(project):
