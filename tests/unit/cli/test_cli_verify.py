@@ -166,7 +166,9 @@ def test_python_takes_a_version_as_setup_does(environment, monkeypatch):
         ("nonsense", "python.missing", "no Python found as 'nonsense'"),
     ],
 )
-def test_a_python_that_is_not_there_is_wrong_usage(environment, python, code, message):
+def test_a_python_that_is_not_there_is_wrong_usage(environment, tmp_path, monkeypatch, python, code, message):
+    monkeypatch.setenv("PATH", str(tmp_path))  # each Python on it would be asked what it is
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     result = run("--python", python)
     assert result.exit_code == 2
     assert f"error[{code}]: {message}\n" in result.stderr
