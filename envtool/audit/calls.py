@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from envtool.audit import reach, values
+from envtool.audit import raising, reach, values
 from envtool.audit.devices import CALLS, NAMES, Value, Values, device_prefix, mapped, one, union
 from envtool.audit.flow import FUNCTIONS, Flow, Function
 from envtool.audit.modules import resolve_definition
@@ -112,7 +112,7 @@ def returns_of(flow: Flow, function: Function) -> Values:
             if isinstance(node, ast.Yield | ast.YieldFrom):
                 return None
             if isinstance(node, ast.Return):
-                if reach.state_within(flow, node, function) == "never":
+                if reach.state_within(flow, node, function) == "never" or raising.is_interrupted(flow, node):
                     continue
                 parts.append(values.evaluate(flow, node.value) if node.value is not None else None)
         return union(parts) or None

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from envtool.audit.code import NOT_COMPILED, CodeRule, Row, device_sinks, written_as
 from envtool.audit.flow import Flow
 from envtool.audit.models import Location
+from envtool.audit.owned import is_own_method
 from envtool.audit.syntax import locate_method
 
 _OTHERS = ("paddle", "jittor", "mindspore", "cupy", "numba", "tensorflow", "mxnet", "cv2", "oneflow", "cudf")
@@ -23,7 +24,9 @@ class CudaCall(CodeRule):
     def look(self, flow: Flow) -> Iterable[Row]:
         """Calls of a method ``cuda``, and of ``to`` with a CUDA device written in the call."""
         for call in flow.calls:
-            if isinstance(call.func, ast.Attribute) and call.func.attr == "cuda" and _is_torch(flow, call.func):
+            if not (isinstance(call.func, ast.Attribute) and call.func.attr == "cuda"):
+                continue
+            if _is_torch(flow, call.func) and not is_own_method(flow, call):
                 yield from self.report(flow, call, f"{_end(call)} raises {NOT_COMPILED}")
         for sink in device_sinks(flow):
             if sink.kind == "to" and (sink.inline or not sink.values or _ordinal(sink.device)):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from envtool.audit.code import NOT_COMPILED, CodeRule, Row
 from envtool.audit.flow import Flow
-from envtool.audit.rules._calls import ASSERTS
+from envtool.audit.torch_calls import ASSERTS, short_name
 
 
 class CudaQuery(CodeRule):
@@ -19,11 +19,9 @@ class CudaQuery(CodeRule):
     def look(self, flow: Flow) -> Iterable[Row]:
         """Calls of the functions that raise AssertionError; empty_cache(), manual_seed() and such are harmless."""
         for call in flow.calls:
-            dotted = flow.dotted(call.func) or ""
-            if dotted.startswith("torch.cuda."):
-                name = dotted.removeprefix("torch.cuda.").removeprefix("random.")
-                if name in ASSERTS:
-                    yield from self.report(flow, call, f"torch.cuda.{name}() raises {NOT_COMPILED}")
+            name = short_name(flow.dotted(call.func) or "")
+            if name in ASSERTS:
+                yield from self.report(flow, call, f"torch.cuda.{name}() raises {NOT_COMPILED}")
 
 
 RULE = CudaQuery()

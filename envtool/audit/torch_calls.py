@@ -61,3 +61,13 @@ DUMMIES = {
     "nvtx.range_push": "RuntimeError: NVTX functions not installed. Are you sure you have a CUDA build?",
 }
 """Classes and functions that a CPU-only build has as stand-ins which raise."""
+
+_PARTS = ("memory.", "random.", "streams.", "graphs.")
+
+
+def short_name(dotted: str) -> str:
+    """How the tables call a function of torch.cuda: ``torch.cuda.memory.mem_get_info`` is ``mem_get_info``."""
+    name = dotted.removeprefix("torch.cuda.") if dotted.startswith("torch.cuda.") else ""
+    if name in MISSING:
+        return name
+    return next((name.removeprefix(part) for part in _PARTS if name.startswith(part)), name)
