@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from envtool.audit import owned, reach, values
 from envtool.audit.devices import always_cuda
 from envtool.audit.flow import COMPREHENSIONS, FUNCTIONS, Flow, keyword
-from envtool.audit.torch_calls import ASSERTS, DUMMIES, MISSING, short_name
+from envtool.audit.torch_calls import ACCELERATOR, ASSERTS, DUMMIES, MISSING, needs_accelerator, short_name
 
-_NAMES = frozenset(name.rsplit(".", 1)[-1] for name in (*ASSERTS, *MISSING, *DUMMIES)) | {"cuda", "to"}
+_NAMES = frozenset(name.rsplit(".", 1)[-1] for name in (*ASSERTS, *MISSING, *DUMMIES, *ACCELERATOR)) | {"cuda", "to"}
 _SIMPLE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)
 _LATER = (*FUNCTIONS, *COMPREHENSIONS, ast.Lambda, ast.ClassDef)
 
@@ -73,7 +73,7 @@ def _raised_by(flow: Flow, call: ast.Call) -> str:
     name = short_name(dotted or "")
     if name in ASSERTS:
         return "AssertionError"
-    if name in DUMMIES:
+    if name in DUMMIES or needs_accelerator(dotted or ""):
         return "RuntimeError"
     if name in MISSING:
         return "" if name == "set_device" and _is_negative(flow, call) else MISSING[name].split(":")[0]

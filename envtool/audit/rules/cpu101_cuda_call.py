@@ -10,6 +10,7 @@ from envtool.audit.flow import Flow
 from envtool.audit.models import Location
 from envtool.audit.owned import is_own_method
 from envtool.audit.syntax import locate_method
+from envtool.audit.torch_calls import NO_ACCELERATOR
 
 _OTHERS = ("paddle", "jittor", "mindspore", "cupy", "numba", "tensorflow", "mxnet", "cv2", "oneflow", "cudf")
 
@@ -33,7 +34,7 @@ class CudaCall(CodeRule):
                 said = NOT_COMPILED
                 raised = "AssertionError"
                 if _ordinal(sink.device):
-                    said = "RuntimeError: Cannot access accelerator device when none is available."
+                    said = NO_ACCELERATOR
                     raised = "RuntimeError"
                 yield from self.report(flow, sink.device, f"{_end(sink.call)} raises {said}", raised=raised)
 
@@ -51,7 +52,8 @@ def _ordinal(node: ast.expr) -> bool:
 def _end(call: ast.Call) -> str:
     func = call.func
     name = func.attr if isinstance(func, ast.Attribute) else ""
-    arguments = ", ".join(written_as(argument, 30) for argument in call.args)
+    words = [f"{word.arg}={written_as(word.value, 30)}" for word in call.keywords if word.arg == "device"]
+    arguments = ", ".join([*(written_as(argument, 30) for argument in call.args), *words])
     return f".{name}({arguments})"
 
 
