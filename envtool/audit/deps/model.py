@@ -97,6 +97,8 @@ class Declarations:
     """Everything that one file declares."""
 
     requirements: tuple[Declared, ...] = ()
+    builds: tuple[Declared, ...] = ()
+    """``[build-system] requires``: what an isolated build installs first."""
     options: tuple[IndexOption, ...] = ()
     includes: tuple[Include, ...] = ()
     routed: tuple[Routed, ...] = ()

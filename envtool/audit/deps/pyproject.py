@@ -40,6 +40,7 @@ def read_pyproject(text: str, *, pixi: bool = False) -> Declarations:
             *_hatch(_table(tool, "hatch"), places),
             *_pixi(_table(tool, "pixi"), places, ("tool", "pixi")),
         ),
+        builds=tuple(_build_system(data, places)),
         options=(*_uv_options(uv, places), *_pixi_indexes(_table(tool, "pixi"), places)),
         routed=(
             *_uv_sources(uv, places, urls),
@@ -86,6 +87,12 @@ def _declared(
         scope=scope,
         group=group,
     )
+
+
+def _build_system(data: Table, places: Places) -> Iterator[Declared]:
+    region = places.under("requires", places.table("build-system"))
+    for value in _list(_table(data, "build-system").get("requires")):
+        yield from _declared(value, places, region, group="build-system")
 
 
 def _script(data: Table, places: Places) -> Iterator[Declared]:

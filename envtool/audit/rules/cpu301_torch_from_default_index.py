@@ -32,6 +32,7 @@ class TorchFromDefaultIndex:
         if source.kind == "lock":
             yield from self._lock(source, project)
             return
+        yield from self._build(source, project)
         first = _unrouted(source, project)
         if first is None:
             return
@@ -55,6 +56,33 @@ class TorchFromDefaultIndex:
             path=source.path,
             location=location,
             message=f"{what} comes from the default index, on Linux as {COST}{where}{_elsewhere(other)}",
+        )
+
+    def _build(self, source: Source, project: Project) -> Iterable[Finding]:
+        """What ``[build-system]`` requires is in no lock, and no requirements file routes it."""
+        declarations = declarations_of(source, project)
+        routes = _option_routes(source, project)
+        routes |= {route_of(index.url) for index in declarations.indexes if not index.explicit}
+        routed = {entry.name for entry in declarations.routed}
+        found = [
+            entry
+            for entry in declarations.builds
+            if brings_torch(entry.name, entry.extras)
+            and not (entry.url or (entry.pin is not None and entry.pin.local))
+            and on_linux(entry.marker)
+        ]
+        if not found or routes & {"cpu", "gpu", "other"} or "torch" in routed:
+            return
+        first = min(found, key=lambda entry: (entry.name != "torch", entry.start))
+        what = first.name if first.name in TORCH else f"{first.name}, which requires torch,"
+        yield Finding(
+            code=self.code,
+            severity="warning",
+            confidence="medium",
+            path=source.path,
+            location=place(source, project, first.start, first.end),
+            message=f"{what} is needed to build this project: an isolated build takes it from the default index, "
+            f"on Linux as {COST}",
         )
 
     def _lock(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
