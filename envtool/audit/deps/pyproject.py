@@ -49,6 +49,7 @@ def read_pyproject(text: str, *, pixi: bool = False) -> Declarations:
         ),
         indexes=tuple(indexes),
         backend=_text(uv.get("torch-backend")) or _text(_table(uv, "pip").get("torch-backend")),
+        limited=frozenset(_limited(uv)),
         reads=_dynamic(tool),
     )
 
@@ -205,7 +206,16 @@ def _uv_sources(uv: Table, places: Places, urls: Mapping[str, str]) -> Iterator[
                 end=span[1],
                 marker=_text(entry.get("marker")) or None,
                 choice=choice,
+                direct_only=True,
             )
+
+
+def _limited(uv: Table) -> Iterator[str]:
+    for key in ("constraint-dependencies", "override-dependencies"):
+        for value in _list(uv.get(key)):
+            parsed = parse_requirement(_text(value))
+            if parsed is not None:
+                yield parsed[0]
 
 
 def _braces(text: str, start: int, end: int) -> tuple[int, int] | None:

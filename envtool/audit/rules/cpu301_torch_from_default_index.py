@@ -9,9 +9,10 @@ from envtool.audit.deps.brings_torch import TORCH, brings_torch
 from envtool.audit.deps.conda import CONDA
 from envtool.audit.deps.cpu_route import cpu_route, cpu_route_for
 from envtool.audit.deps.markers import on_linux
-from envtool.audit.deps.model import Declared
+from envtool.audit.deps.model import Declared, Routed
 from envtool.audit.deps.read import beside, declarations_of, included, includers, lock_of
 from envtool.audit.deps.routes import Route, route_of
+from envtool.audit.deps.uv_direct import unused_source
 from envtool.audit.models import DECLARATIONS, Confidence, Finding, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import is_cpu_file, is_side, says_gpu, says_not_linux
 from envtool.audit.places import place
@@ -33,6 +34,10 @@ class TorchFromDefaultIndex:
             yield from self._lock(source, project)
             return
         yield from self._build(source, project)
+        unused = unused_source(source, project)
+        if unused is not None:
+            yield self._unused(unused, source, project)
+            return
         first = _unrouted(source, project)
         if first is None:
             return
@@ -83,6 +88,28 @@ class TorchFromDefaultIndex:
             location=place(source, project, first.start, first.end),
             message=f"{what} is needed to build this project: an isolated build takes it from the default index, "
             f"on Linux as {COST}",
+        )
+
+    def _unused(self, routed: Routed, source: Source, project: Project) -> Finding | Safe:
+        """A source of uv that says CPU builds, for a torch that comes by another package."""
+        location = place(source, project, routed.start, routed.end)
+        route = cpu_route_for(source, project)
+        if route:
+            return Safe(path=source.path, line=location.line, reason=f"torch: CPU builds come by {route}")
+        through = [
+            entry.name
+            for entry in declarations_of(source, project).requirements
+            if brings_torch(entry.name, entry.extras) and on_linux(entry.marker)
+        ]
+        by = f"only {through[0]} does" if through else "at most a package of it does"
+        return Finding(
+            code=self.code,
+            severity="warning",
+            confidence="high" if through else "medium",
+            path=source.path,
+            location=location,
+            message=f"uv does not use this source: the project does not require torch itself, {by}, and so torch comes "
+            f"from the default index, on Linux as {COST}; name torch in the dependencies",
         )
 
     def _lock(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
