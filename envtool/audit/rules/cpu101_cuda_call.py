@@ -52,7 +52,7 @@ def _ordinal(node: ast.expr) -> bool:
 def _end(call: ast.Call) -> str:
     func = call.func
     name = func.attr if isinstance(func, ast.Attribute) else ""
-    words = [f"{word.arg}={written_as(word.value, 30)}" for word in call.keywords if word.arg == "device"]
+    words = [f"device={written_as(word.value, 30)}" for word in call.keywords if word.arg == "device" and name == "to"]
     arguments = ", ".join([*(written_as(argument, 30) for argument in call.args), *words])
     return f".{name}({arguments})"
 
