@@ -70,6 +70,7 @@ class Flow:
         self.left: dict[ast.stmt, tuple[int, bool]] = {}
         """For a block (by its first statement): how many statements were looked at, and whether one leaves it."""
         self.may_raise: dict[ast.AST, list[tuple[int, ast.Call]]] = {}
+        self.stopping: set[ast.AST] = set()
         self.stops: dict[ast.AST, tuple[int, ast.ExceptHandler] | None] = {}
         """For a try block: its calls that may raise, and what :mod:`envtool.audit.raising` made of them."""
         self._positions: dict[ast.AST, dict[ast.AST, tuple[list[ast.stmt], int]]] = {}

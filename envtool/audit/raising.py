@@ -19,8 +19,20 @@ def stop_of(flow: Flow, node: ast.Try) -> tuple[int, ast.ExceptHandler] | None:
     """Which statement of a try block surely raises, and the handler that catches it and goes on; None without one."""
     if node in flow.stops:
         return flow.stops[node]
-    found = next(_stops(flow, node), None)
-    if not flow.busy:  # while a value is looked for, what depends on it is not known yet
+    if node in flow.stopping:
+        return None
+    # Found once, also while a value is looked for: each assignment of a long block asks.
+    outermost = not flow.stopping
+    busy = flow.busy
+    flow.stopping.add(node)
+    if outermost:
+        flow.busy = set()
+    try:
+        found = next(_stops(flow, node), None)
+    finally:
+        flow.busy = busy
+        flow.stopping.discard(node)
+    if outermost:
         flow.stops[node] = found
     return found
 

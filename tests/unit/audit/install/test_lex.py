@@ -108,6 +108,7 @@ def test_commands_in_substitutions(text: str, inner: list[list[str]]) -> None:
     [
         ("for p in a b; do x $p ${p}; done", [["x", "a", "a"], ["x", "b", "b"]]),
         ("for p in a b; do for q in c d; do x $p-$q; done; done", [["x", f"{p}-{q}"] for p in "ab" for q in "cd"]),
+        (f"for p in {'a ' * 51}; do x $p; done", [["x", "$p"]]),
         ("for p in a b; do x $pq; done", [["x", "$pq"]]),
         ("for p in a $B; do x $p; done", [["x", "$p"]]),
         ("for p in *.txt; do x $p; done", [["x", "$p"]]),
