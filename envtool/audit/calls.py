@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from envtool.audit import reach, values
-from envtool.audit.devices import CALLS, NAMES, Value, Values, device_prefix, mapped, one, union
+from envtool.audit import raising, reach, values
+from envtool.audit.devices import CALLS, NAMES, Value, Values, device_prefix, is_ordinal, mapped, one, union
 from envtool.audit.flow import FUNCTIONS, Flow, Function
 from envtool.audit.modules import resolve_definition
 
@@ -28,7 +28,8 @@ def call_values(flow: Flow, node: ast.Call) -> Values:
     if dotted in CALLS:
         return one(CALLS[dotted], flow, node)
     if dotted == "torch.device" and (node.args or node.keywords):
-        return values.evaluate(flow, node.args[0] if node.args else node.keywords[0].value)
+        found = values.evaluate(flow, node.args[0] if node.args else node.keywords[0].value)
+        return None if is_ordinal(found) else found  # torch.device(0) raises already
     if dotted in ("os.environ.get", "os.getenv"):
         # Unset, as on most machines.
         return values.evaluate(flow, node.args[1]) if len(node.args) > 1 else one(None, flow, node)
@@ -38,9 +39,9 @@ def call_values(flow: Flow, node: ast.Call) -> Values:
         if node.func.id in _BUILTINS and flow.lookup(node.func.id, node) is None and node.args and not node.keywords:
             return _builtin(flow, node, _BUILTINS[node.func.id])
     if isinstance(node.func, ast.Attribute):
-        found = _method_call(flow, node, node.func)
-        if found is not None:
-            return found
+        method = _method_call(flow, node, node.func)
+        if method is not None:
+            return method
     return _project_call(flow, node)
 
 
@@ -112,7 +113,7 @@ def returns_of(flow: Flow, function: Function) -> Values:
             if isinstance(node, ast.Yield | ast.YieldFrom):
                 return None
             if isinstance(node, ast.Return):
-                if reach.state_within(flow, node, function) == "never":
+                if reach.state_within(flow, node, function) == "never" or raising.is_interrupted(flow, node):
                     continue
                 parts.append(values.evaluate(flow, node.value) if node.value is not None else None)
         return union(parts) or None

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Sequence
 
 from envtool.audit import values
 from envtool.audit.flow import COMPREHENSIONS, FUNCTIONS, Binding, Flow, Function, default_of, given_to
 from envtool.audit.leaning import is_device_test, leaning
+from envtool.audit.marks import marked_for_gpu
 from envtool.audit.modules import callers_of
 from envtool.audit.script_options import is_holder, option_defaults
-
-_GPU_MARK = re.compile(r"cuda|gpu|triton", re.IGNORECASE)
-_NO_MARK = re.compile(r"^[\w.]*\b(option|argument|autocast|custom_fwd|custom_bwd)\b")
 
 _COLLECTIVES = frozenset(
     {
@@ -159,15 +156,9 @@ def _is_collective(flow: Flow, function: Function) -> bool:
 
 
 def _marked(flow: Flow, parent: ast.AST, child: ast.AST) -> str:
-    if not isinstance(parent, (*FUNCTIONS, ast.ClassDef)) or child not in parent.body:
-        return ""
-    if isinstance(parent, FUNCTIONS) and _is_collective(flow, parent):
+    if isinstance(parent, FUNCTIONS) and child in parent.body and _is_collective(flow, parent):
         return f"in {parent.name}(), which is for distributed runs"
-    for decorator in parent.decorator_list:
-        text = ast.unparse(decorator)
-        if _GPU_MARK.search(text) and not _NO_MARK.search(text):
-            return f"{parent.name} is marked for the GPU"
-    return ""
+    return marked_for_gpu(flow, parent, child)
 
 
 # --- flags ------------------------------------------------------------------------------------------------------------

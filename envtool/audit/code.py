@@ -14,7 +14,7 @@ from envtool.audit.models import Confidence, Finding, Location, Project, Safe, S
 from envtool.audit.modules import importers_of, resolve_definition
 from envtool.audit.reach import why_unreached
 from envtool.audit.syntax import locate
-from envtool.audit.values import Value, Values, always_cuda, evaluate, truth
+from envtool.audit.values import Value, Values, always_cuda, evaluate, is_ordinal, truth
 
 NOT_COMPILED = "AssertionError: Torch not compiled with CUDA enabled"
 """What most of CUDA says on a CPU-only build."""
@@ -218,6 +218,12 @@ class Sink:
         }
         return [values[key] for key in sorted(values)]
 
+    @property
+    def falls_back(self) -> bool:
+        """Whether a number is given to a pipeline of transformers: releases since 4.47 take the CPU instead."""
+        torch = (self.flow.dotted(self.call.func) or "").startswith("torch.")
+        return self.kind == "keyword" and is_ordinal(self.values) and not torch
+
     def _holds(self, node: ast.AST) -> bool:
         return node is self.call or any(parent is self.call for parent in self.flow.ancestors(node))
 
@@ -242,20 +248,18 @@ def _hits(sink: Sink) -> bool:
         return True
     # An ordinal is a CUDA device to torch: .to(0), pipeline(device=0).
     if sink.kind == "keyword":
-        return sink.flow.dotted(sink.call.func) == "transformers.pipeline" and _ordinal(sink.values)
-    alone = sink.kind == "to" and len(sink.call.args) == 1 and not sink.call.keywords
+        dotted = sink.flow.dotted(sink.call.func) or ""
+        return dotted.startswith(("torch.", "transformers.pipeline")) and is_ordinal(sink.values)
+    named = sink.device is keyword(sink.call, "device")
+    alone = sink.kind == "to" and (named or (len(sink.call.args) == 1 and not sink.call.keywords))
     written = isinstance(sink.device, ast.Constant) or speaks_of_devices(written_as(sink.device))
-    return alone and written and _knows_torch(sink.flow) and _ordinal(sink.values)
+    return alone and written and _knows_torch(sink.flow) and is_ordinal(sink.values)
 
 
 def _is_corrected(sink: Sink) -> bool:
     """Whether the function that is given the device looks at the hardware itself."""
     called = _called(sink.flow, sink.call)
     return called is not None and checks_hardware(*called)
-
-
-def _ordinal(values: Values) -> bool:
-    return bool(values) and all(type(value.const) is int and value.const >= 0 for value in values or ())
 
 
 def _knows_torch(flow: Flow) -> bool:
@@ -266,8 +270,11 @@ def _knows_torch(flow: Flow) -> bool:
 def _sinks_of(flow: Flow, call: ast.Call) -> Iterator[Sink]:
     func = call.func
     name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
-    if name == "device" and isinstance(flow.parents.get(call), ast.withitem) and flow.dotted(func) == "torch.device":
-        if call.args:
+    if name == "device" and flow.dotted(func) == "torch.device":
+        values = evaluate(flow, call.args[0]) if len(call.args) == 1 and not call.keywords else None
+        if is_ordinal(values):
+            yield Sink(flow, call, "keyword", call.args[0], values)
+        elif isinstance(flow.parents.get(call), ast.withitem) and call.args:
             yield Sink(flow, call, "default", call.args[0], evaluate(flow, call.args[0]))
     elif name == "to" and isinstance(func, ast.Attribute):
         for device in (*call.args[:1], keyword(call, "device")):
@@ -276,7 +283,9 @@ def _sinks_of(flow: Flow, call: ast.Call) -> Iterator[Sink]:
     elif name in ("Generator", "set_default_device"):
         device = call.args[0] if call.args else keyword(call, "device")
         if device is not None and flow.dotted(func) in ("torch.set_default_device", "torch.Generator"):
-            yield Sink(flow, call, "default" if name != "Generator" else "generator", device, evaluate(flow, device))
+            values = evaluate(flow, device)
+            kind = "keyword" if is_ordinal(values) else "generator" if name == "Generator" else "default"
+            yield Sink(flow, call, kind, device, values)
     elif name not in _NO_SINK_NAMES and not (flow.dotted(func) or "").startswith(_NO_SINK_PREFIXES):
         yield from _arguments(flow, call)
 

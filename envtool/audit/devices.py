@@ -25,6 +25,7 @@ CALLS: dict[str, object] = {
     "torch.xpu.device_count": 0,
     "torch.accelerator.is_available": False,
     "torch.accelerator.device_count": 0,
+    "torch.accelerator.current_accelerator": None,
     "torch.distributed.is_nccl_available": False,
     "torch.distributed.is_initialized": False,
     "torch.cuda.memory_allocated": 0,
@@ -78,6 +79,11 @@ Values: TypeAlias = "frozenset[Value] | None"
 def is_cuda(value: Value) -> bool:
     """Whether a constant names a CUDA device."""
     return isinstance(value.const, str) and _CUDA.match(value.const) is not None
+
+
+def is_ordinal(values: Values) -> bool:
+    """Whether a device is only a number: that of an accelerator, whatever kind there is."""
+    return bool(values) and all(type(value.const) is int and value.const >= 0 for value in values or ())
 
 
 def always_cuda(values: Values) -> bool:

@@ -69,6 +69,10 @@ class Flow:
         self.busy: set[object] = set()
         self.left: dict[ast.stmt, tuple[int, bool]] = {}
         """For a block (by its first statement): how many statements were looked at, and whether one leaves it."""
+        self.may_raise: dict[ast.AST, list[tuple[int, ast.Call]]] = {}
+        self.stopping: set[ast.AST] = set()
+        self.stops: dict[ast.AST, tuple[int, ast.ExceptHandler] | None] = {}
+        """For a try block: its calls that may raise, and what :mod:`envtool.audit.raising` made of them."""
         self._positions: dict[ast.AST, dict[ast.AST, tuple[list[ast.stmt], int]]] = {}
         self._dotted: dict[ast.AST, str | None] = {}
         self._index()
@@ -117,6 +121,11 @@ class Flow:
     def _with(self, node: ast.withitem, scope: Scope) -> None:
         if node.optional_vars is not None:
             self._target(node.optional_vars, node.context_expr, node, scope)
+
+    def _captured(self, node: ast.MatchAs | ast.MatchStar, scope: Scope) -> None:
+        if node.name is not None:
+            outer = self.parents.get(self.parents[node])
+            self._bind(node.name, Binding(node, outer.subject if isinstance(outer, ast.Match) else None), scope)
 
     def _outer_names(self, node: ast.Global | ast.Nonlocal, scope: Scope) -> None:
         if isinstance(node, ast.Global):
@@ -267,6 +276,8 @@ _RECORDERS: dict[type[ast.AST], Callable[[Flow, Any, Scope], None]] = {
     ast.AsyncFor: Flow._changed,
     ast.comprehension: Flow._changed,
     ast.withitem: Flow._with,
+    ast.MatchAs: Flow._captured,
+    ast.MatchStar: Flow._captured,
     ast.Global: Flow._outer_names,
     ast.Nonlocal: Flow._outer_names,
     ast.FunctionDef: Flow._function,

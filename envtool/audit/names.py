@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from envtool.audit import reach, values
+from envtool.audit import raising, reach, values
 from envtool.audit.devices import NAMES, Values, mapped, one, union
 from envtool.audit.entries import entry_default, is_entry
 from envtool.audit.flow import FUNCTIONS, Binding, Flow, default_of, given_to, keyword
@@ -68,7 +68,7 @@ def settle(flow: Flow, bindings: list[Binding], scope: ast.AST, use: ast.AST | N
             if use is not None and not later
             else reach.state_within(flow, binding.statement, scope)
         )
-        if state == "never":
+        if state == "never" or raising.is_interrupted(flow, binding.statement):
             continue
         new = (
             _parameter(flow, binding.statement)

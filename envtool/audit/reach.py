@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from envtool.audit import choice, values
+from envtool.audit import choice, patterns, raising, values
 from envtool.audit.flow import COMPREHENSIONS, FUNCTIONS, Flow, Function
 from envtool.audit.modules import callers_of, importers_of, resolve_definition
 
@@ -93,8 +93,12 @@ def _step(flow: Flow, parent: ast.AST, child: ast.AST) -> State:
         return _operand(flow, parent, child)
     if isinstance(parent, ast.For | ast.AsyncFor) and child is not parent.iter:
         return "never" if child in parent.body and _is_empty(flow, parent.iter) else "maybe"
-    if isinstance(parent, ast.ExceptHandler | ast.match_case):
-        return "maybe"
+    if isinstance(parent, ast.ExceptHandler):
+        block = flow.parents.get(parent)
+        stop = raising.stop_of(flow, block) if isinstance(block, ast.Try) else None
+        return "always" if stop is not None and stop[1] is parent else "maybe"
+    if isinstance(parent, ast.Match) and isinstance(child, ast.match_case):
+        return patterns.case_state(flow, parent, child)
     if isinstance(parent, COMPREHENSIONS) and not isinstance(child, ast.comprehension):
         tests = [test for generator in parent.generators for test in generator.ifs]
         if any(values.truth(flow, test) is False for test in tests):
@@ -141,7 +145,11 @@ def _operand(flow: Flow, parent: ast.BoolOp, child: ast.AST) -> State:
 
 
 def _cut_off(flow: Flow, parent: ast.AST, child: ast.AST) -> bool:
-    """Whether an earlier statement of the same block surely leaves it."""
+    """Whether an earlier statement of the same block surely leaves it, also by what it raises where that is caught."""
+    if isinstance(parent, ast.Try) and (child in parent.body or child in parent.orelse):
+        stop = raising.stop_of(flow, parent)
+        if stop is not None and child not in parent.body[: stop[0] + 1]:
+            return True
     place = flow.position(parent, child) if isinstance(child, ast.stmt) else None
     if place is None:
         return False
@@ -173,6 +181,12 @@ def exits(flow: Flow, statement: ast.stmt, depth: int = 0) -> bool:
         return values.truth(flow, statement.test) is False
     if isinstance(statement, ast.With):
         return _exits_block(flow, statement.body, depth)
+    if isinstance(statement, ast.Try):
+        stop = raising.stop_of(flow, statement)
+        return stop is not None and _exits_block(flow, stop[1].body, depth)
+    if isinstance(statement, ast.Match):
+        states = [(patterns.case_state(flow, statement, case), case) for case in statement.cases]
+        return any(state == "always" and _exits_block(flow, case.body, depth) for state, case in states)
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         return _exit_call(flow, statement.value, depth)
     return False
@@ -246,15 +260,21 @@ def caught(flow: Flow, node: ast.AST, raised: Sequence[str]) -> str:
 
 
 def _catches(flow: Flow, node: ast.Try, raised: str) -> bool:
+    handler = handler_of(node, raised)
+    return handler is not None and not gives_up(flow, handler)
+
+
+def handler_of(node: ast.Try, raised: str) -> ast.ExceptHandler | None:
+    """The handler of a try block that catches a built-in exception."""
     for handler in node.handlers:
         kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
         names = {ast.unparse(kind).rsplit(".", 1)[-1] for kind in kinds if kind is not None}
         if handler.type is None or names & PARENTS_OF[raised]:
-            return not _gives_up(flow, handler)
-    return False
+            return handler
+    return None
 
 
-def _gives_up(flow: Flow, handler: ast.ExceptHandler) -> bool:
+def gives_up(flow: Flow, handler: ast.ExceptHandler) -> bool:
     """A handler that raises again or ends the program is no guard."""
     return any(
         isinstance(statement, ast.Raise)

@@ -20,6 +20,7 @@ from envtool.audit.devices import (
     always_cuda,
     device_prefix,
     is_cuda,
+    is_ordinal,
     mapped,
     one,
     union,
@@ -271,4 +272,4 @@ _HANDLERS: dict[type[ast.expr], Callable[[Flow, Any], Values]] = {
     ast.Subscript: _subscript,
 }
 
-__all__ = ["Value", "Values", "always_cuda", "evaluate", "is_cuda", "truth"]
+__all__ = ["Value", "Values", "always_cuda", "evaluate", "is_cuda", "is_ordinal", "truth"]

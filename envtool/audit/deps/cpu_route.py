@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from envtool.audit.classify import is_example
+from envtool.audit.deps import uv_direct
 from envtool.audit.deps.brings_torch import TORCH
 from envtool.audit.deps.markers import holds_on
 from envtool.audit.deps.read import declarations_of
@@ -118,7 +119,7 @@ def leads_to_cpu(source: Source, project: Project) -> bool:
             return any(routed.name == "torch" for routed in declarations.routed) or is_cpu_file(source)
     for routed in declarations.routed:
         if routed.name == "torch" and route_of(routed.url or "") == "cpu" and holds_on(routed.marker, "linux-x86_64"):
-            return True
+            return uv_direct.unused_source(source, project) is None
     return any(route_of(option.url) == "cpu" for option in declarations.options if not option.inline) or any(
         route_of(index.url) == "cpu" and not index.explicit for index in declarations.indexes
     )

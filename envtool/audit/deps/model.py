@@ -79,6 +79,8 @@ class Routed:
     marker: str | None = None
     choice: str = ""
     """The extra or group that this source is for; empty when it applies always."""
+    direct_only: bool = False
+    """A source of uv: for what the project itself requires or limits, not for what a package of it requires."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,12 +99,16 @@ class Declarations:
     """Everything that one file declares."""
 
     requirements: tuple[Declared, ...] = ()
+    builds: tuple[Declared, ...] = ()
+    """``[build-system] requires``: what an isolated build installs first."""
     options: tuple[IndexOption, ...] = ()
     includes: tuple[Include, ...] = ()
     routed: tuple[Routed, ...] = ()
     indexes: tuple[NamedIndex, ...] = ()
     backend: str = ""
     """``torch-backend`` of uv, when it is set."""
+    limited: frozenset[str] = field(default_factory=frozenset)
+    """Names in uv's ``constraint-dependencies`` and ``override-dependencies``, for which its sources hold, too."""
     reads: frozenset[str] = field(default_factory=frozenset)
     """Requirements files that a setup.py or pyproject.toml reads as its metadata."""
 

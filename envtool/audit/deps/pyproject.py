@@ -40,6 +40,7 @@ def read_pyproject(text: str, *, pixi: bool = False) -> Declarations:
             *_hatch(_table(tool, "hatch"), places),
             *_pixi(_table(tool, "pixi"), places, ("tool", "pixi")),
         ),
+        builds=tuple(_build_system(data, places)),
         options=(*_uv_options(uv, places), *_pixi_indexes(_table(tool, "pixi"), places)),
         routed=(
             *_uv_sources(uv, places, urls),
@@ -48,6 +49,7 @@ def read_pyproject(text: str, *, pixi: bool = False) -> Declarations:
         ),
         indexes=tuple(indexes),
         backend=_text(uv.get("torch-backend")) or _text(_table(uv, "pip").get("torch-backend")),
+        limited=frozenset(_limited(uv)),
         reads=_dynamic(tool),
     )
 
@@ -86,6 +88,12 @@ def _declared(
         scope=scope,
         group=group,
     )
+
+
+def _build_system(data: Table, places: Places) -> Iterator[Declared]:
+    region = places.under("requires", places.table("build-system"))
+    for value in _list(_table(data, "build-system").get("requires")):
+        yield from _declared(value, places, region, group="build-system")
 
 
 def _script(data: Table, places: Places) -> Iterator[Declared]:
@@ -198,7 +206,16 @@ def _uv_sources(uv: Table, places: Places, urls: Mapping[str, str]) -> Iterator[
                 end=span[1],
                 marker=_text(entry.get("marker")) or None,
                 choice=choice,
+                direct_only=True,
             )
+
+
+def _limited(uv: Table) -> Iterator[str]:
+    for key in ("constraint-dependencies", "override-dependencies"):
+        for value in _list(uv.get(key)):
+            parsed = parse_requirement(_text(value))
+            if parsed is not None:
+                yield parsed[0]
 
 
 def _braces(text: str, start: int, end: int) -> tuple[int, int] | None:

@@ -62,7 +62,8 @@ def route_of(url: str) -> Route:
 @lru_cache(maxsize=1024)
 def wheel_of(url: str) -> tuple[str, Version] | None:
     """Name and version of the wheel that a URL points at, or None."""
-    name = unquote(url.split("#", maxsplit=1)[0].split("?", maxsplit=1)[0]).rsplit("/", 1)[-1]
+    path = url.split("#", maxsplit=1)[0].split("?", maxsplit=1)[0].replace("\\", "/")
+    name = unquote(path).rsplit("/", 1)[-1]
     try:
         distribution, version, _, _ = parse_wheel_filename(name)
     except (InvalidWheelFilename, ValueError):
@@ -87,7 +88,7 @@ def parse_requirement(text: str) -> tuple[str, Requirement] | None:
         # ">=2.2+cu121" is no version specifier; whoever writes it means that build.
         return parse_requirement(_RANGE.sub(r"==\1", text))
     if "://" not in text:
-        return None
+        return _local_wheel(text)
     # After a bare URL pip takes a marker without the blank that PEP 508 asks for.
     url, marker = (*re.split(r"\s;|;\s", text, maxsplit=1), "")[:2]
     found = wheel_of(url)
@@ -95,6 +96,23 @@ def parse_requirement(text: str) -> tuple[str, Requirement] | None:
     name = found[0] if found else egg.group(1) if egg else _repository(url)
     try:
         requirement = Requirement(f"{name} @ {url.strip()}" + (f" ; {marker}" if marker.strip() else ""))
+    except InvalidRequirement:
+        return None
+    return canonicalize_name(requirement.name), requirement
+
+
+_WHEEL_FILE = re.compile(r"(?P<path>[^\s;\[\]$]+\.whl)(?P<extras>\[[\w,\s.-]*\])?\s*(?P<rest>;.*)?")
+
+
+def _local_wheel(text: str) -> tuple[str, Requirement] | None:
+    """A wheel named by its path (``./torch-2.5.0+cu121-….whl``), which may have extras and a marker behind it."""
+    match = _WHEEL_FILE.fullmatch(text)
+    found = wheel_of(match.group("path")) if match else None
+    if match is None or found is None:
+        return None
+    try:
+        rest = f" {match.group('rest')}" if match.group("rest") else ""
+        requirement = Requirement(f"{found[0]}{match.group('extras') or ''} @ {match.group('path')}{rest}")
     except InvalidRequirement:
         return None
     return canonicalize_name(requirement.name), requirement

@@ -361,7 +361,7 @@ def _target(word: Word, tool: str, requirements: list[Declared], local: list[Loc
     if not text or text.startswith(("2>", ">", "<")) or text in ("\\",):
         return
     folder = _LOCAL.match(text)
-    if folder and (folder.group("path") or "").startswith((".", "/")):
+    if folder and (folder.group("path") or "").startswith((".", "/")) and not text.endswith(".whl"):
         extras = frozenset(re.findall(r"[\w-]+", folder.group("extras") or ""))
         local.append(Local(path=folder.group("path") or ".", extras=extras, word=word))
         return

@@ -32,6 +32,8 @@ class Command:
 
     words: tuple[Word, ...]
     condition: str = ""
+    repeated: bool = False
+    """One turn of a loop, whose other turns stand at the same place."""
 
 
 _CONTINUATION = {"powershell": r"`[ \t]*\r?\n", "batch": r"\^[ \t]*\r?\n"}

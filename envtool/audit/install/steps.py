@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from envtool.audit.install.lex import Command, Dialect, lex
+from envtool.audit.install.shell import substitutions, unrolled
 from envtool.audit.models import Project, Source
 from envtool.audit.yaml_nodes import get, items, scalar, sequence, span, yaml_of
 
@@ -105,7 +106,11 @@ _SHELL_NAMES = frozenset({"bash", "sh", "zsh", "dash", "ash"})
 def _lexed(source: Source, step: Step) -> Iterator[Command]:
     if isinstance(step, Run):
         for command in lex(source.text, step.start, step.end, step.dialect, condition=step.condition):
-            yield command
+            if step.dialect in ("sh", "docker", "folded"):
+                yield from substitutions(source.text, command)
+                yield from unrolled(command)
+            else:
+                yield command
             texts = [word.text for word in command.words]
             # bash -c "pip install torch": the text in the quotes is commands, too.
             if len(texts) > 2 and texts[0].rsplit("/", 1)[-1] in _SHELL_NAMES and re.match(r"^-\w*c$", texts[1]):
@@ -142,12 +147,16 @@ def _script(source: Source) -> Runs:
 
 _MAKE_VARIABLE = re.compile(r"^(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*(?:::?|\?|\+)?=[ \t]*(.*?)[ \t]*$", re.M)
 _RECIPE = re.compile(r"^(?:\t|[ \t]{2,})(?:[^\n]*\\\r?\n)*[^\n]*", re.M)
+# "b: a ; pip install X": the first line of a recipe may stand behind the rule. A variable of a target has a "=".
+_BESIDE_RULE = re.compile(r"^[^\s#:=;][^#:=;\n]*::?[^#:=;\n]*;(?P<recipe>(?:[^\n]*\\\r?\n)*[^\n]*)", re.M)
 
 
 def _makefile(source: Source) -> Runs:
-    """Recipes are the indented lines; every variable is known to all of them."""
+    """Recipes are the indented lines, and what stands behind a rule; every variable is known to all of them."""
     values = {match.group(1): match.group(2) for match in _MAKE_VARIABLE.finditer(source.text)}
-    runs = [Run(start=match.start(), end=match.end()) for match in _RECIPE.finditer(source.text)]
+    spans = [match.span() for match in _RECIPE.finditer(source.text)]
+    spans += [match.span("recipe") for match in _BESIDE_RULE.finditer(source.text)]
+    runs = [Run(start=start, end=end) for start, end in sorted(spans)]
     return Runs(name=source.path, steps=(Assign(values=values), *runs))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from envtool.audit.deps import uv_direct
 from envtool.audit.deps.brings_torch import TORCH, brings_torch
 from envtool.audit.deps.markers import holds_on, on_linux
 from envtool.audit.deps.model import Declarations, Declared
@@ -230,7 +231,7 @@ def _wanted(install: Install, state: _State, where: tuple[Source, Project]) -> I
             options = [option.url for option in declarations.options] if install.is_uv else []
             if install.is_uv or install.of_project:
                 options += [index.url for index in declarations.indexes if not index.explicit]
-                options += _routes_of(requirement, declarations, local)
+                options += _routes_of(requirement, declarations, local, project)
             yield requirement, "project", (local.word.start, local.word.end), None, options
 
 
@@ -286,13 +287,14 @@ def _project_requirements(
             return
 
 
-def _routes_of(requirement: Declared, declarations: Declarations, local: Local) -> list[str]:
+def _routes_of(requirement: Declared, declarations: Declarations, local: Local, project: Project) -> list[str]:
     """URLs that a project binds torch to, for a Linux machine and the extras and groups asked for."""
     return [
         routed.url
         for routed in declarations.routed
         if routed.name in (requirement.name, "torch")
         and routed.url
+        and uv_direct.holds(routed, project)
         and holds_on(routed.marker, "linux-x86_64")
         and (not routed.choice or routed.choice in local.extras - local.without)
     ] + ([f"backend:{declarations.backend}"] if declarations.backend else [])

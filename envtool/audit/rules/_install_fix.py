@@ -26,6 +26,8 @@ def fix_of(step: TorchStep, source: Source, project: Project) -> Fix | None:
     swap = _swapped(step.install, source) if step.origin == "gpu" else None
     if step.how != "named" or not (swap or (step.origin == "default" and _routable(step.install, source))):
         return None
+    if step.install.command.repeated:
+        return None  # an edit would be one for every turn of the loop
     if step.again and not step.install.renew:
         return None  # pip would leave what is there
     installs = [step.install]

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from envtool.audit.code import NOT_COMPILED, CodeRule, Row, device_sinks, written_as
 from envtool.audit.flow import Flow
 from envtool.audit.models import Location
+from envtool.audit.owned import is_own_method
 from envtool.audit.syntax import locate_method
+from envtool.audit.torch_calls import NO_ACCELERATOR
 
 _OTHERS = ("paddle", "jittor", "mindspore", "cupy", "numba", "tensorflow", "mxnet", "cv2", "oneflow", "cudf")
 
@@ -23,14 +25,16 @@ class CudaCall(CodeRule):
     def look(self, flow: Flow) -> Iterable[Row]:
         """Calls of a method ``cuda``, and of ``to`` with a CUDA device written in the call."""
         for call in flow.calls:
-            if isinstance(call.func, ast.Attribute) and call.func.attr == "cuda" and _is_torch(flow, call.func):
+            if not (isinstance(call.func, ast.Attribute) and call.func.attr == "cuda"):
+                continue
+            if _is_torch(flow, call.func) and not is_own_method(flow, call):
                 yield from self.report(flow, call, f"{_end(call)} raises {NOT_COMPILED}")
         for sink in device_sinks(flow):
             if sink.kind == "to" and (sink.inline or not sink.values or _ordinal(sink.device)):
                 said = NOT_COMPILED
                 raised = "AssertionError"
                 if _ordinal(sink.device):
-                    said = "RuntimeError: Cannot access accelerator device when none is available."
+                    said = NO_ACCELERATOR
                     raised = "RuntimeError"
                 yield from self.report(flow, sink.device, f"{_end(sink.call)} raises {said}", raised=raised)
 
@@ -48,7 +52,8 @@ def _ordinal(node: ast.expr) -> bool:
 def _end(call: ast.Call) -> str:
     func = call.func
     name = func.attr if isinstance(func, ast.Attribute) else ""
-    arguments = ", ".join(written_as(argument, 30) for argument in call.args)
+    words = [f"device={written_as(word.value, 30)}" for word in call.keywords if word.arg == "device" and name == "to"]
+    arguments = ", ".join([*(written_as(argument, 30) for argument in call.args), *words])
     return f".{name}({arguments})"
 
 

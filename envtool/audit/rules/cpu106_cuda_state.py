@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from envtool.audit.code import CodeRule, Row
 from envtool.audit.flow import Flow
-from envtool.audit.rules._calls import MISSING
+from envtool.audit.torch_calls import MISSING, short_name
 from envtool.audit.values import evaluate
 
 
@@ -21,11 +21,8 @@ class CudaState(CodeRule):
     def look(self, flow: Flow) -> Iterable[Row]:
         """Calls of set_device() with anything but -1, reset_peak_memory_stats() and such."""
         for call in flow.calls:
-            dotted = flow.dotted(call.func) or ""
-            if not dotted.startswith("torch.cuda."):
-                continue
-            name = dotted.removeprefix("torch.cuda.")
-            said = MISSING.get(name) or MISSING.get(name.removeprefix("memory."))
+            name = short_name(flow.dotted(call.func) or "")
+            said = MISSING.get(name)
             if said is None or (name == "set_device" and _negative(flow, call)):
                 continue
             yield from self.report(flow, call, f"torch.cuda.{name}() raises {said}", raised=said.split(":")[0])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from envtool.audit.code import NOT_COMPILED, CodeRule, Row, device_sinks
 from envtool.audit.flow import Flow
-from envtool.audit.rules._calls import DUMMIES
+from envtool.audit.torch_calls import DUMMIES, short_name
 from envtool.audit.values import evaluate
 
 _GENERATOR = "RuntimeError: Cannot get CUDA generator without ATen_cuda library"
@@ -23,10 +23,7 @@ class CudaObject(CodeRule):
     def look(self, flow: Flow) -> Iterable[Row]:
         """Calls that raise; ``torch.cuda.device(None)`` and ``torch.cuda.stream(None)`` do nothing."""
         for call in flow.calls:
-            dotted = flow.dotted(call.func) or ""
-            if not dotted.startswith("torch.cuda."):
-                continue
-            name = dotted.removeprefix("torch.cuda.").removeprefix("streams.").removeprefix("graphs.")
+            name = short_name(flow.dotted(call.func) or "")
             if name in DUMMIES:
                 message = f"torch.cuda.{name}() raises {DUMMIES[name]}"
                 yield from self.report(flow, call, message, raised="RuntimeError")

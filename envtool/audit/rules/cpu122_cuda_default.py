@@ -13,7 +13,8 @@ from envtool.audit.models import Project, Safe, Source
 from envtool.audit.modules import callers_of, flows_naming, loaded_paths
 from envtool.audit.reach import state_within, why_unreached
 from envtool.audit.script_options import option_name
-from envtool.audit.values import Value, always_cuda, evaluate
+from envtool.audit.torch_calls import NO_ACCELERATOR
+from envtool.audit.values import Value, always_cuda, evaluate, is_ordinal
 
 _DEVICE_NAMES = ("device", "torch_device", "map_location")
 
@@ -38,9 +39,9 @@ class CudaDefault(CodeRule):
 
     def _used(self, flow: Flow) -> Iterable[Row]:
         for sink in device_sinks(flow):
-            if sink.inline or not sink.values:
+            if sink.inline or sink.falls_back or not sink.values:
                 continue
-            raised = "RuntimeError" if sink.kind == "load" else "AssertionError"
+            raised = "RuntimeError" if sink.kind == "load" or is_ordinal(sink.values) else "AssertionError"
             reason = why_unreached(flow, sink.call, (raised,))
             for origin in sink.origins:
                 if reason:
@@ -49,7 +50,8 @@ class CudaDefault(CodeRule):
                     yield self._found(flow, sink.call, origin)
 
     def _found(self, flow: Flow, use: ast.AST, origin: Value) -> Row:
-        message = f"the device is {origin.const!r} unless someone changes it, and its use raises {NOT_COMPILED}"
+        said = NO_ACCELERATOR if isinstance(origin.const, int) else NOT_COMPILED
+        message = f"the device is {origin.const!r} unless someone changes it, and its use raises {said}"
         severity, confidence = weigh(flow, use, "high")
         return self.finding(origin.flow, origin.node, message, severity, confidence)
 

@@ -9,9 +9,10 @@ from envtool.audit.deps.brings_torch import TORCH, brings_torch
 from envtool.audit.deps.conda import CONDA
 from envtool.audit.deps.cpu_route import cpu_route, cpu_route_for
 from envtool.audit.deps.markers import on_linux
-from envtool.audit.deps.model import Declared
+from envtool.audit.deps.model import Declared, Routed
 from envtool.audit.deps.read import beside, declarations_of, included, includers, lock_of
 from envtool.audit.deps.routes import Route, route_of
+from envtool.audit.deps.uv_direct import unused_source
 from envtool.audit.models import DECLARATIONS, Confidence, Finding, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import is_cpu_file, is_side, says_gpu, says_not_linux
 from envtool.audit.places import place
@@ -31,6 +32,11 @@ class TorchFromDefaultIndex:
         """One finding for a file, at the requirement that brings torch most directly."""
         if source.kind == "lock":
             yield from self._lock(source, project)
+            return
+        yield from self._build(source, project)
+        unused = unused_source(source, project)
+        if unused is not None:
+            yield self._unused(unused, source, project)
             return
         first = _unrouted(source, project)
         if first is None:
@@ -55,6 +61,55 @@ class TorchFromDefaultIndex:
             path=source.path,
             location=location,
             message=f"{what} comes from the default index, on Linux as {COST}{where}{_elsewhere(other)}",
+        )
+
+    def _build(self, source: Source, project: Project) -> Iterable[Finding]:
+        """What ``[build-system]`` requires is in no lock, and no requirements file routes it."""
+        declarations = declarations_of(source, project)
+        routes = _option_routes(source, project)
+        routes |= {route_of(index.url) for index in declarations.indexes if not index.explicit}
+        routed = {entry.name for entry in declarations.routed}
+        found = [
+            entry
+            for entry in declarations.builds
+            if brings_torch(entry.name, entry.extras)
+            and not (entry.url or (entry.pin is not None and entry.pin.local))
+            and on_linux(entry.marker)
+        ]
+        if not found or routes & {"cpu", "gpu", "other"} or "torch" in routed:
+            return
+        first = min(found, key=lambda entry: (entry.name != "torch", entry.start))
+        what = first.name if first.name in TORCH else f"{first.name}, which requires torch,"
+        yield Finding(
+            code=self.code,
+            severity="warning",
+            confidence="medium",
+            path=source.path,
+            location=place(source, project, first.start, first.end),
+            message=f"{what} is needed to build this project: an isolated build takes it from the default index, "
+            f"on Linux as {COST}",
+        )
+
+    def _unused(self, routed: Routed, source: Source, project: Project) -> Finding | Safe:
+        """A source of uv that says CPU builds, for a torch that comes by another package."""
+        location = place(source, project, routed.start, routed.end)
+        route = cpu_route_for(source, project)
+        if route:
+            return Safe(path=source.path, line=location.line, reason=f"torch: CPU builds come by {route}")
+        through = [
+            entry.name
+            for entry in declarations_of(source, project).requirements
+            if brings_torch(entry.name, entry.extras) and on_linux(entry.marker)
+        ]
+        by = f"only {through[0]} does" if through else "at most a package of it does"
+        return Finding(
+            code=self.code,
+            severity="warning",
+            confidence="high" if through else "medium",
+            path=source.path,
+            location=location,
+            message=f"uv does not use this source: the project does not require torch itself, {by}, and so torch comes "
+            f"from the default index, on Linux as {COST}; name torch in the dependencies",
         )
 
     def _lock(self, source: Source, project: Project) -> Iterable[Finding | Safe]:

@@ -42,7 +42,7 @@ class GpuRequirement:
         declarations = declarations_of(source, project)
         gpu_index = any(route_of(option.url) == "gpu" for option in declarations.options)
         seen: set[str] = set()
-        for entry in declarations.requirements:
+        for entry in (*declarations.requirements, *declarations.builds):
             # One finding says it for an extra: some have hundreds of wheels.
             if entry.group.startswith(CONDA) or (entry.scope != "default" and entry.group in seen):
                 continue

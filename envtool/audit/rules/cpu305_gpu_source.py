@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from envtool.audit.deps.conda import CONDA, brings_cuda
 from envtool.audit.deps.markers import holds_on
-from envtool.audit.deps.model import Declarations, NamedIndex
-from envtool.audit.deps.read import declarations_of
+from envtool.audit.deps.model import Declarations, NamedIndex, Routed
+from envtool.audit.deps.read import beside, declarations_of
 from envtool.audit.deps.routes import route_of, wheel_of
 from envtool.audit.models import Finding, Project, Safe, Severity, Source, SourceKind
 from envtool.audit.naming import says_cpu, says_gpu
@@ -28,8 +28,25 @@ class GpuSource:
     def check(self, source: Source, project: Project) -> Iterable[Finding | Safe]:
         """Routed packages, the indexes that they or everything go to, and conda's CUDA packages."""
         declarations = declarations_of(source, project)
+        yield from self._sources(declarations, source, project)
+        for option in declarations.options:
+            route = route_of(option.url)
+            if route in ("gpu", "nvidia", "extension"):
+                message = "an index of GPU builds for every install of this project"
+                # No torch is at NVIDIA's: what is taken from there is named, and has a finding of its own.
+                severity: Severity = "warning" if route == "nvidia" else "error"
+                yield self._finding(source, project, (option.start, option.end), severity, message)
+        if declarations.backend and is_gpu_local(declarations.backend):
+            at = max(source.text.find("torch-backend"), 0)
+            message = f"torch-backend = {declarations.backend!r}: uv takes torch from a GPU index"
+            yield self._finding(source, project, (at, at + len("torch-backend")), "error", message)
+        yield from self._conda(source, project, declarations)
+
+    def _sources(self, declarations: Declarations, source: Source, project: Project) -> Iterator[Finding | Safe]:
         paired = _paired(declarations)
         used: set[str] = set()
+        locked = _locked(source, project)
+        bound: list[Routed] = []
         for routed in declarations.routed:
             if not _leads_to_gpu(routed.url):
                 continue
@@ -44,22 +61,28 @@ class GpuSource:
             severity: Severity = "warning" if choice or not is_family(routed.name) else "error"
             if is_family(routed.name) and not choice:
                 used.add(routed.url or "")
+                if locked and routed.direct_only:
+                    bound.append(routed)
+                    continue
             message = _routed_message(routed.name, choice)
             yield self._finding(source, project, (routed.start, routed.end), severity, message)
+        if bound:
+            yield self._bound(bound, source, project)
         for index in declarations.indexes:
+            if bound and index.explicit and index.url in used:
+                continue  # said with the packages that take it
             yield from self._index(index, used, source, project)
-        for option in declarations.options:
-            route = route_of(option.url)
-            if route in ("gpu", "nvidia", "extension"):
-                message = "an index of GPU builds for every install of this project"
-                # No torch is at NVIDIA's: what is taken from there is named, and has a finding of its own.
-                severity = "warning" if route == "nvidia" else "error"
-                yield self._finding(source, project, (option.start, option.end), severity, message)
-        if declarations.backend and is_gpu_local(declarations.backend):
-            at = max(source.text.find("torch-backend"), 0)
-            message = f"torch-backend = {declarations.backend!r}: uv takes torch from a GPU index"
-            yield self._finding(source, project, (at, at + len("torch-backend")), "error", message)
-        yield from self._conda(source, project, declarations)
+
+    def _bound(self, bound: list[Routed], source: Source, project: Project) -> Finding:
+        """One finding for all, where envtool's lock does not follow these sources."""
+        first = min(bound, key=lambda routed: (routed.name != "torch", routed.start))
+        names = sorted({routed.name for routed in bound}, key=lambda name: (name != "torch", name))
+        what = f"{', '.join(names[:-1])} and {names[-1]} are" if names[1:] else f"{names[0]} is"
+        message = (
+            f"{what} bound to a GPU build: that is what uv sync and uv run install, and pip takes the default index's; "
+            "only envtool's lock routes the torch family to CPU builds"
+        )
+        return self._finding(source, project, (first.start, first.end), "error", message)
 
     def _index(self, index: NamedIndex, used: set[str], source: Source, project: Project) -> Iterator[Finding]:
         if route_of(index.url) not in ("gpu", "extension") or (index.explicit and index.url not in used):
@@ -94,6 +117,12 @@ class GpuSource:
             location=place(source, project, *span),
             message=message,
         )
+
+
+def _locked(source: Source, project: Project) -> bool:
+    """Whether a lock of envtool stands beside a pyproject.toml: it routes the torch family whatever uv is told."""
+    name = source.path.rsplit("/", 1)[-1]
+    return name == "pyproject.toml" and beside(source.path, "lockfiles/lock.toml") in project.sources
 
 
 def _leads_to_gpu(url: str | None) -> bool:

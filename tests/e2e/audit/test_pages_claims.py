@@ -93,7 +93,13 @@ torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),)
 from_gpu("a.pt2", "model.pt2")
 torch.export.load("model.pt2")
 """
+_FORK_RNG = "import torch\nwith torch.random.fork_rng(devices=[0]):\n    pass"
+_NO_ACCELERATOR = "Cannot access accelerator device when none is available."
 CLAIMS = [
+    ("CPU102", "import torch; torch.device(0)", "RuntimeError", _NO_ACCELERATOR),
+    ("CPU102", "import torch; torch.zeros(1, device=0)", "RuntimeError", _NO_ACCELERATOR),
+    ("CPU102", _FORK_RNG, "AssertionError", "Torch not compiled with CUDA enabled"),
+    ("CPU105", "import torch; torch.accelerator.synchronize()", "RuntimeError", _NO_ACCELERATOR),
     ("CPU202", _COMPILED, "OSError", "Can't get source for <function f at 0x"),
     ("CPU202", _COMPILED, "OSError", "make sure original .py files are available"),
     ("CPU212", _EXCLUDED, "ModuleNotFoundError", "No module named 'torch.distributed'"),

@@ -41,3 +41,12 @@ def test_functions_that_touch_devices(tmp_path: Path, result: str) -> None:
 
 def test_a_command_of_very_many_words(tmp_path: Path) -> None:
     assert seconds(tmp_path, "a.sh", "pip install torch " + "x " * 900_000 + "\n") < 15
+
+
+def test_a_long_block_that_is_tried(tmp_path: Path) -> None:
+    def text(number: int) -> str:
+        lines = [f"        d{n} = g(q)\n        x{n} = x.to(d{n})\n" for n in range(number)]
+        return "import torch\n\ndef f(x, q):\n    try:\n" + "".join(lines) + "    except Exception:\n        x.cuda()\n"
+
+    small = seconds(tmp_path, "app.py", text(200))
+    assert seconds(tmp_path, "app.py", text(1600)) < 8 * small * 3 + 1

@@ -85,3 +85,24 @@ def test_markers() -> None:
     assert not on_linux("platform_system == 'Windows'")
     assert not holds_on("platform_machine == 'aarch64'", "linux-x86_64")
     assert on_linux("nonsense ==")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "marker"),
+    [
+        ("./torch-2.5.0+cu121-cp311-cp311-linux_x86_64.whl", "torch", None),
+        ("wheels\\torch-2.5.0+cu121-cp311-cp311-win_amd64.whl", "torch", None),
+        ("/w/Some_Name-1.0-py3-none-any.whl[fast] ; python_version > '3.9'", "some-name", 'python_version > "3.9"'),
+    ],
+)
+def test_a_wheel_by_its_path(text: str, name: str, marker: str | None) -> None:
+    parsed = parse_requirement(text)
+    assert parsed is not None
+    assert (parsed[0], str(parsed[1].marker) if parsed[1].marker else None) == (name, marker)
+
+
+@pytest.mark.parametrize(
+    "text", ["./dist/*.whl", "./torch.whl", "$DIR/torch-2.5.0-cp311-cp311-linux_x86_64.whl", "./x"]
+)
+def test_a_path_that_names_no_wheel(text: str) -> None:
+    assert parse_requirement(text) is None

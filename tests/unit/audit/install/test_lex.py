@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from envtool.audit.install.lex import Dialect, lex
+from envtool.audit.install.shell import substitutions, unrolled
 
 
 def commands(text: str, dialect: Dialect = "sh") -> list[list[str]]:
@@ -84,3 +85,36 @@ def test_time_grows_with_the_text_and_not_faster() -> None:
     begin = time.process_time()
     commands("${{ " * 20_000 + "\n" + "'" * 20_001 + "$(" * 20_000)
     assert time.process_time() - begin < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "inner"),
+    [
+        ("x=$(pip install torch)", [["pip", "install", "torch"]]),
+        ('echo "$(pip install torch) `ls -l`"', [["pip", "install", "torch"], ["ls", "-l"]]),
+        ("echo '$(pip install torch)'", []),
+        ('echo "\\$(pip install torch)" \\`ls\\`', []),
+        ("x=$((1 + 2))", []),
+    ],
+)
+def test_commands_in_substitutions(text: str, inner: list[list[str]]) -> None:
+    found = [part for command in lex(text, 0, len(text)) for part in substitutions(text, command)]
+    assert [[word.text for word in part.words] for part in found] == inner
+    assert all(text[word.start : word.end] == word.text for part in found for word in part.words)
+
+
+@pytest.mark.parametrize(
+    ("text", "turns"),
+    [
+        ("for p in a b; do x $p ${p}; done", [["x", "a", "a"], ["x", "b", "b"]]),
+        ("for p in a b; do for q in c d; do x $p-$q; done; done", [["x", f"{p}-{q}"] for p in "ab" for q in "cd"]),
+        (f"for p in {'a ' * 51}; do x $p; done", [["x", "$p"]]),
+        ("for p in a b; do x $pq; done", [["x", "$pq"]]),
+        ("for p in a $B; do x $p; done", [["x", "$p"]]),
+        ("for p in *.txt; do x $p; done", [["x", "$p"]]),
+        ("for p in a b; do x; done; x $p", [["x"], ["x", "$p"]]),
+    ],
+)
+def test_turns_of_a_loop(text: str, turns: list[list[str]]) -> None:
+    found = [part for command in lex(text, 0, len(text)) for part in unrolled(command)]
+    assert [[word.text for word in part.words] for part in found] == turns
