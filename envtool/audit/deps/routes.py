@@ -11,9 +11,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
+from envtool.torch.gpu_index import is_gpu_index
+
 Route = Literal["cpu", "gpu", "pytorch", "nvidia", "extension", "default", "other"]
 """``pytorch``: a page of the PyTorch index that holds builds for CPU and GPU alike (``torch_stable.html``);
-``nvidia``: NVIDIA's own index, which holds GPU packages but no torch; ``extension``: a page of GPU builds of an
+``nvidia``: an index of GPU packages, as NVIDIA's own, which holds no torch; ``extension``: a page of GPU builds of an
 extension for one torch (mmcv, torch-scatter), which holds no torch either."""
 
 _CPU = re.compile(r"(^|/)cpu(/|$)")
@@ -44,7 +46,7 @@ def route_of(url: str) -> Route:
         return "default"
     if _GPU.search(path):
         return "gpu"
-    if host.startswith("pypi.nvidia."):
+    if host.startswith("pypi.nvidia.") or is_gpu_index(url.strip("\"'")):
         return "nvidia"
     if _CPU.search(path):
         return "cpu"

@@ -47,7 +47,7 @@ def _judge(option: IndexOption, route: Route) -> tuple[Severity, str]:
         message = f"{flag} on the line of {option.inline}: pip ignores it without a word, uv rejects the file"
         return ("error" if decides else "warning"), message
     if route == "nvidia":
-        return "warning", f"{flag} names NVIDIA's index: GPU packages, but no builds of torch"
+        return "warning", f"{flag} names an index of GPU packages, which has no builds of torch"
     if route == "extension":
         return "error", f"{flag} names GPU builds of an extension of torch, which CPU builds of torch cannot load"
     if route == "gpu":

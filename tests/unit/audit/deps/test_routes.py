@@ -31,6 +31,8 @@ from envtool.audit.deps.routes import parse_requirement, route_of, wheel_of
         ("https://mirror.example/mmcv/dist/latest/torch1.6.0/cpu/index.html", "default"),
         ("https://mirror.example/whl/torch-2.1.0%2Bcpu.html", "default"),
         ("https://pypi.nvidia.example", "nvidia"),
+        ("https://pypi.ngc.nvidia.com/simple", "nvidia"),
+        ("https://pkgs.example/_packaging/onnxruntime-cuda-12/pypi/simple/", "nvidia"),
         ("https://download.pytorch.org/whl/torch_stable.html", "pytorch"),
         ("https://download.pytorch.org/whl/${{ matrix.backend }}", "other"),
         ("https://pypi.example/simple/", "default"),
