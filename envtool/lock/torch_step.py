@@ -121,7 +121,10 @@ def pin_family(
 
     def attempt(wanted: Sequence[FamilyRequest]) -> TorchPins:
         place = offers.folders_named(source.folders) if source.flat else ""
-        return select(wanted, found, source.backend, source.grid, source.requires_torch, place)
+        pins = select(wanted, found, source.backend, source.grid, source.requires_torch, place)
+        for file in (file for pin in pins.pins for file in pin.files if source.flat):
+            offers.read_metadata(file)  # now: uv says less clearly that one is no wheel
+        return pins
 
     kept = [_preferring(request, prefer) for request in requests]
     if kept != list(requests):

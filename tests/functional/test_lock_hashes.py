@@ -161,10 +161,12 @@ def test_wheels_in_several_folders(
 
 
 @needs_target
-def test_a_file_that_is_no_wheel(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("which", ["torch", "torchvision"])
+def test_a_file_that_is_no_wheel(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, which: str) -> None:
     monkeypatch.setenv("ENVTOOL_TORCH_INDEX", f"http://127.0.0.1:{closed_port()}/whl")
-    local_wheel(workspace.root / "wheels")
-    name, _ = local_wheel(workspace.root / "wheels", "0.28.0", "torchvision")
+    names = {"torch": local_wheel(workspace.root / "wheels")[0]}
+    names["torchvision"], _ = local_wheel(workspace.root / "wheels", "0.28.0", "torchvision")
+    name = names[which]
     (workspace.root / "wheels" / name).write_bytes(b"")
     words = ("--backend", "cpu", "--find-links", "wheels", "--python", sys.executable)
     done = workspace.lock("torch", "torchvision", *words)
