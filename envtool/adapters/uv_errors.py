@@ -86,8 +86,10 @@ def check_resolved(done: Completed, access: IndexAccess = PLAIN) -> None:
         hint = "Create it, or take it out of the requirement files, the settings, or the configuration of uv or pip."
         raise UsageError("find-links.missing", message, hint)
     if re.search(r"Build backend|Git operation failed|Failed to read metadata", text):
-        raise ResolutionError("resolve.build", f"a package could not be read: {_explanation(text)}", _advice(text))
-    raise ResolutionError("resolve.failed", f"uv could not resolve: {_explanation(text)}", _advice(text))
+        advice = _advice(text) or "Ask for another version of that package, or for one with wheels."
+        raise ResolutionError("resolve.build", f"a package could not be read: {_explanation(text)}", advice)
+    advice = _advice(text) or "Try --resolver pip-tools."
+    raise ResolutionError("resolve.failed", f"uv could not resolve: {_explanation(text)}", advice)
 
 
 def _check_variables(done: Completed, text: str) -> None:

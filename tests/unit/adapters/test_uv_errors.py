@@ -101,6 +101,7 @@ def test_other_causes(text: str, code: str, kind: type[EnvtoolError]) -> None:
     error = failed(text, status=2)
     assert (error.code, type(error)) == (code, kind)
     assert "t0ken" not in f"{error.message} {error.hint}"
+    assert error.hint
 
 
 @pytest.mark.parametrize(
