@@ -74,13 +74,17 @@ class ResolutionError(EnvtoolError):
 class UnsatisfiableError(ResolutionError):
     """The resolver found no solution; ``report`` is its own explanation, whole.
 
-    ``absent``: the package that no index has, where that is the cause.
+    ``absent``: the package that no index has, where that is the cause. ``split``: the marker of the part that has no
+    solution, where the resolver names one.
     """
 
-    def __init__(self, code: str, message: str, hint: str = "", *, report: str = "", absent: str = "") -> None:
+    def __init__(
+        self, code: str, message: str, hint: str = "", *, report: str = "", absent: str = "", split: str = ""
+    ) -> None:
         super().__init__(code, message, hint)
         self.report = report
         self.absent = absent
+        self.split = split
 
 
 class LockError(EnvtoolError):

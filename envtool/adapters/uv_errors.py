@@ -74,7 +74,9 @@ def check_resolved(done: Completed, access: IndexAccess = PLAIN) -> None:
         raise ResolutionError("resolve.no-metadata", message, "Is it a complete mirror? Ask for another version.")
     if done.returncode == 1 and re.search(r"No solution found|requirements are unsatisfiable", text):
         told = (_explanation(text), _advice(text))
-        raise UnsatisfiableError("resolve.unsatisfiable", *told, report=text, absent=_absent(text))
+        split = re.search(r"for split \(markers: (.+?)\) cause:", " ".join(text.split()))
+        part = split[1] if split else ""
+        raise UnsatisfiableError("resolve.unsatisfiable", *told, report=text, absent=_absent(text), split=part)
     # Before the network: the cause of a failed build may speak of a connection too.
     build = re.search(r"Failed to (?:download and )?build `([^`]+)`", text)
     if build or "build backend returned an error" in text:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TypeVar
 
+from packaging.markers import InvalidMarker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.utils import canonicalize_name
 
 from envtool.errors import ResolutionError, UnsatisfiableError
 from envtool.lock.full_step import short
 from envtool.lock.markers import cells_of
 from envtool.lock.task import Task
-from envtool.models import Lock, Note, Reporter
+from envtool.models import SUPPORTED_PYTHONS, Lock, Note, Reporter
+from envtool.settings import ALL_TARGETS
 from envtool.torch.targets import host_target
 
 _LEAVE_OUT_FIRST = ("linux-aarch64", "macos-arm64", "windows-amd64", "linux-x86_64")
@@ -57,7 +59,10 @@ def _leave_targets_out(task: Task, pythons: tuple[str, ...], error: ResolutionEr
 
     task.reporter.note(f"no versions for {', '.join(task.options.targets)} together: finding out what to leave out")
     kept = with_most_targets(
-        task.options.targets, _first_target(task), lambda left_out, what: attempt(left_out, fewer, what)
+        task.options.targets,
+        _first_target(task),
+        lambda left_out, what: attempt(left_out, fewer, what),
+        error=error,
     )
     if isinstance(kept, ResolutionError):
         raise kept
@@ -78,24 +83,52 @@ def with_most_targets(
     here: str,
     attempt: Callable[[tuple[str, ...], str], Found | ResolutionError],
     gone: tuple[str, ...] = (),
+    error: ResolutionError | None = None,
 ) -> tuple[tuple[str, ...], Found] | ResolutionError:
     """What ``attempt`` finds with as few targets left out as it takes, ``here`` kept; and those that are left out.
 
-    Which ones are to blame, only uv's words would tell: so try. An attempt is given what to leave out, and that in
-    words. ``gone`` is left out in any case; without it, all targets together were tried before. Gives the error where
-    there is no solution for ``here`` alone.
+    An attempt is given what to leave out, and that in words. Those are tried first that ``error``, which all targets
+    together ended with, lays the blame on, and then all others: where nothing is blamed, or it helps nothing. ``gone``
+    is left out in any case; without it, all targets together were tried before. Gives the error where there is no
+    solution for ``here`` alone.
     """
     others = [name for name in leave_out_first(targets) if name not in (here, *gone)]
     alone = attempt((*gone, *others), f"for {here} alone")
     if isinstance(alone, ResolutionError):
         return alone
+    failed: list[tuple[str, ...]] = []
+    left_out = gone
+    while error is not None and (blamed := _blamed(error, others, left_out)):
+        left_out = (*gone, *(name for name in others if name in (*left_out, *blamed)))
+        if len(left_out) == len(gone) + len(others):
+            return left_out, alone
+        found = attempt(left_out, f"without {', '.join(left_out)}")
+        if not isinstance(found, ResolutionError):
+            return left_out, found
+        failed.append(left_out)
+        error = found
     for count in range(0 if gone else 1, len(others)):
         for some in combinations(others, count):
             left_out = (*gone, *some)
+            if left_out in failed:
+                continue
             found = attempt(left_out, f"without {', '.join(left_out)}")
             if not isinstance(found, ResolutionError):
                 return left_out, found
     return (*gone, *others), alone
+
+
+def _blamed(error: ResolutionError, others: Iterable[str], left_out: Iterable[str]) -> tuple[str, ...]:
+    """The targets that the resolver names as the part without a solution; none where it names one that has to stay."""
+    if not isinstance(error, UnsatisfiableError) or not error.split:
+        return ()
+    pythons = SUPPORTED_PYTHONS
+    try:
+        cells, _ = cells_of(error.split, [(name, python) for name in ALL_TARGETS for python in pythons])
+    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName):
+        return ()
+    named = {target for target, _ in cells}
+    return tuple(named) if named <= set(others) - set(left_out) else ()
 
 
 def leave_out_first(targets: Iterable[str]) -> list[str]:

@@ -38,7 +38,7 @@ def lock_full_fewer(
     reasons: list[ResolutionError] = []
     wanted = _most_wanted_first(targets)
     for here in wanted[:1] if FULL.name in task.options.needed else wanted:
-        found = with_most_targets(targets, here, attempt, gone)
+        found = with_most_targets(targets, here, attempt, gone, None if gone else error)
         if not isinstance(found, ResolutionError):
             left_out, pins = found
             return _told(pins, left_out, error)

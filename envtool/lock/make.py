@@ -164,7 +164,13 @@ def _lock_backend(task: Task, backend: Backend, locked: _Locked) -> BackendPins:
     if index is None:
         return lock_full(task, locked.settled.cells or frozenset(grid.cells), locked.settled)
     source = FamilySource(backend=backend, index=index, folders=task.options.folders, grid=grid)
-    return lock_indexed(task, source, locked.settled)
+    if locked.settled.rest is not None or locked.settled.extra:
+        return lock_indexed(task, source, locked.settled)
+    # Where the backends disagree, all begins again: the first one comes out as before.
+    key = (backend.name, locked.targets, locked.pythons)
+    if key not in task.learned.first:
+        task.learned.first[key] = lock_indexed(task, source, locked.settled)
+    return task.learned.first[key]
 
 
 def _with(locked: _Locked, backend: Backend, part: BackendPins) -> _Locked:

@@ -43,6 +43,8 @@ class Learned:
     """What one resolution of a lock found out and the next one need not: only time depends on it."""
 
     old_setuptools: str = ""
+    first: dict[tuple[str, tuple[str, ...], tuple[str, ...]], BackendPins] = field(default_factory=dict)
+    """The first backend, which nothing was settled for: by its name, the targets and the Pythons."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from envtool.adapters.pip_errors import check_compiled
@@ -149,6 +151,7 @@ def test_what_every_target_says_is_not_repeated() -> None:
     short = "python_full_version == '3.11.*' and sys_platform == 'win32'"
     assert error.message.startswith(f"Because all versions of a have no `{short}`-compatible wheels, ")
     assert f" ({short}); --target" in error.hint
+    assert cast("UnsatisfiableError", error).split == marker
 
 
 def test_a_headline_over_two_lines() -> None:
@@ -156,6 +159,7 @@ def test_a_headline_over_two_lines() -> None:
     text += "         python_full_version == '3.11.*')\n  cause: Because your-app depends on a<1 and a>2, "
     error = failed(text + "we can conclude that your requirements are unsatisfiable.\n")
     assert error.message.startswith("Because your-app depends on a<1 and a>2")
+    assert cast("UnsatisfiableError", error).split == "python_full_version == '3.11.*'"
     assert error.hint == "Loosen one of these requirements."
 
 

@@ -57,6 +57,79 @@ def test_as_few_as_possible_are_left_out_and_one_stays(sets: Sets, here: str) ->
     assert len(kept) == max(len(some) for some in sets if here in some)
 
 
+def told(names: frozenset[str], blamed: str) -> UnsatisfiableError:
+    return UnsatisfiableError("resolve.unsatisfiable", f"nothing for {names}", split=f"({TARGETS[blamed].marker})")
+
+
+@given(st.sets(st.sampled_from(ALL)), st.sampled_from(ALL), st.permutations(ALL))
+def test_what_the_resolver_blames_is_tried_first(hopeless: set[str], here: str, order: list[str]) -> None:
+    hopeless = hopeless - {here} or {next(name for name in ALL if name != here)}
+    tried = []
+
+    def error(kept: frozenset[str]) -> UnsatisfiableError:
+        return told(kept, next(name for name in order if name in kept & hopeless))
+
+    def attempt(left_out: tuple[str, ...], what: str) -> frozenset[str] | ResolutionError:
+        kept = frozenset(ALL) - set(left_out)
+        tried.append(kept)
+        return error(kept) if kept & hopeless else kept
+
+    found = with_most_targets(ALL, here, attempt, error=error(frozenset(ALL)))
+    left_out, kept = cast("tuple[tuple[str, ...], frozenset[str]]", found)
+    assert set(left_out) == hopeless
+    assert kept == frozenset(ALL) - hopeless
+    # This machine's alone, and then one attempt for each that has to go: the last of three needs none.
+    assert tried[0] == {here}
+    assert len(tried) == len(set(tried)) == 1 + len(hopeless) - (len(hopeless) == len(ALL) - 1)
+
+
+@given(solvable, st.sampled_from(ALL), st.data())
+def test_a_resolver_that_blames_others_leads_to_a_solution_all_the_same(
+    sets: Sets, here: str, data: st.DataObject
+) -> None:
+    tried = []
+
+    def error(kept: frozenset[str]) -> UnsatisfiableError:
+        blamed = data.draw(st.sampled_from([*ALL, ""]))
+        return told(kept, blamed) if blamed else no_solution(kept)
+
+    def attempt(left_out: tuple[str, ...], what: str) -> frozenset[str] | ResolutionError:
+        kept = frozenset(ALL) - set(left_out)
+        tried.append(kept)
+        return kept if kept in sets else error(kept)
+
+    found = with_most_targets(ALL, here, attempt, error=error(frozenset(ALL)))
+    assert len(tried) == len(set(tried))
+    assert isinstance(found, ResolutionError) == (frozenset({here}) not in sets)
+    if not isinstance(found, ResolutionError):
+        left_out, kept = cast("tuple[tuple[str, ...], frozenset[str]]", found)
+        assert kept == frozenset(ALL) - set(left_out)
+        assert here in kept
+        assert kept in sets
+
+
+@pytest.mark.parametrize("split", ["", "nonsense", "python_version < '3.9'"])
+def test_what_names_no_target_blames_none(split: str) -> None:
+    tried = []
+
+    def attempt(left_out: tuple[str, ...], what: str) -> frozenset[str] | ResolutionError:
+        tried.append(left_out)
+        return frozenset({"x"}) if len(left_out) != 1 else no_solution(frozenset())
+
+    error = UnsatisfiableError("resolve.unsatisfiable", "nothing", split=split)
+    assert with_most_targets(ALL, "linux-x86_64", attempt, error=error) == (
+        ("linux-aarch64", "macos-arm64"),
+        frozenset({"x"}),
+    )
+    assert tried == [
+        ("linux-aarch64", "macos-arm64", "windows-amd64"),
+        ("linux-aarch64",),
+        ("macos-arm64",),
+        ("windows-amd64",),
+        ("linux-aarch64", "macos-arm64"),
+    ]
+
+
 class Silent:
     passthrough = False
 
