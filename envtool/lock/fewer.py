@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import TypeVar
 
 from packaging.markers import InvalidMarker, UndefinedComparison, UndefinedEnvironmentName
@@ -122,9 +122,8 @@ def _blamed(error: ResolutionError, others: Iterable[str], left_out: Iterable[st
     """The targets that the resolver names as the part without a solution; none where it names one that has to stay."""
     if not isinstance(error, UnsatisfiableError) or not error.split:
         return ()
-    pythons = SUPPORTED_PYTHONS
     try:
-        cells, _ = cells_of(error.split, [(name, python) for name in ALL_TARGETS for python in pythons])
+        cells, _ = cells_of(error.split, product(ALL_TARGETS, SUPPORTED_PYTHONS))
     except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName):
         return ()
     named = {target for target, _ in cells}
