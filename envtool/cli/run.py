@@ -23,10 +23,10 @@ def run(
     As after activating it: its programs come first on PATH, VIRTUAL_ENV is
     set and PYTHONHOME is not. The command takes envtool's place, so signals
     and the exit status are its own; a command that is not found is 127, one
-    that cannot be started 126, as in a shell. A Python program that the environment does not have is taken from
-    the machine, with a warning: it does not see the environment's packages.
-    A pip is not: it would install there. A setup leaves pip out unless the
-    requirements name it.
+    that cannot be started 126, as in a shell. A Python program that the
+    environment does not have is taken from the machine, with a warning: it
+    does not see the environment's packages. A pip is not: it would install
+    there. A setup leaves pip out unless the requirements name it.
 
     \b
     Examples:

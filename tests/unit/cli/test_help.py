@@ -30,6 +30,12 @@ def test_the_help_of_every_command_fits_80_columns() -> None:
         assert [line for line in done.output.splitlines() if len(line) > 80] == [], name
 
 
+def test_no_line_of_a_help_is_broken_in_its_middle() -> None:
+    # 80 columns less a blank at either side; what is longer goes on in a line of its own, and the next begins anew.
+    for name, command in COMMANDS.items():
+        assert [line for line in command.help.splitlines() if len(line) > 78] == [], name
+
+
 def test_help_names_no_python_types() -> None:
     for name in ("", *COMMANDS):
         done = CliRunner(env={"COLUMNS": "80"}).invoke(application(), [*name.split(), "--help"])
