@@ -95,7 +95,7 @@ def not_there(package: str, indexes: Sequence[str]) -> str:
     """A hint where no index has ``package``, and ``indexes`` were not asked; empty where that cannot be the cause."""
     if not package or not indexes:
         return ""
-    return f"{', '.join(indexes)} was not asked for {package}: a cpu lock does that with --gpu-packages keep alone."
+    return f"{', '.join(indexes)} was not asked for {package}: a cpu lock asks it only with --gpu-packages keep."
 
 
 def refuse_payload(resolved: Sequence[Resolved]) -> None:

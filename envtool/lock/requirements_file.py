@@ -232,9 +232,8 @@ def _salvage(text: str, where: str, refusal: str) -> Line:
     try:
         Requirement(words[0])
     except InvalidRequirement as error:
-        first = reason(text) or why_invalid(
-            words[0], error
-        )  # pip's reader begins with a colon and a text that it has lost
+        # pip's reader begins with a colon and a text that it has lost
+        first = reason(text) or why_invalid(words[0], error)
     hint = nearest(text) or "Write it as pip reads it: name, extras, version, marker."
     raise UsageError("requirements.invalid", f"{where}: cannot read {redact_text(text)!r}: {first}", hint)
 

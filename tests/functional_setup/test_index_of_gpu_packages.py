@@ -89,5 +89,5 @@ def test_what_only_it_has(place: Place, feed: Indexes, url: str) -> None:
     place.write("requirements.txt", f"--extra-index-url {url}\ntorch\ngpu-thing\n")
     done = place.call("lock", "--json", "--backend", "cpu")
     assert (done.code, done.error["code"]) == (4, "resolve.unsatisfiable")
-    hint = f"{url} was not asked for gpu-thing: a cpu lock does that with --gpu-packages keep alone."
+    hint = f"{url} was not asked for gpu-thing: a cpu lock asks it only with --gpu-packages keep."
     assert done.error["hint"] == hint

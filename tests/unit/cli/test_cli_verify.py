@@ -122,7 +122,7 @@ def test_a_dangling_venv_is_a_broken_environment(project):
     assert "error[verify.site-packages]" in run("--static").stderr
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="symlinks")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs symlinks")
 def test_where_a_setup_would_refuse_the_hint_says_what_comes_first(project):
     (project / ".venv").symlink_to("/nowhere/x")
     hint = (
